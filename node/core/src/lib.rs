@@ -1,0 +1,1 @@
+//! A whole client without I/O: commands in; frames, writes and events out.

@@ -1,0 +1,1 @@
+//! Client library, encrypted local store, and the sotto program.

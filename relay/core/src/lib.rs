@@ -1,0 +1,1 @@
+//! The log, delivery, quotas, commit checking: pure decisions.

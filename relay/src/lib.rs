@@ -1,0 +1,1 @@
+//! The relay program: QUIC endpoint, sled storage, configuration, metrics.

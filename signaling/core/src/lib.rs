@@ -1,0 +1,1 @@
+//! Accounts, sessions, tokens, key directory, invites, admission: pure decisions.

@@ -1,0 +1,1 @@
+//! HTTP API and WebSocket gateway; traits for what they store.

@@ -1,0 +1,1 @@
+//! One integration binary: the virtual world, end-to-end, faults, interop.
