@@ -1,1 +1,3 @@
-//! One integration binary: the virtual world, end-to-end, faults, interop.
+//! What the integration tests share. The tests themselves are modules of the one binary `tests/it/main.rs`.
+
+pub mod programs;

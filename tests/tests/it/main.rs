@@ -1,0 +1,5 @@
+//! The one integration binary of the house. Each module is one subject; names of tests are sentences.
+//!
+//! What only root on Linux can do is marked `#[ignore = "needs root: ..."]`; `cargo xtask test --privileged`
+//! runs those too, and the plain form names at its end what it left out.
+
