@@ -1,0 +1,179 @@
+//! What a person or a program asks of a client.
+
+use sotto_mls::suite::Suite;
+use sotto_protocol::body::conversation::{HistoryPolicy, Role};
+use sotto_protocol::ids::{AccountId, ConversationId, Sequence};
+
+/// Pairs a command with its [`Event::Done`](crate::event::Event::Done) or
+/// [`Event::Failed`](crate::event::Event::Failed). Drawn by the shell; not kept across restarts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Token(pub u64);
+
+/// An account as people and programs name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Who {
+    /// By user name.
+    Username(String),
+    /// By id.
+    Account(AccountId),
+}
+
+/// What to create.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewConversation {
+    /// What members call it; empty for none.
+    pub name: String,
+    /// A room (joinable by link) instead of a group (invited members).
+    pub room: bool,
+    /// With a room: its public name, by which anybody on the relay finds and joins it.
+    pub listed_name: Option<String>,
+    /// Who may read what was said before they joined.
+    pub history: HistoryPolicy,
+    /// The cipher suite.
+    pub suite: Suite,
+    /// Who else is in it from the start, by user name.
+    pub members: Vec<String>,
+}
+
+/// A command. Each ends with exactly one `Done` or `Failed` event with its token, unless the process ends first.
+///
+/// Commands that change something (marked *kept*) survive a restart and a lost connection: they are carried out
+/// once the relay can be reached, with or without somebody waiting for the event. The others fail with
+/// [`FailureCode::Offline`](crate::event::FailureCode::Offline) when there is no connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Command {
+    /// The access token to authenticate with, from the HTTP API. Needed before the first connection is of use;
+    /// on a ready connection it re-authenticates at once. Done: `Outcome::Nothing`, when taken over.
+    SetAccessToken(String),
+    /// Creates a group or a room. Done: `Outcome::Conversation`, when the relay has it and the members are added.
+    CreateConversation(NewConversation),
+    /// Opens the direct conversation with an account, creating it when there is none.
+    /// Done: `Outcome::Conversation`, when both are in it.
+    OpenDirect {
+        /// The other one's user name.
+        username: String,
+        /// The suite, if it has to be created.
+        suite: Suite,
+    },
+    /// Sends a text. *Kept.* Done: `Outcome::Sent`, when the relay has it on disk. Use
+    /// [`Event::Queued`](crate::event::Event::Queued) to learn that it is safe on this device.
+    Send {
+        /// Where to.
+        conversation: ConversationId,
+        /// At most [`TEXT_BYTES_MAX`](sotto_e2ee::content::TEXT_BYTES_MAX) bytes.
+        text: String,
+    },
+    /// Adds accounts. *Kept* once their names are resolved. Done: `Outcome::Added`.
+    AddMembers {
+        /// Where to.
+        conversation: ConversationId,
+        /// Whom, by user name.
+        usernames: Vec<String>,
+    },
+    /// Removes an account. *Kept.* Done: `Outcome::Nothing`, when the relay accepted it.
+    RemoveMember {
+        /// Where from.
+        conversation: ConversationId,
+        /// Whom.
+        who: Who,
+    },
+    /// Removes one device of one's own account, after it was lost, from every conversation. *Kept.*
+    RemoveDevice(sotto_protocol::ids::DeviceId),
+    /// Leaves. *Kept.* The next member who sees it removes this account's devices.
+    Leave {
+        /// What.
+        conversation: ConversationId,
+    },
+    /// Joins a conversation that one was admitted to by an invite, or a listed room. *Kept.*
+    /// Done: `Outcome::Conversation`.
+    Join {
+        /// What.
+        conversation: ConversationId,
+    },
+    /// Joins a listed room by its public name. Done: `Outcome::Conversation`.
+    JoinListed {
+        /// The public name.
+        name: String,
+    },
+    /// Lists the relay's listed rooms. Done: `Outcome::Rooms`.
+    ListRooms,
+    /// Changes a member's role. Done: `Outcome::Nothing`.
+    SetRole {
+        /// Where.
+        conversation: ConversationId,
+        /// Whose.
+        who: Who,
+        /// The new one.
+        role: Role,
+    },
+    /// Tells the members a new name of the conversation. *Kept.* Done: `Outcome::Sent`.
+    Rename {
+        /// Which.
+        conversation: ConversationId,
+        /// The new name.
+        name: String,
+    },
+    /// Gives this device fresh keys in a conversation, so that what an attacker may have copied is worth
+    /// nothing from now on. *Kept.* Done: `Outcome::Nothing`.
+    RenewKeys {
+        /// Where.
+        conversation: ConversationId,
+    },
+    /// Finds an account. Done: `Outcome::Account`.
+    LookUp(Who),
+    /// Reads the archive towards the past and keeps what it can open. Done: `Outcome::History`.
+    FetchHistory {
+        /// Which.
+        conversation: ConversationId,
+        /// Entries before this place; `None` starts before the oldest local message.
+        before: Option<Sequence>,
+        /// How many entries to look at, at most.
+        limit: u32,
+    },
+    /// Marks the key of an account as compared (or not). Fails if the account is not known here.
+    /// Done: `Outcome::Nothing`.
+    Verify {
+        /// Whose.
+        who: Who,
+        /// The key that was compared.
+        identity_key: [u8; 32],
+    },
+    /// What is up to here was read by the person; tells the other devices by a receipt.
+    MarkRead {
+        /// Where.
+        conversation: ConversationId,
+        /// Up to here.
+        upto: Sequence,
+    },
+    /// Tells those who are connected that the person is typing. Not kept, not acknowledged: Done at once.
+    Typing {
+        /// Where.
+        conversation: ConversationId,
+    },
+    /// Publishes a fresh last-resort key package and fills the stock up. Done: `Outcome::Nothing`.
+    RepublishKeyPackages,
+    /// Takes archive keys from a vault that the shell opened. Done: `Outcome::Nothing`.
+    ImportArchiveKeys(ArchiveKeys),
+    /// Seals the vault now; it comes as [`Event::VaultChanged`](crate::event::Event::VaultChanged).
+    SealVault,
+}
+
+/// Archive keys from a vault. Equality is by their places alone; there is no way to print them.
+#[derive(Clone)]
+pub struct ArchiveKeys(pub Vec<(ConversationId, sotto_protocol::ids::Epoch, zeroize::Zeroizing<[u8; 32]>)>);
+
+impl std::fmt::Debug for ArchiveKeys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ArchiveKeys({})", self.0.len())
+    }
+}
+
+impl PartialEq for ArchiveKeys {
+    fn eq(&self, other: &Self) -> bool {
+        let places = |keys: &Self| keys.0.iter().map(|(id, epoch, _)| (*id, *epoch)).collect::<Vec<_>>();
+        places(self) == places(other)
+    }
+}
+
+impl Eq for ArchiveKeys {}

@@ -1,0 +1,305 @@
+//! What a client tells its shell.
+
+use crate::command::Token;
+use crate::view::{ConversationView, Message};
+use bytes::Bytes;
+use sotto_e2ee::conversation::Reason;
+use sotto_e2ee::repair::Repair;
+use sotto_protocol::error::{ErrorCode, WireError};
+use sotto_protocol::ids::{AccountId, ConversationId, DeviceId, MessageNumber, Sequence, UnixMillis};
+
+/// What comes out of a client. Everything in it happened already: the store has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Output {
+    /// One or more whole frames for the connection, in this order.
+    Send(Bytes),
+    /// Close the connection: it is of no more use (it timed out, or the relay broke the protocol). Call
+    /// `handle_disconnected`, then connect again.
+    Disconnect,
+    /// For the person or program.
+    Event(Event),
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A command was carried out.
+    Done {
+        /// Which.
+        token: Token,
+        /// What came of it.
+        outcome: Outcome,
+    },
+    /// A command failed, for good.
+    Failed {
+        /// Which.
+        token: Token,
+        /// Why.
+        failure: Failure,
+    },
+    /// The relay took our proof.
+    Ready {
+        /// The relay's clock minus ours, in milliseconds.
+        clock_offset_ms: i64,
+        /// Our address as the relay sees it.
+        observed_address: String,
+    },
+    /// Every conversation has caught up with its log, for the first time on this connection.
+    Synchronised,
+    /// The relay wants a fresh access token: refresh it over HTTP, then give `Command::SetAccessToken`.
+    TokenRefused(Failure),
+    /// The relay will not have this device or this version of the program. Connecting again does not help.
+    Refused(Failure),
+    /// The relay is about to close the connection.
+    Goodbye {
+        /// One sentence.
+        reason: String,
+        /// When to connect again, in milliseconds.
+        reconnect_after_ms: u32,
+    },
+    /// A text is safe in the outbox on this device.
+    Queued {
+        /// The command.
+        token: Token,
+        /// Where to.
+        conversation: ConversationId,
+        /// Its number; the outbox lists it under this.
+        number: MessageNumber,
+        /// There is no connection: it goes out when there is one again.
+        offline: bool,
+    },
+    /// Something new to show: from others, or one's own text now that it has its place (`message.own`).
+    Message(Message),
+    /// Older or repaired lines were added to the local history of a conversation: draw it again.
+    HistoryAdded {
+        /// Which.
+        conversation: ConversationId,
+        /// How many lines.
+        lines: usize,
+    },
+    /// A conversation is new, or something about it changed (name, members, roles, standing).
+    Conversation(ConversationView),
+    /// One was admitted to a conversation by an invite: `Command::Join` goes in.
+    Admitted {
+        /// Which.
+        conversation: ConversationId,
+    },
+    /// Loud: an account came with another identity key than before. Compare safety numbers before trusting it.
+    IdentityChanged {
+        /// Whose.
+        account: AccountId,
+        /// Its name, where known.
+        username: String,
+        /// The old key had been verified by the person.
+        was_verified: bool,
+    },
+    /// Loud: the relay (or who controls it) shows different logs to different members, or took entries back.
+    LogTampered {
+        /// Where.
+        conversation: ConversationId,
+        /// One sentence.
+        what: String,
+    },
+    /// An envelope could not be decrypted. A repair is under way; `Stats` counts it.
+    Undecryptable {
+        /// Where.
+        conversation: ConversationId,
+        /// Which.
+        sequence: Sequence,
+        /// Why.
+        reason: Reason,
+    },
+    /// What could not be decrypted before is there now.
+    Repaired {
+        /// Where.
+        conversation: ConversationId,
+        /// How.
+        by: Repair,
+    },
+    /// A member's device is typing.
+    Typing {
+        /// Where.
+        conversation: ConversationId,
+        /// Who.
+        account: AccountId,
+    },
+    /// A member read up to here.
+    Read {
+        /// Where.
+        conversation: ConversationId,
+        /// Who.
+        account: AccountId,
+        /// Which device.
+        device: DeviceId,
+        /// Up to here.
+        upto: Sequence,
+    },
+    /// The vault's contents changed: put these bytes (sealed under the recovery key) on the relay by HTTP.
+    VaultChanged(Bytes),
+    /// The local store failed: nothing of the last input happened, nothing was sent. The client went back to
+    /// what the store has; the shell should disconnect, and end if it comes again.
+    StoreFailed(String),
+}
+
+/// What came of a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// It was done.
+    Nothing,
+    /// This conversation is there now.
+    Conversation(ConversationId),
+    /// The relay has it on disk.
+    Sent {
+        /// Where.
+        conversation: ConversationId,
+        /// Its number.
+        number: MessageNumber,
+        /// Its place.
+        sequence: Sequence,
+        /// The relay's time of it.
+        time: UnixMillis,
+    },
+    /// Accounts were added.
+    Added {
+        /// Whose devices are in now.
+        added: Vec<AccountId>,
+        /// Who could not be added because no device of theirs has published a key package yet.
+        without_device: Vec<AccountId>,
+    },
+    /// An account.
+    Account {
+        /// Its id.
+        account: AccountId,
+        /// Its user name.
+        username: String,
+        /// Its identity key by the relay's word.
+        identity_key: Option<[u8; 32]>,
+    },
+    /// Listed rooms.
+    Rooms(Vec<Room>),
+    /// History was read from the archive.
+    History {
+        /// Where.
+        conversation: ConversationId,
+        /// How many lines were added to the local history.
+        added: usize,
+        /// Where to go on from; `None` when the start of the log, or of what we may read, was reached.
+        next: Option<Sequence>,
+    },
+}
+
+/// A listed room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Room {
+    /// Its id.
+    pub conversation: ConversationId,
+    /// Its public name.
+    pub name: String,
+    /// How many members.
+    pub members: usize,
+}
+
+/// Why a command failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub struct Failure {
+    /// For programs.
+    pub code: FailureCode,
+    /// One sentence for people.
+    pub text: String,
+}
+
+/// Codes for programs. The names in snake case are stable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FailureCode {
+    /// There is no connection to the relay.
+    Offline,
+    /// The relay did not answer in time.
+    TimedOut,
+    /// The relay refused, with this code.
+    Relay(ErrorCode),
+    /// The relay refused with a code that this version does not know.
+    RelayUnknown(u16),
+    /// No account of that name.
+    UnknownAccount,
+    /// No such conversation on this device.
+    UnknownConversation,
+    /// This device is not (or no more) a member.
+    NotMember,
+    /// No device of the account can be added yet.
+    NoDevice,
+    /// The text is too long.
+    TooLarge,
+    /// The command makes no sense here (one sentence says why).
+    Invalid,
+    /// Somebody or something does not show the key it should.
+    Identity,
+    /// The encryption layer refused.
+    Encryption,
+    /// The local store failed.
+    Store,
+}
+
+impl FailureCode {
+    /// The stable name, for JSON and scripts.
+    #[must_use]
+    pub fn name(self) -> String {
+        let name = match self {
+            Self::Offline => "offline",
+            Self::TimedOut => "timed_out",
+            Self::Relay(code) => return format!("relay_{}", snake(&format!("{code:?}"))),
+            Self::RelayUnknown(code) => return format!("relay_{code}"),
+            Self::UnknownAccount => "unknown_account",
+            Self::UnknownConversation => "unknown_conversation",
+            Self::NotMember => "not_member",
+            Self::NoDevice => "no_device",
+            Self::TooLarge => "too_large",
+            Self::Invalid => "invalid",
+            Self::Identity => "identity",
+            Self::Encryption => "encryption",
+            Self::Store => "store",
+        };
+        name.to_owned()
+    }
+}
+
+fn snake(camel: &str) -> String {
+    let mut out = String::new();
+    for (place, c) in camel.char_indices() {
+        if c.is_ascii_uppercase() && place > 0 {
+            out.push('_');
+        }
+        out.push(c.to_ascii_lowercase());
+    }
+    out
+}
+
+impl Failure {
+    /// A failure of this client's own.
+    #[must_use]
+    pub fn new(code: FailureCode, text: impl Into<String>) -> Self {
+        Self { code, text: text.into() }
+    }
+}
+
+impl From<WireError> for Failure {
+    fn from(error: WireError) -> Self {
+        let code = error.code().map_or(FailureCode::RelayUnknown(error.code), FailureCode::Relay);
+        Self { code, text: error.text }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_have_stable_names() {
+        assert_eq!(FailureCode::Relay(ErrorCode::EpochMoved).name(), "relay_epoch_moved");
+        assert_eq!(FailureCode::TimedOut.name(), "timed_out");
+    }
+}

@@ -1,0 +1,147 @@
+//! What a person can look at: conversations, members, lines, queued texts, counters.
+
+use sotto_mls::suite::Suite;
+use sotto_protocol::body::conversation::{HistoryPolicy, Kind, Role};
+use sotto_protocol::ids::{AccountId, ConversationId, DeviceId, Epoch, MessageNumber, Sequence, UnixMillis};
+use std::collections::BTreeMap;
+
+/// How this device stands to a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, bincode::Encode, bincode::Decode)]
+pub enum Standing {
+    /// It is being created or joined; nothing can be read yet, sends queue.
+    Joining,
+    /// It is a member.
+    Member,
+    /// It asked to leave and has not been removed yet.
+    Leaving,
+    /// It left or was removed; the local history stays.
+    Gone,
+}
+
+/// A conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConversationView {
+    /// Its id.
+    pub conversation: ConversationId,
+    /// What kind.
+    pub kind: Kind,
+    /// Who may read the past.
+    pub history: HistoryPolicy,
+    /// What to call it: its name, else the other one's user name, else the first members.
+    pub title: String,
+    /// The name that members gave it.
+    pub name: String,
+    /// How this device stands to it.
+    pub standing: Standing,
+    /// The cipher suite, once joined.
+    pub suite: Option<Suite>,
+    /// The epoch, once joined.
+    pub epoch: Option<Epoch>,
+    /// The last entry that was processed.
+    pub cursor: Sequence,
+    /// Lines from others after the last one marked as read.
+    pub unread: u32,
+    /// The last line.
+    pub last: Option<Message>,
+    /// Texts in the outbox.
+    pub queued: usize,
+    /// The accounts in it.
+    pub members: Vec<MemberView>,
+}
+
+/// One member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberView {
+    /// The account.
+    pub account: AccountId,
+    /// Its user name, where known.
+    pub username: String,
+    /// Its role by the relay's word, where known.
+    pub role: Option<Role>,
+    /// Its devices in the group.
+    pub devices: Vec<DeviceId>,
+    /// The person compared its key.
+    pub verified: bool,
+}
+
+/// One line of a history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Where.
+    pub conversation: ConversationId,
+    /// Its place.
+    pub sequence: Sequence,
+    /// The relay's time of it.
+    pub time: UnixMillis,
+    /// The sender's time of it, as said inside the encryption.
+    pub sent_at: UnixMillis,
+    /// Who.
+    pub account: AccountId,
+    /// The user name, where known.
+    pub username: String,
+    /// Which device.
+    pub device: DeviceId,
+    /// The device's number of it; 0 for what is no text.
+    pub number: MessageNumber,
+    /// Sent by this account.
+    pub own: bool,
+    /// What.
+    pub line: Line,
+    /// How it came here.
+    pub origin: Origin,
+}
+
+/// What a line of history says.
+#[derive(Debug, Clone, PartialEq, Eq, bincode::Encode, bincode::Decode)]
+#[non_exhaustive]
+pub enum Line {
+    /// A text.
+    Text(String),
+    /// The conversation has this name now.
+    Named(String),
+    /// Accounts or devices came in.
+    Added(Vec<AccountId>),
+    /// Accounts or devices went out.
+    Removed(Vec<AccountId>),
+    /// A device repaired itself by joining again.
+    Rejoined(AccountId),
+    /// An account left.
+    Left(AccountId),
+    /// A content that could not be read, for good, and why.
+    Missing(String),
+    /// A content of a kind that this version does not know.
+    Unknown,
+}
+
+/// How a line came here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, bincode::Encode, bincode::Decode)]
+pub enum Origin {
+    /// As an MLS message.
+    Message,
+    /// From the archive.
+    Archive,
+    /// Sent again by a member on request.
+    Resent,
+    /// Written here.
+    Own,
+}
+
+/// A text that waits for the relay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Queued {
+    /// Its number.
+    pub number: MessageNumber,
+    /// When it was queued.
+    pub since: UnixMillis,
+    /// What; `None` for a control content.
+    pub text: Option<String>,
+}
+
+/// Counters since the store was created.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Stats {
+    /// Envelopes that could not be decrypted, by reason.
+    pub failures: BTreeMap<String, u64>,
+    /// Repairs, by way.
+    pub repairs: BTreeMap<String, u64>,
+}
