@@ -1,6 +1,7 @@
 //! Wire errors: a stable code, a sentence, and who is to blame.
 
 use crate::body::Extensions;
+use crate::limits::ERROR_TEXT_BYTES_MAX;
 use bincode::{Decode, Encode};
 
 /// What went wrong. The number is frozen; new codes are added at the end.
@@ -127,7 +128,7 @@ impl ErrorCode {
 pub struct WireError {
     /// See [`ErrorCode`]; a number that this version does not know is kept as it is.
     pub code: u16,
-    /// One sentence for people, at most [`ERROR_TEXT_BYTES_MAX`](crate::limits::ERROR_TEXT_BYTES_MAX).
+    /// One sentence for people, at most [`ERROR_TEXT_BYTES_MAX`].
     pub text: String,
     /// When it makes sense to try again, in milliseconds; 0 where it does not.
     pub retry_after_ms: u32,
@@ -138,16 +139,12 @@ pub struct WireError {
 }
 
 impl WireError {
-    /// An error with a sentence and nothing else.
+    /// An error with a sentence and nothing else. A sentence over its limit is cut: a receiver would refuse it whole.
     #[must_use]
     pub fn new(code: ErrorCode, text: impl Into<String>) -> Self {
-        Self {
-            code: code.number(),
-            text: text.into(),
-            retry_after_ms: 0,
-            context: 0,
-            extensions: Extensions::default(),
-        }
+        let mut text = text.into();
+        text.truncate(text.floor_char_boundary(ERROR_TEXT_BYTES_MAX));
+        Self { code: code.number(), text, retry_after_ms: 0, context: 0, extensions: Extensions::default() }
     }
 
     /// The same with its number of context.

@@ -70,6 +70,12 @@ pub enum FrameError {
         /// The kind that was expected.
         kind: u16,
     },
+    /// A list, a text or an extension in the body is over its limit.
+    #[error("the body of frame kind {kind:#06x} holds more than it may")]
+    OverLimit {
+        /// The kind of the frame.
+        kind: u16,
+    },
     /// A frame of another kind stood where this kind was due.
     #[error("frame kind {got:#06x} where {expected:#06x} was due")]
     UnexpectedKind {
@@ -87,6 +93,9 @@ pub enum FrameError {
 pub trait Body: Encode + Decode<Bytes> {
     /// The kind of frame that carries it.
     const KIND: FrameKind;
+
+    /// Whether every list, text and extension is within the limits of [`crate::limits`]. Asked after decoding.
+    fn within_limits(&self) -> bool;
 }
 
 type BodyConfig = Configuration<LittleEndian, Varint, Limit<{ FRAME_BODY_BYTES_MAX }>>;
@@ -161,16 +170,19 @@ impl Frame {
     }
 }
 
-/// Decodes one body, to the last byte.
+/// Decodes one body, to the last byte, and checks its lists and texts against their limits.
 ///
 /// # Errors
-/// If the bytes are not exactly one `B`.
+/// If the bytes are not exactly one `B` (P-011), or it holds more than it may (P-012).
 pub fn decode_body<B: Body>(body: &Bytes) -> Result<B, FrameError> {
     let malformed = FrameError::Malformed { kind: B::KIND.0 };
     let (value, read) =
         bincode::decode_from_slice_with_context::<Bytes, B, _>(body, body_config(), body.clone())
             .map_err(|_| malformed)?;
-    if read == body.len() { Ok(value) } else { Err(malformed) }
+    if read != body.len() {
+        return Err(malformed);
+    }
+    if value.within_limits() { Ok(value) } else { Err(FrameError::OverLimit { kind: B::KIND.0 }) }
 }
 
 /// Appends one whole frame to `out`.

@@ -59,6 +59,9 @@ pub const KEY_PACKAGES_LOW: usize = 20;
 /// A key package is refused after this long (30 days), and a device replaces it well before.
 pub const KEY_PACKAGE_LIFETIME_SECONDS: u64 = 30 * 24 * 3600;
 
+/// Suites named when claiming key packages: two exist, and a list of more than a few has no use.
+pub const SUITES_PER_CLAIM_MAX: usize = 16;
+
 /// Entries in one answer to a fetch, whatever their size.
 pub const FETCH_ENTRIES_MAX: usize = 512;
 

@@ -6,6 +6,7 @@
 //!
 //! Each body ends with [`Extensions`], empty today, so that later versions can add without breaking readers.
 
+mod bounds;
 pub mod connection;
 pub mod conversation;
 pub mod directory;
@@ -35,6 +36,10 @@ macro_rules! kinds {
     ($($(#[$doc:meta])* $number:literal $type:path;)*) => {
         $(impl Body for $type {
             const KIND: FrameKind = FrameKind($number);
+
+            fn within_limits(&self) -> bool {
+                bounds::Bounded::bounded(self)
+            }
         })*
 
         /// Every kind of this version with the name of its body, for tables in tests, documents and logs.
