@@ -535,3 +535,6 @@ fn refusal(error: PublicProcessMessageError) -> CommitRefusal {
         other => CommitRefusal::Invalid(other.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests;

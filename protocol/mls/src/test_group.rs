@@ -8,6 +8,7 @@ use ed25519_dalek::{Signer as _, SigningKey};
 use openmls::prelude::{
     BasicCredential, CredentialWithKey, KeyPackage, KeyPackageIn, Lifetime, MlsGroup, MlsGroupCreateConfig,
     MlsMessageBodyIn, MlsMessageIn, MlsMessageOut, PURE_PLAINTEXT_WIRE_FORMAT_POLICY, ProtocolVersion,
+    RatchetTreeIn,
 };
 use openmls_rust_crypto::MemoryStorage;
 use openmls_traits::OpenMlsProvider as _;
@@ -90,7 +91,23 @@ impl TestDevice {
         crate::key_package::encode(bundle.key_package())
     }
 
+    /// The same keys with a certificate that names another account and device.
+    pub(crate) fn renamed(mut self, account: u8, device: u8) -> Self {
+        self.certificate = DeviceCertificate::issue(
+            &SigningKey::from_bytes(&[account; 32]),
+            AccountId([account; 16]),
+            DeviceId([device; 16]),
+            *self.certificate.device_key(),
+            now(),
+        );
+        self
+    }
+
     pub(crate) fn create(&self, suite: Suite) -> MlsGroup {
+        self.create_in(suite, CONVERSATION)
+    }
+
+    pub(crate) fn create_in(&self, suite: Suite, conversation: ConversationId) -> MlsGroup {
         MlsGroup::new_with_group_id(
             &self.provider,
             self,
@@ -98,7 +115,7 @@ impl TestDevice {
                 .ciphersuite(suite.ciphersuite())
                 .wire_format_policy(PURE_PLAINTEXT_WIRE_FORMAT_POLICY)
                 .build(),
-            openmls::group::GroupId::from_slice(CONVERSATION.as_bytes()),
+            openmls::group::GroupId::from_slice(conversation.as_bytes()),
             credential_with_key(&self.certificate),
         )
         .expect("a group is created")
@@ -141,6 +158,30 @@ impl TestDevice {
         let (commit, _, group_info) = bundle.into_contents();
         let group_info = group_info.expect("the group info was asked for");
         (bytes(&commit), bytes(&MlsMessageOut::from(group_info)))
+    }
+}
+
+impl TestDevice {
+    /// Joins (or rejoins) from what the relay serves; gives the commit and its group info.
+    pub(crate) fn external_commit(&self, group_info: &[u8], tree: &[u8]) -> (Vec<u8>, Vec<u8>) {
+        let MlsMessageBodyIn::GroupInfo(group_info) =
+            MlsMessageIn::tls_deserialize_exact(group_info).expect("a message").extract()
+        else {
+            panic!("not a group info")
+        };
+        let (_, bundle) = MlsGroup::external_commit_builder()
+            .with_ratchet_tree(RatchetTreeIn::tls_deserialize_exact(tree).expect("a tree"))
+            .build_group(&self.provider, group_info, credential_with_key(&self.certificate))
+            .expect("the group is built")
+            .load_psks(self.provider.storage())
+            .expect("no pre-shared keys")
+            .create_group_info(true)
+            .build(self.provider.rand(), self.provider.crypto(), self, |_| true)
+            .expect("a commit is built")
+            .finalize(&self.provider)
+            .expect("the commit is finished");
+        let (commit, _, group_info) = bundle.into_contents();
+        (bytes(&commit), bytes(&MlsMessageOut::from(group_info.expect("the group info was asked for"))))
     }
 }
 
