@@ -1,0 +1,79 @@
+//! Accounts on a table.
+
+use super::{Embedded, encode, invites, keys, sessions};
+use crate::store::table::{Overlay, Reader, Table};
+use crate::store::{Accounts, Answer, Created, NewAccount, StoreError};
+use sotto_protocol::ids::AccountId;
+use sotto_signaling_core::account::{Account, RegisterRefused};
+use sotto_signaling_core::limits::ACCOUNTS_PER_EMAIL_MAX;
+use sotto_signaling_core::names::{Email, Username};
+use sotto_signaling_core::password::PasswordHash;
+
+impl<T: Table> Accounts for Embedded<T> {
+    fn create_account(&self, new: NewAccount) -> Answer<'_, Result<Created, RegisterRefused>> {
+        self.write(move |rows| create(rows, new))
+    }
+
+    fn account(&self, id: AccountId) -> Answer<'_, Option<Account>> {
+        self.read(move |rows| load(rows, id))
+    }
+
+    fn account_by_username(&self, name: Username) -> Answer<'_, Option<Account>> {
+        self.read(move |rows| match super::load::<AccountId>(rows, &keys::username(&name))? {
+            Some(id) => load(rows, id),
+            None => Ok(None),
+        })
+    }
+
+    fn accounts_by_email(&self, email: Email) -> Answer<'_, Vec<Account>> {
+        self.read(move |rows| {
+            let ids: Vec<AccountId> = super::load_all(rows, &keys::email(&email), ACCOUNTS_PER_EMAIL_MAX)?;
+            ids.into_iter().filter_map(|id| load(rows, id).transpose()).collect()
+        })
+    }
+
+    fn replace_password(&self, id: AccountId, old: PasswordHash, new: PasswordHash) -> Answer<'_, bool> {
+        self.write(move |rows| match load(rows, id)? {
+            Some(account) if account.password == old => {
+                save(rows, &Account { password: new, ..account });
+                Ok(true)
+            }
+            Some(_) | None => Ok(false),
+        })
+    }
+}
+
+fn create(rows: &mut Overlay<'_>, new: NewAccount) -> Result<Result<Created, RegisterRefused>, StoreError> {
+    let NewAccount { mut account, session, invite, rules, now } = new;
+    let is_empty = rows.scan(keys::ACCOUNTS, None, 1)?.is_empty();
+    let admission = match rules.admit(is_empty, invite.is_some()) {
+        Ok(admission) => admission,
+        Err(refused) => return Ok(Err(refused)),
+    };
+    // The name before the invite: a name that is taken must not use one up.
+    let name = keys::username(&account.username);
+    if rows.get(&name)?.is_some() {
+        return Ok(Err(RegisterRefused::UsernameTaken));
+    }
+    let redeemed = match invite.filter(|_| admission.redeems_invite) {
+        None => None,
+        Some(code) => match invites::redeem(rows, &code, account.id, now)? {
+            Ok(redeemed) => Some(redeemed),
+            Err(refused) => return Ok(Err(refused.into())),
+        },
+    };
+    account.role = admission.role;
+    rows.put(name, encode(&account.id));
+    rows.put(keys::email_of(&account.email, account.created.0, account.id), encode(&account.id));
+    save(rows, &account);
+    sessions::open(rows, &session)?;
+    Ok(Ok(Created { account, redeemed }))
+}
+
+pub(super) fn load(rows: &(impl Reader + ?Sized), id: AccountId) -> Result<Option<Account>, StoreError> {
+    super::load(rows, &keys::account(id))
+}
+
+pub(super) fn save(rows: &mut Overlay<'_>, account: &Account) {
+    rows.put(keys::account(account.id), encode(account));
+}
