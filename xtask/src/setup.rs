@@ -1,0 +1,134 @@
+//! What the other commands need beyond a Rust toolchain, got by the machine's own package manager.
+//!
+//! A part that cannot be got is an error that says how to get it by hand: nothing is skipped in silence.
+
+use crate::step::{cargo, program, say, target};
+use anyhow::{Context as _, bail};
+use std::path::PathBuf;
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Also what the tests need that run as root.
+    #[arg(long)]
+    privileged: bool,
+}
+
+/// The version of cargo-deny that the policy in `deny.toml` is written for.
+const CARGO_DENY: &str = "0.20.2";
+
+/// The target of browsers, which the pure crates build for.
+pub(crate) const WASM: &str = "wasm32-unknown-unknown";
+
+/// A Debian package with a file by which it is recognised.
+struct Package {
+    name: &'static str,
+    /// One of these is there where the package is installed.
+    files: &'static [&'static str],
+    why: &'static str,
+}
+
+const TEST_PACKAGES: &[Package] = &[Package {
+    name: "fiu-utils",
+    files: &["/usr/bin/fiu-run", "/usr/local/bin/fiu-run"],
+    why: "libfiu makes fsync fail and disks fill in tests",
+}];
+
+const PRIVILEGED_PACKAGES: &[Package] = &[
+    Package {
+        name: "e2fsprogs",
+        files: &["/sbin/mkfs.ext4", "/usr/sbin/mkfs.ext4"],
+        why: "power cuts happen on an ext4 of their own",
+    },
+    Package {
+        name: "xfsprogs",
+        files: &["/usr/sbin/xfs_io", "/usr/bin/xfs_io", "/sbin/xfs_io"],
+        why: "xfs_io cuts the power of a mounted file system",
+    },
+    Package {
+        name: "iproute2",
+        files: &["/sbin/ip", "/usr/sbin/ip", "/bin/ip"],
+        why: "network namespaces with blocked UDP",
+    },
+    Package {
+        name: "nftables",
+        files: &["/usr/sbin/nft", "/sbin/nft"],
+        why: "packet loss and NAT in network namespaces",
+    },
+];
+
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    for_building()?;
+    for_tests(arguments.privileged)?;
+    wasm()?;
+    cargo_deny()?;
+    say("everything is there");
+    Ok(())
+}
+
+/// A C compiler: SQLite and aws-lc are C. Rust needs one to link, so it is nearly always there.
+pub(crate) fn for_building() -> anyhow::Result<()> {
+    if std::env::var_os("CC").is_some() || program("cc", ["--version"]).succeeds() {
+        return Ok(());
+    }
+    install(&["gcc", "libc6-dev"], "a C compiler for SQLite and aws-lc")
+}
+
+/// What the tests use of the system.
+pub(crate) fn for_tests(privileged: bool) -> anyhow::Result<()> {
+    let wanted = TEST_PACKAGES.iter().chain(if privileged { PRIVILEGED_PACKAGES } else { &[] });
+    for package in wanted {
+        if !package.files.iter().any(|file| std::path::Path::new(file).exists()) {
+            install(&[package.name], package.why)?;
+        }
+    }
+    Ok(())
+}
+
+/// The standard library for wasm.
+pub(crate) fn wasm() -> anyhow::Result<()> {
+    let sysroot = program("rustc", ["--print", "sysroot"]).output()?;
+    let library = PathBuf::from(sysroot.trim()).join("lib/rustlib").join(WASM);
+    if library.is_dir() {
+        return Ok(());
+    }
+    program("rustup", ["target", "add", WASM])
+        .announced("installing Rust's standard library for wasm")
+        .with_context(|| {
+            format!("the pure crates are checked for wasm; get its library by `rustup target add {WASM}`")
+        })
+}
+
+/// cargo-deny, built once into `target/tools`; its path.
+pub(crate) fn cargo_deny() -> anyhow::Result<PathBuf> {
+    let tools = target().join("tools");
+    let deny = tools.join("bin/cargo-deny").with_extension(std::env::consts::EXE_EXTENSION);
+    let version = program(&deny, ["--version"]).output();
+    if !version.is_ok_and(|text| text.trim().ends_with(CARGO_DENY)) {
+        cargo(["install", "cargo-deny", "--version", CARGO_DENY, "--locked", "--force", "--root"])
+            .arg(&tools)
+            .announced("building cargo-deny, once")?;
+    }
+    Ok(deny)
+}
+
+/// Installs Debian packages, as root or by sudo.
+fn install(packages: &[&str], why: &str) -> anyhow::Result<()> {
+    let names = packages.join(" ");
+    let by_hand = format!("install {names} ({why}) by your system's package manager, then run this again");
+    if !program("apt-get", ["--version"]).succeeds() {
+        bail!("{by_hand}");
+    }
+    let apt = |arguments: &[&str]| {
+        let words = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"].iter().chain(arguments);
+        if is_root() { program("env", words.skip(1)) } else { program("sudo", words) }
+    };
+    apt(&["update", "-q"]).announced("asking for the list of packages").context(by_hand.clone())?;
+    let mut arguments = vec!["install", "-q", "-y", "--no-install-recommends"];
+    arguments.extend(packages);
+    apt(&arguments).announced(&format!("installing {names}: {why}")).context(by_hand)
+}
+
+/// Whether this runs as root.
+pub(crate) fn is_root() -> bool {
+    program("id", ["-u"]).output().is_ok_and(|user| user.trim() == "0")
+}

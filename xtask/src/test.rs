@@ -1,0 +1,48 @@
+//! `cargo xtask test`: everything set up, then every test; the last lines are the test runner's own.
+
+use crate::setup;
+use crate::step::{cargo, say};
+use anyhow::bail;
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Also run what only root on Linux can do: power cuts, network namespaces.
+    #[arg(long)]
+    privileged: bool,
+    /// Only tests whose name contains this.
+    filter: Option<String>,
+}
+
+const EVERY_TEST: [&str; 7] =
+    ["test", "--workspace", "--locked", "--no-fail-fast", "--lib", "--bins", "--tests"];
+
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    if arguments.privileged && !setup::is_root() {
+        bail!("--privileged cuts the power of file systems it mounts, so it needs root: run it as root");
+    }
+    setup::for_building()?;
+    setup::for_tests(arguments.privileged)?;
+    cargo(["build", "--workspace", "--locked", "--bins"]).announced("building the programs under test")?;
+    if arguments.filter.is_none() {
+        cargo(["test", "--workspace", "--locked", "--doc"]).announced("examples in the documentation")?;
+    }
+    let harness = arguments.privileged.then_some("--include-ignored");
+    cargo(EVERY_TEST).args(&arguments.filter).arg("--").args(harness).announced_to_the_end("every test")?;
+    if !arguments.privileged {
+        name_what_was_left_out(arguments.filter.as_deref())?;
+    }
+    Ok(())
+}
+
+/// The tests that only root can run are ignored in the plain form; it says which.
+fn name_what_was_left_out(filter: Option<&str>) -> anyhow::Result<()> {
+    let list = cargo(EVERY_TEST).arg("--quiet").args(filter).args(["--", "--ignored", "--list"]).output()?;
+    let left_out: Vec<&str> = list.lines().filter_map(|line| line.strip_suffix(": test")).collect();
+    if !left_out.is_empty() {
+        say(&format!("left out {} tests that need root (`cargo xtask test --privileged`):", left_out.len()));
+        for name in left_out {
+            say(&format!("  {name}"));
+        }
+    }
+    Ok(())
+}
