@@ -120,8 +120,16 @@ pub fn verify(bytes: &[u8], now: UnixMillis) -> Result<VerifiedKeyPackage, KeyPa
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_group::{TestDevice, now};
+    use crate::test_group::TestDevice;
     use openmls::prelude::Lifetime;
+    use std::time::SystemTime;
+
+    /// The system's clock, because the library looks at it too.
+    fn now() -> UnixMillis {
+        let since =
+            SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("the clock is after 1970");
+        UnixMillis(since.as_secs() * 1000)
+    }
 
     #[test]
     fn a_key_package_names_its_device_and_suite() {

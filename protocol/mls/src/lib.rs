@@ -17,5 +17,5 @@ pub mod suite;
 
 mod group_info;
 mod snapshot;
-#[cfg(test)]
-mod test_group;
+#[cfg(any(test, feature = "test-group"))]
+pub mod test_group;

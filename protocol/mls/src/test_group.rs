@@ -1,12 +1,18 @@
-//! Real OpenMLS members for the tests of this crate.
+//! Real OpenMLS members for tests, here and in the relay's core (feature `test-group`).
+//!
+//! Keys come from small numbers, so that a failure names the same bytes on every machine.
+
+#![allow(clippy::missing_panics_doc)]
 
 use crate::certificate::DeviceCertificate;
 use crate::credential::credential_with_key;
 use crate::provider::Provider;
 use crate::suite::Suite;
 use ed25519_dalek::{Signer as _, SigningKey};
+/// The library's group, so that tests need not name the library.
+pub use openmls::group::MlsGroup;
 use openmls::prelude::{
-    BasicCredential, CredentialWithKey, KeyPackage, KeyPackageIn, Lifetime, MlsGroup, MlsGroupCreateConfig,
+    BasicCredential, CredentialWithKey, GroupId, KeyPackage, LeafNodeIndex, Lifetime, MlsGroupCreateConfig,
     MlsMessageBodyIn, MlsMessageIn, MlsMessageOut, PURE_PLAINTEXT_WIRE_FORMAT_POLICY, ProtocolVersion,
     RatchetTreeIn,
 };
@@ -17,21 +23,27 @@ use openmls_traits::types::SignatureScheme;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use sotto_protocol::ids::{AccountId, ConversationId, DeviceId, UnixMillis};
-use std::time::SystemTime;
 use tls_codec::{Deserialize, Serialize};
 
-pub(crate) const CONVERSATION: ConversationId = ConversationId([9; 16]);
+/// The conversation that the tests are about.
+pub const CONVERSATION: ConversationId = ConversationId([9; 16]);
 
-/// The system's clock: the library looks at it too.
-pub(crate) fn now() -> UnixMillis {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("the clock is after 1970");
-    UnixMillis(u64::try_from(since.as_millis()).expect("the clock is before the year 500 million"))
+/// What a committer hands to the relay.
+pub struct Made {
+    /// The commit.
+    pub commit: Vec<u8>,
+    /// The group info of the epoch that it begins.
+    pub group_info: Vec<u8>,
+    /// The Welcome, if devices are added.
+    pub welcome: Option<Vec<u8>>,
 }
 
 /// A device with its keys and an in-memory storage.
-pub(crate) struct TestDevice {
-    pub(crate) certificate: DeviceCertificate,
-    pub(crate) provider: Provider<MemoryStorage>,
+pub struct TestDevice {
+    /// Its certificate.
+    pub certificate: DeviceCertificate,
+    /// What OpenMLS works with.
+    pub provider: Provider<MemoryStorage>,
     key: SigningKey,
 }
 
@@ -47,40 +59,47 @@ impl Signer for TestDevice {
 
 impl TestDevice {
     /// The device of this number of the account of this number.
-    pub(crate) fn new(account: u8, device: u8) -> Self {
+    #[must_use]
+    pub fn new(account: u8, device: u8) -> Self {
         Self::with_identity(account, device, account)
     }
 
-    pub(crate) fn with_identity(account: u8, device: u8, identity: u8) -> Self {
-        let key = SigningKey::from_bytes(&[100 + device; 32]);
-        let certificate = DeviceCertificate::issue(
-            &SigningKey::from_bytes(&[identity; 32]),
-            AccountId([account; 16]),
-            DeviceId([device; 16]),
-            key.verifying_key().to_bytes(),
-            now(),
-        );
+    /// The same under the identity key of another number.
+    #[must_use]
+    pub fn with_identity(account: u8, device: u8, identity: u8) -> Self {
+        let key = SigningKey::from_bytes(&[100_u8.wrapping_add(device); 32]);
+        let certificate = certify(account, device, identity, key.verifying_key().to_bytes());
         let mut rng = ChaCha20Rng::seed_from_u64(u64::from(device));
         Self { certificate, provider: Provider::new(MemoryStorage::default(), &mut rng), key }
     }
 
-    pub(crate) fn key_package(&self, suite: Suite) -> Vec<u8> {
-        let start = now().0 / 1000 - 3600;
-        self.key_package_with_lifetime(suite, Lifetime::init(start, start + 3600 + 30 * 24 * 3600))
+    /// The same keys with a certificate that names another account and device.
+    #[must_use]
+    pub fn renamed(mut self, account: u8, device: u8) -> Self {
+        self.certificate = certify(account, device, account, *self.certificate.device_key());
+        self
     }
 
-    pub(crate) fn key_package_with_lifetime(&self, suite: Suite, lifetime: Lifetime) -> Vec<u8> {
+    /// A key package as it travels.
+    #[must_use]
+    pub fn key_package(&self, suite: Suite) -> Vec<u8> {
+        self.key_package_with_lifetime(suite, Lifetime::new(24 * 3600))
+    }
+
+    /// A key package with a lifetime of its own.
+    #[must_use]
+    pub fn key_package_with_lifetime(&self, suite: Suite, lifetime: Lifetime) -> Vec<u8> {
         self.build(suite, lifetime, credential_with_key(&self.certificate))
     }
 
     /// A package that signs with this device's key and shows another device's certificate.
-    pub(crate) fn key_package_showing(&self, suite: Suite, other: &DeviceCertificate) -> Vec<u8> {
+    #[must_use]
+    pub fn key_package_showing(&self, suite: Suite, other: &DeviceCertificate) -> Vec<u8> {
         let credential = CredentialWithKey {
             credential: BasicCredential::new(other.to_bytes()).into(),
             signature_key: self.certificate.device_key().to_vec().into(),
         };
-        let start = now().0 / 1000 - 3600;
-        self.build(suite, Lifetime::init(start, start + 24 * 3600), credential)
+        self.build(suite, Lifetime::new(24 * 3600), credential)
     }
 
     fn build(&self, suite: Suite, lifetime: Lifetime, credential: CredentialWithKey) -> Vec<u8> {
@@ -91,23 +110,15 @@ impl TestDevice {
         crate::key_package::encode(bundle.key_package())
     }
 
-    /// The same keys with a certificate that names another account and device.
-    pub(crate) fn renamed(mut self, account: u8, device: u8) -> Self {
-        self.certificate = DeviceCertificate::issue(
-            &SigningKey::from_bytes(&[account; 32]),
-            AccountId([account; 16]),
-            DeviceId([device; 16]),
-            *self.certificate.device_key(),
-            now(),
-        );
-        self
-    }
-
-    pub(crate) fn create(&self, suite: Suite) -> MlsGroup {
+    /// A group with this device alone, in [`CONVERSATION`].
+    #[must_use]
+    pub fn create(&self, suite: Suite) -> MlsGroup {
         self.create_in(suite, CONVERSATION)
     }
 
-    pub(crate) fn create_in(&self, suite: Suite, conversation: ConversationId) -> MlsGroup {
+    /// A group with this device alone.
+    #[must_use]
+    pub fn create_in(&self, suite: Suite, conversation: ConversationId) -> MlsGroup {
         MlsGroup::new_with_group_id(
             &self.provider,
             self,
@@ -115,38 +126,35 @@ impl TestDevice {
                 .ciphersuite(suite.ciphersuite())
                 .wire_format_policy(PURE_PLAINTEXT_WIRE_FORMAT_POLICY)
                 .build(),
-            openmls::group::GroupId::from_slice(conversation.as_bytes()),
+            GroupId::from_slice(conversation.as_bytes()),
             credential_with_key(&self.certificate),
         )
         .expect("a group is created")
     }
 
     /// The group info as it travels, without the tree.
-    pub(crate) fn group_info(&self, group: &MlsGroup) -> Vec<u8> {
+    #[must_use]
+    pub fn group_info(&self, group: &MlsGroup) -> Vec<u8> {
         bytes(
             &group.export_group_info(self.provider.crypto(), self, false).expect("a group info is exported"),
         )
     }
 
-    /// A commit that adds and removes, with its group info.
-    pub(crate) fn commit(
-        &self,
-        group: &mut MlsGroup,
-        adds: &[Vec<u8>],
-        removes: &[u32],
-    ) -> (Vec<u8>, Vec<u8>) {
-        let adds = adds.iter().map(|package| {
-            let MlsMessageBodyIn::KeyPackage(package) =
-                MlsMessageIn::tls_deserialize_exact(package).expect("a message").extract()
-            else {
-                panic!("not a key package")
-            };
-            validated(package, self)
-        });
+    /// A commit that adds and removes; it pends in the group until it is merged or cleared.
+    pub fn commit(&self, group: &mut MlsGroup, adds: &[Vec<u8>], removes: &[u32]) -> Made {
+        let adds: Vec<KeyPackage> = adds
+            .iter()
+            .map(|package| match body(package) {
+                MlsMessageBodyIn::KeyPackage(package) => {
+                    package.validate(self.provider.crypto(), ProtocolVersion::Mls10).expect("a valid package")
+                }
+                other => panic!("not a key package: {other:?}"),
+            })
+            .collect();
         let bundle = group
             .commit_builder()
-            .propose_adds(adds.collect::<Vec<_>>())
-            .propose_removals(removes.iter().map(|index| openmls::prelude::LeafNodeIndex::new(*index)))
+            .propose_adds(adds)
+            .propose_removals(removes.iter().map(|index| LeafNodeIndex::new(*index)))
             .force_self_update(true)
             .load_psks(self.provider.storage())
             .expect("no pre-shared keys")
@@ -155,20 +163,22 @@ impl TestDevice {
             .expect("a commit is built")
             .stage_commit(&self.provider)
             .expect("a commit is staged");
-        let (commit, _, group_info) = bundle.into_contents();
-        let group_info = group_info.expect("the group info was asked for");
-        (bytes(&commit), bytes(&MlsMessageOut::from(group_info)))
+        let (commit, welcome, group_info) = bundle.into_contents();
+        let welcome =
+            welcome.map(|welcome| bytes(&MlsMessageOut::from_welcome(welcome, ProtocolVersion::Mls10)));
+        let group_info = MlsMessageOut::from(group_info.expect("the group info was asked for"));
+        Made { commit: bytes(&commit), group_info: bytes(&group_info), welcome }
     }
-}
 
-impl TestDevice {
-    /// Joins (or rejoins) from what the relay serves; gives the commit and its group info.
-    pub(crate) fn external_commit(&self, group_info: &[u8], tree: &[u8]) -> (Vec<u8>, Vec<u8>) {
-        let MlsMessageBodyIn::GroupInfo(group_info) =
-            MlsMessageIn::tls_deserialize_exact(group_info).expect("a message").extract()
-        else {
-            panic!("not a group info")
-        };
+    /// Its own commit was accepted.
+    pub fn merge(&self, group: &mut MlsGroup) {
+        group.merge_pending_commit(&self.provider).expect("its own commit");
+    }
+
+    /// Joins (or rejoins) by external commit from what the relay serves.
+    #[must_use]
+    pub fn external_commit(&self, group_info: &[u8], tree: &[u8]) -> Made {
+        let MlsMessageBodyIn::GroupInfo(group_info) = body(group_info) else { panic!("not a group info") };
         let (_, bundle) = MlsGroup::external_commit_builder()
             .with_ratchet_tree(RatchetTreeIn::tls_deserialize_exact(tree).expect("a tree"))
             .build_group(&self.provider, group_info, credential_with_key(&self.certificate))
@@ -181,14 +191,33 @@ impl TestDevice {
             .finalize(&self.provider)
             .expect("the commit is finished");
         let (commit, _, group_info) = bundle.into_contents();
-        (bytes(&commit), bytes(&MlsMessageOut::from(group_info.expect("the group info was asked for"))))
+        let group_info = MlsMessageOut::from(group_info.expect("the group info was asked for"));
+        Made { commit: bytes(&commit), group_info: bytes(&group_info), welcome: None }
     }
 }
 
-fn validated(package: KeyPackageIn, device: &TestDevice) -> KeyPackage {
-    package.validate(device.provider.crypto(), ProtocolVersion::Mls10).expect("a valid package")
+/// The tree of a group as it travels.
+#[must_use]
+pub fn tree(group: &MlsGroup) -> Vec<u8> {
+    group.export_ratchet_tree().tls_serialize_detached().expect("a tree is written")
 }
 
-pub(crate) fn bytes(message: &MlsMessageOut) -> Vec<u8> {
+/// A message as it travels.
+#[must_use]
+pub fn bytes(message: &MlsMessageOut) -> Vec<u8> {
     message.tls_serialize_detached().expect("a message is written")
+}
+
+fn body(bytes: &[u8]) -> MlsMessageBodyIn {
+    MlsMessageIn::tls_deserialize_exact(bytes).expect("an MLS message").extract()
+}
+
+fn certify(account: u8, device: u8, identity: u8, device_key: [u8; 32]) -> DeviceCertificate {
+    DeviceCertificate::issue(
+        &SigningKey::from_bytes(&[identity; 32]),
+        AccountId([account; 16]),
+        DeviceId([device; 16]),
+        device_key,
+        UnixMillis(1),
+    )
 }

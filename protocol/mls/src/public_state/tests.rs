@@ -1,7 +1,7 @@
 //! The public state against groups of real OpenMLS members.
 
 use super::*;
-use crate::test_group::{CONVERSATION, TestDevice, bytes};
+use crate::test_group::{CONVERSATION, Made, TestDevice, bytes, tree};
 use openmls::prelude::{LeafNodeIndex, MlsGroup};
 
 /// Alice's first device alone in a group of X25519 (fast), with what the relay knows of it.
@@ -12,13 +12,13 @@ fn alone(alice: &TestDevice) -> (MlsGroup, PublicState) {
 }
 
 fn state_of(device: &TestDevice, group: &MlsGroup) -> PublicState {
-    let tree = group.export_ratchet_tree().tls_serialize_detached().expect("a tree is written");
-    PublicState::create(CONVERSATION, &device.group_info(group), &tree).expect("a real group is taken in")
+    PublicState::create(CONVERSATION, &device.group_info(group), &tree(group))
+        .expect("a real group is taken in")
 }
 
 /// Alice adds a device; the relay and she take the commit.
 fn add(alice: &TestDevice, group: &mut MlsGroup, state: PublicState, device: &TestDevice) -> PublicState {
-    let (commit, group_info) = alice.commit(group, &[device.key_package(state.suite())], &[]);
+    let Made { commit, group_info, .. } = alice.commit(group, &[device.key_package(state.suite())], &[]);
     let checked = state.check_commit(&commit).expect("a valid commit");
     checked.check_group_info(&group_info).expect("its group info");
     group.merge_pending_commit(&alice.provider).expect("her own commit");
@@ -37,7 +37,7 @@ fn a_commit_is_followed_in_both_suites() {
         let state = state_of(&alice, &group);
         assert_eq!((state.suite(), state.epoch(), state.members().len()), (suite, Epoch(0), 1));
 
-        let (commit, group_info) = alice.commit(&mut group, &[bob.key_package(suite)], &[]);
+        let Made { commit, group_info, .. } = alice.commit(&mut group, &[bob.key_package(suite)], &[]);
         let checked = state.check_commit(&commit).expect("a valid commit");
         assert_eq!(checked.check_group_info(&group_info), Ok(()));
         let summary = checked.summary();
@@ -49,8 +49,7 @@ fn a_commit_is_followed_in_both_suites() {
         group.merge_pending_commit(&alice.provider).expect("her own commit");
         assert_eq!(state.epoch(), Epoch(1));
         assert_eq!(state.accounts(), BTreeSet::from([AccountId([1; 16]), AccountId([2; 16])]));
-        let tree = group.export_ratchet_tree().tls_serialize_detached().expect("a tree is written");
-        assert_eq!(state.export_tree(), tree);
+        assert_eq!(state.export_tree(), tree(&group));
     }
 }
 
@@ -80,9 +79,9 @@ fn a_damaged_snapshot_is_reported() {
 fn the_second_commit_of_an_epoch_loses() {
     let (alice, bob, carol) = (TestDevice::new(1, 1), TestDevice::new(2, 2), TestDevice::new(3, 3));
     let (mut group, state) = alone(&alice);
-    let (first, _) = alice.commit(&mut group, &[bob.key_package(Suite::X25519)], &[]);
+    let Made { commit: first, .. } = alice.commit(&mut group, &[bob.key_package(Suite::X25519)], &[]);
     group.clear_pending_commit(alice.provider.inner()).expect("nothing else pends");
-    let (second, _) = alice.commit(&mut group, &[carol.key_package(Suite::X25519)], &[]);
+    let Made { commit: second, .. } = alice.commit(&mut group, &[carol.key_package(Suite::X25519)], &[]);
     let (first_checked, second_checked) = (state.check_commit(&first), state.check_commit(&second));
     let state = state.apply(first_checked.expect("valid")).expect("the same epoch");
     let moved = EpochMoved { checked: Epoch(0), current: Epoch(1) };
@@ -99,7 +98,7 @@ fn a_removed_member_is_no_sender_any_more() {
     let (mut group, state) = alone(&alice);
     let state = add(&alice, &mut group, state, &bob);
     let index = state.leaf_of(bob.certificate.device()).expect("bob is in").index;
-    let (commit, _) = alice.commit(&mut group, &[], &[index]);
+    let Made { commit, .. } = alice.commit(&mut group, &[], &[index]);
     let checked = state.check_commit(&commit).expect("a valid commit");
     assert_eq!(checked.summary().removed, [Leaf { index, certificate: bob.certificate }]);
     let state = state.apply(checked).expect("the same epoch");
@@ -107,7 +106,7 @@ fn a_removed_member_is_no_sender_any_more() {
     assert_eq!(state.leaf_of(bob.certificate.device()), None);
 
     // The best he can do: alice's next commit with his place as the sender.
-    let (mut forged, _) = alice.commit(&mut group, &[], &[]);
+    let Made { commit: mut forged, .. } = alice.commit(&mut group, &[], &[]);
     let sender = 4 + 17 + 8 + 1;
     assert_eq!(forged[sender..sender + 4], [0; 4], "alice sits at place 0");
     forged[sender + 3] = u8::try_from(index).expect("a small tree");
@@ -119,7 +118,7 @@ fn a_commit_in_the_name_of_another_member_is_refused() {
     let (alice, bob) = (TestDevice::new(1, 1), TestDevice::new(2, 2));
     let (mut group, state) = alone(&alice);
     let state = add(&alice, &mut group, state, &bob);
-    let (mut forged, _) = alice.commit(&mut group, &[], &[]);
+    let Made { commit: mut forged, .. } = alice.commit(&mut group, &[], &[]);
     forged[4 + 17 + 8 + 1 + 3] = 1;
     assert_eq!(refused(&state, &forged), CommitRefusal::BadSignature);
 }
@@ -129,7 +128,7 @@ fn a_forged_certificate_is_refused() {
     let (alice, bob, mallory) = (TestDevice::new(1, 1), TestDevice::new(2, 2), TestDevice::new(4, 4));
     let (mut group, state) = alone(&alice);
     let package = mallory.key_package_showing(Suite::X25519, &bob.certificate);
-    let (commit, _) = alice.commit(&mut group, &[package], &[]);
+    let Made { commit, .. } = alice.commit(&mut group, &[package], &[]);
     let refusal = CommitRefusal::Roster(CredentialError::AnotherKey.into());
     assert_eq!(refused(&state, &commit), refusal);
 }
@@ -141,7 +140,7 @@ fn a_device_twice_and_an_account_with_two_identities_are_refused() {
     // The same device id of the same account under another key: only certificates tell.
     let mut again = TestDevice::new(1, 7);
     again = again.renamed(1, 1);
-    let (commit, _) = alice.commit(&mut group, &[again.key_package(Suite::X25519)], &[]);
+    let Made { commit, .. } = alice.commit(&mut group, &[again.key_package(Suite::X25519)], &[]);
     assert_eq!(
         refused(&state, &commit),
         CommitRefusal::Roster(RosterRefusal::DeviceTwice(DeviceId([1; 16])))
@@ -149,7 +148,7 @@ fn a_device_twice_and_an_account_with_two_identities_are_refused() {
     group.clear_pending_commit(alice.provider.inner()).expect("nothing else pends");
 
     let impostor = TestDevice::with_identity(1, 8, 66);
-    let (commit, _) = alice.commit(&mut group, &[impostor.key_package(Suite::X25519)], &[]);
+    let Made { commit, .. } = alice.commit(&mut group, &[impostor.key_package(Suite::X25519)], &[]);
     assert_eq!(
         refused(&state, &commit),
         CommitRefusal::Roster(RosterRefusal::TwoIdentities(AccountId([1; 16])))
@@ -161,7 +160,7 @@ fn a_commit_of_another_conversation_is_refused() {
     let (alice, bob) = (TestDevice::new(1, 1), TestDevice::new(2, 2));
     let (_, state) = alone(&alice);
     let mut other = bob.create_in(Suite::X25519, ConversationId([8; 16]));
-    let (commit, _) = bob.commit(&mut other, &[], &[]);
+    let Made { commit, .. } = bob.commit(&mut other, &[], &[]);
     assert_eq!(refused(&state, &commit), CommitRefusal::OtherConversation);
 }
 
@@ -170,7 +169,8 @@ fn a_device_rejoins_by_external_commit_and_takes_its_own_place_only() {
     let (alice, bob) = (TestDevice::new(1, 1), TestDevice::new(2, 2));
     let (mut group, state) = alone(&alice);
     let state = add(&alice, &mut group, state, &bob);
-    let (commit, group_info) = bob.external_commit(&alice.group_info(&group), &state.export_tree());
+    let Made { commit, group_info, .. } =
+        bob.external_commit(&alice.group_info(&group), &state.export_tree());
     let checked = state.check_commit(&commit).expect("a valid rejoin");
     assert_eq!(checked.check_group_info(&group_info), Ok(()));
     assert!(checked.summary().external && checked.summary().rejoin);
@@ -183,7 +183,8 @@ fn a_device_rejoins_by_external_commit_and_takes_its_own_place_only() {
 fn a_new_device_joins_by_external_commit() {
     let (alice, bob) = (TestDevice::new(1, 1), TestDevice::new(2, 2));
     let (group, state) = alone(&alice);
-    let (commit, group_info) = bob.external_commit(&alice.group_info(&group), &state.export_tree());
+    let Made { commit, group_info, .. } =
+        bob.external_commit(&alice.group_info(&group), &state.export_tree());
     let checked = state.check_commit(&commit).expect("a valid join; whether he may is decided elsewhere");
     assert_eq!(checked.check_group_info(&group_info), Ok(()));
     assert!(checked.summary().external && !checked.summary().rejoin);
@@ -198,7 +199,7 @@ fn standalone_proposals_and_references_to_them_are_refused() {
         .propose_remove_member(&alice.provider, &alice, LeafNodeIndex::new(1))
         .expect("a proposal is made");
     assert_eq!(refused(&state, &bytes(&proposal)), CommitRefusal::NotACommit);
-    let (commit, _) = alice.commit(&mut group, &[], &[]);
+    let Made { commit, .. } = alice.commit(&mut group, &[], &[]);
     assert_eq!(refused(&state, &commit), CommitRefusal::ByReference);
 }
 
@@ -208,9 +209,9 @@ fn a_group_info_of_another_epoch_state_or_signer_is_refused() {
     let (mut group, state) = alone(&alice);
     let state = add(&alice, &mut group, state, &bob);
     let before = alice.group_info(&group);
-    let (_, other) = alice.commit(&mut group, &[], &[]);
+    let Made { group_info: other, .. } = alice.commit(&mut group, &[], &[]);
     group.clear_pending_commit(alice.provider.inner()).expect("nothing else pends");
-    let (commit, right) = alice.commit(&mut group, &[], &[]);
+    let Made { commit, group_info: right, .. } = alice.commit(&mut group, &[], &[]);
     let checked = state.check_commit(&commit).expect("a valid commit");
     assert_eq!(checked.check_group_info(&before), Err(GroupInfoRefusal::WrongEpoch { due: 2, got: 1 }));
     assert_eq!(checked.check_group_info(&other), Err(GroupInfoRefusal::OtherState));
@@ -228,7 +229,7 @@ fn a_group_info_of_another_epoch_state_or_signer_is_refused() {
 fn no_changed_byte_of_a_commit_passes_except_in_the_membership_tag() {
     let (alice, bob) = (TestDevice::new(1, 1), TestDevice::new(2, 2));
     let (mut group, state) = alone(&alice);
-    let (commit, group_info) = alice.commit(&mut group, &[bob.key_package(Suite::X25519)], &[]);
+    let Made { commit, group_info, .. } = alice.commit(&mut group, &[bob.key_package(Suite::X25519)], &[]);
     // The membership tag (33 bytes with its length) is keyed with a secret of the group.
     for place in 0..commit.len() - 32 {
         let mut flipped = commit.clone();
