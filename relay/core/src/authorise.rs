@@ -120,9 +120,11 @@ impl Denied {
     pub const fn code(self) -> ErrorCode {
         match self {
             Self::NotMember => ErrorCode::NotMember,
-            Self::NeedsRole(_) | Self::AboveYou | Self::DirectStaysTwo | Self::NotYourDevice | Self::LastOwner => {
-                ErrorCode::Forbidden
-            }
+            Self::NeedsRole(_)
+            | Self::AboveYou
+            | Self::DirectStaysTwo
+            | Self::NotYourDevice
+            | Self::LastOwner => ErrorCode::Forbidden,
         }
     }
 }

@@ -11,7 +11,9 @@
 
 use crate::authorise::{Action, Denied, Standing, authorise};
 use sotto_mls::certificate::DeviceCertificate;
-use sotto_mls::public_state::{CheckedCommit, CommitRefusal, CommitSummary, GroupInfoRefusal, GroupRefusal, PublicState};
+use sotto_mls::public_state::{
+    CheckedCommit, CommitRefusal, CommitSummary, GroupInfoRefusal, GroupRefusal, PublicState,
+};
 use sotto_protocol::body::conversation::{Create, Kind, Role};
 use sotto_protocol::body::log::Commit;
 use sotto_protocol::error::ErrorCode;
@@ -116,12 +118,13 @@ impl CommitRefused {
         match self {
             Self::Commit(CommitRefusal::WrongEpoch { .. }) => ErrorCode::EpochMoved,
             Self::Commit(CommitRefusal::Internal(_)) => ErrorCode::Internal,
-            Self::Commit(CommitRefusal::TooLarge { .. }) | Self::GroupInfo(GroupInfoRefusal::TooLarge { .. }) => {
-                ErrorCode::TooLarge
-            }
-            Self::Commit(_) | Self::GroupInfo(_) | Self::Welcome | Self::NotTheSender | Self::OtherIdentity(_) => {
-                ErrorCode::CommitInvalid
-            }
+            Self::Commit(CommitRefusal::TooLarge { .. })
+            | Self::GroupInfo(GroupInfoRefusal::TooLarge { .. }) => ErrorCode::TooLarge,
+            Self::Commit(_)
+            | Self::GroupInfo(_)
+            | Self::Welcome
+            | Self::NotTheSender
+            | Self::OtherIdentity(_) => ErrorCode::CommitInvalid,
             Self::DeviceNotRegistered(_) => ErrorCode::DeviceRefused,
             Self::Denied(denied) => denied.code(),
         }
@@ -146,6 +149,16 @@ impl VerifiedCommit {
     pub const fn next(&self) -> &PublicState {
         self.checked.next()
     }
+}
+
+/// Whether the asker may send commits at all: a member, or somebody who may join by itself. Asked before
+/// [`verify`], so that a stranger costs no CPU and cannot tell a wrong epoch from a missing conversation.
+///
+/// # Errors
+/// [`Denied::NotMember`].
+pub fn may_commit(asker: Asker, roll: &impl Roll) -> Result<(), Denied> {
+    let of_the_pair = roll.pair().is_some_and(|pair| pair.contains(&asker.account));
+    authorise(Action::Join { of_the_pair }, roll.standing(asker.account), roll.kind())
 }
 
 /// Checks everything about a commit that the public state can show: signatures, tree, certificates, group
@@ -284,7 +297,8 @@ pub fn verify_create(
     if !consistent {
         return Err(CreateRefused::Inconsistent);
     }
-    let state = PublicState::create(create.conversation, create.group_info.as_slice(), create.tree.as_slice())?;
+    let state =
+        PublicState::create(create.conversation, create.group_info.as_slice(), create.tree.as_slice())?;
     let [only] = state.members() else {
         return Err(CreateRefused::NotNew);
     };
@@ -313,3 +327,6 @@ fn check_registered(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
