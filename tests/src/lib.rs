@@ -1,3 +1,4 @@
 //! What the integration tests share. The tests themselves are modules of the one binary `tests/it/main.rs`.
 
+pub mod fuzz;
 pub mod programs;

@@ -3,3 +3,4 @@
 //! What only root on Linux can do is marked `#[ignore = "needs root: ..."]`; `cargo xtask test --privileged`
 //! runs those too, and the plain form names at its end what it left out.
 
+mod fuzz_corpus;

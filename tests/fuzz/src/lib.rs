@@ -1,0 +1,6 @@
+//! The functions that the targets call: the same file as `sotto_tests::fuzz`, without the rest of that crate.
+
+#[path = "../../src/fuzz.rs"]
+mod targets;
+
+pub use targets::{frame, invite, mls};

@@ -1,0 +1,125 @@
+//! What a stranger's bytes may do: nothing but be refused. One function for each fuzz target.
+//!
+//! libFuzzer calls these (`tests/fuzz`), and the test `fuzz_corpus` replays the committed corpus through them on
+//! the stable toolchain. Each panics if a property is broken.
+
+use bytes::BytesMut;
+use sotto_mls::certificate::UnverifiedCertificate;
+use sotto_protocol::body::{connection, conversation, directory, log, push};
+use sotto_protocol::error::WireError;
+use sotto_protocol::frame::{Body, Frame, HEADER_BYTES, encode};
+use sotto_protocol::ids::{RequestId, UnixMillis};
+use sotto_protocol::invite::{Fingerprint, Invite, InviteCode, RelayAddress};
+use sotto_protocol::limits::FRAME_BODY_BYTES_MAX;
+use sotto_protocol::mls_header;
+use std::fmt::Debug;
+
+/// A target: bytes in, a panic if a property is broken.
+pub type Target = fn(&[u8]);
+
+/// Every target with the name of its corpus.
+pub const TARGETS: [(&str, Target); 3] = [("frame", frame), ("invite", invite), ("mls", mls)];
+
+macro_rules! decode_as_its_kind {
+    ($frame:expr, $($body:path),* $(,)?) => {
+        match $frame.header.kind {
+            $(kind if kind == <$body as Body>::KIND => settles::<$body>($frame),)*
+            _ => {}
+        }
+    };
+}
+
+/// The frame decoder: bytes as they come from a connection, header after header, each body as its kind.
+pub fn frame(data: &[u8]) {
+    let mut stream = BytesMut::from(data);
+    while let Ok(Some(frame)) = Frame::take(&mut stream, FRAME_BODY_BYTES_MAX) {
+        decode_as_its_kind!(
+            &frame,
+            connection::Hello,
+            connection::Challenge,
+            connection::Authenticate,
+            connection::Ready,
+            connection::Ping,
+            connection::Pong,
+            WireError,
+            connection::Goodbye,
+            connection::Done,
+            directory::PublishKeyPackages,
+            directory::KeyPackageStock,
+            directory::ClaimKeyPackages,
+            directory::KeyPackages,
+            directory::LookUp,
+            directory::AccountCard,
+            conversation::Create,
+            conversation::State,
+            conversation::List,
+            conversation::States,
+            conversation::GetGroup,
+            conversation::Group,
+            conversation::Leave,
+            conversation::SetRole,
+            conversation::GetWelcomes,
+            conversation::Welcomes,
+            conversation::WelcomeTaken,
+            log::Append,
+            log::Appended,
+            log::Commit,
+            log::Fetch,
+            log::Entries,
+            log::FetchArchive,
+            log::ArchiveEntries,
+            log::Follow,
+            log::Followed,
+            log::SendEphemeral,
+            push::Delivered,
+            push::Behind,
+            push::WelcomeWaiting,
+            push::Ephemeral,
+            push::KeyPackagesLow,
+        );
+    }
+}
+
+/// What decodes is within its limits, and what it is written as decodes to the same and is written as the same.
+fn settles<B: Body + PartialEq + Debug>(frame: &Frame) {
+    let Ok(value) = frame.decode::<B>() else {
+        return;
+    };
+    assert!(value.within_limits(), "{value:?} is over its limits");
+    let written = encode(RequestId(1), &value);
+    let again = Frame { header: frame.header, body: written.slice(HEADER_BYTES..) };
+    assert_eq!(again.decode::<B>().as_ref(), Ok(&value));
+}
+
+/// The invite parser, and the parsers it is made of: what parses is written as something that parses to the same.
+pub fn invite(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    if let Ok(invite) = text.parse::<Invite>() {
+        assert_eq!(invite.to_string().parse(), Ok(invite));
+    }
+    if let Ok(address) = text.parse::<RelayAddress>() {
+        assert_eq!(address.to_string().parse(), Ok(address));
+    }
+    if let Ok(fingerprint) = text.parse::<Fingerprint>() {
+        assert_eq!(fingerprint.to_string().parse(), Ok(fingerprint));
+    }
+    if let Ok(code) = text.parse::<InviteCode>() {
+        assert_eq!(code.as_str(), text);
+    }
+}
+
+/// What a relay reads of MLS: the start of a message, a device certificate, a key package.
+pub fn mls(data: &[u8]) {
+    if let Some(header) = mls_header::peek(data) {
+        assert!(header.group_id.len() <= data.len());
+    }
+    if let Ok(certificate) = UnverifiedCertificate::decode(data) {
+        // It has one form only: what verifies is written as the bytes it was read from.
+        if let Ok(verified) = certificate.verify() {
+            assert_eq!(verified.to_bytes(), data);
+        }
+    }
+    let _ = sotto_mls::key_package::verify(data, UnixMillis(1_795_000_000_000));
+}
