@@ -3,6 +3,9 @@
 use crate::step::{cargo, program, root, say};
 use crate::{setup, step};
 
+/// How the relay is told where its data are.
+const DATA: &str = "SOTTO_RELAY_DATA_DIR";
+
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Build with all optimisations: what an operator runs. The first build takes several times as long.
@@ -23,10 +26,10 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let programs = step::target().join(folder);
     say(&format!("the client is {}", programs.join("sotto").display()));
     let mut relay = program(programs.join("sotto-relay"), &arguments.relay);
-    if arguments.relay.is_empty() {
+    if arguments.relay.is_empty() && std::env::var_os(DATA).is_none() {
         let data = root().join("data/relay");
         say(&format!("the relay keeps everything in {}; Ctrl-C ends it in good order", data.display()));
-        relay = relay.arg("--data").arg(data);
+        relay = relay.env(DATA, data);
     }
     relay.become_it()
 }
