@@ -183,6 +183,7 @@ impl std::error::Error for WireError {}
 mod tests {
     use super::*;
 
+    /// P-050.
     #[test]
     fn every_code_is_found_by_its_number() {
         for code in ErrorCode::ALL {

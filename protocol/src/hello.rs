@@ -50,6 +50,7 @@ mod tests {
         VersionRange { min, max }
     }
 
+    /// P-002.
     #[test]
     fn the_highest_common_version_wins() {
         assert_eq!(range(1, 3).highest_in_common(range(2, 9)), Ok(3));

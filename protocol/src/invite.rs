@@ -236,6 +236,7 @@ mod tests {
         assert_eq!(https.fingerprint, None);
     }
 
+    /// P-051.
     #[test]
     fn each_bad_link_says_what_is_wrong() {
         for (text, error) in [
