@@ -83,8 +83,8 @@ pub struct RegistrationRules {
 pub struct Admission {
     /// The role of the new account.
     pub role: Role,
-    /// Whether the invite that came with it is redeemed in the same step.
-    pub redeems_invite: bool,
+    /// Whether the invite that came with it must be one that lets people register.
+    pub by_invite: bool,
 }
 
 /// Why nobody was registered.
@@ -112,14 +112,13 @@ impl RegistrationRules {
     /// If the policy forbids it. An invite is judged by [`Invite::redeem`](crate::invite::Invite::redeem) after.
     pub fn admit(self, relay_is_empty: bool, has_invite: bool) -> Result<Admission, RegisterRefused> {
         if relay_is_empty && self.first_account_is_operator {
-            return Ok(Admission { role: Role::Operator, redeems_invite: has_invite });
+            return Ok(Admission { role: Role::Operator, by_invite: false });
         }
         match (self.policy, has_invite) {
             (RegistrationPolicy::Closed, _) => Err(RegisterRefused::Closed),
             (RegistrationPolicy::Invite, false) => Err(RegisterRefused::InviteRequired),
-            (RegistrationPolicy::Open | RegistrationPolicy::Invite, redeems_invite) => {
-                Ok(Admission { role: Role::User, redeems_invite })
-            }
+            (RegistrationPolicy::Invite, true) => Ok(Admission { role: Role::User, by_invite: true }),
+            (RegistrationPolicy::Open, _) => Ok(Admission { role: Role::User, by_invite: false }),
         }
     }
 }
@@ -134,10 +133,10 @@ mod tests {
 
     #[test]
     fn each_policy_lets_in_whom_it_says() {
-        let user = |redeems_invite| Ok(Admission { role: Role::User, redeems_invite });
+        let user = |by_invite| Ok(Admission { role: Role::User, by_invite });
         for (policy, invite, outcome) in [
             (RegistrationPolicy::Open, false, user(false)),
-            (RegistrationPolicy::Open, true, user(true)),
+            (RegistrationPolicy::Open, true, user(false)),
             (RegistrationPolicy::Invite, false, Err(RegisterRefused::InviteRequired)),
             (RegistrationPolicy::Invite, true, user(true)),
             (RegistrationPolicy::Closed, false, Err(RegisterRefused::Closed)),
@@ -157,7 +156,7 @@ mod tests {
     #[test]
     fn the_first_account_is_operator_only_where_that_is_asked_for() {
         let closed = rules(RegistrationPolicy::Closed, true);
-        assert_eq!(closed.admit(true, false), Ok(Admission { role: Role::Operator, redeems_invite: false }));
+        assert_eq!(closed.admit(true, false), Ok(Admission { role: Role::Operator, by_invite: false }));
         assert_eq!(RegistrationRules::default().admit(true, false), Err(RegisterRefused::InviteRequired));
     }
 

@@ -5,11 +5,29 @@
 
 use crate::limits::{INVITE_SECONDS_DEFAULT, INVITE_SECONDS_MAX, INVITE_USES_MAX, MS};
 use bincode::{Decode, Encode};
-use sotto_protocol::ids::{AccountId, ConversationId, UnixMillis};
+use core::fmt;
+use core::str::FromStr;
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
+use sotto_protocol::ids::{AccountId, BadId, ConversationId, UnixMillis};
 
 /// What names an invite without being its code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode)]
 pub struct InviteId(pub [u8; 16]);
+
+impl fmt::Display for InviteId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&HEXLOWER.encode(&self.0))
+    }
+}
+
+impl FromStr for InviteId {
+    type Err = BadId;
+
+    fn from_str(text: &str) -> Result<Self, BadId> {
+        let bytes = HEXLOWER_PERMISSIVE.decode(text.as_bytes()).map_err(|_| BadId)?;
+        Ok(Self(bytes.try_into().map_err(|_| BadId)?))
+    }
+}
 
 /// An invite, as the relay stores it.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -20,6 +38,8 @@ pub struct Invite {
     pub by: Option<AccountId>,
     /// The conversation that redeeming it admits to.
     pub conversation: Option<ConversationId>,
+    /// Whether it lets somebody register where an invite is needed for that.
+    pub registers: bool,
     /// How many more accounts may redeem it.
     pub uses_left: u32,
     /// When it was made.
@@ -39,6 +59,15 @@ pub struct InviteWish {
     pub expires_in: Option<u64>,
 }
 
+/// Who makes an invite, and what that is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Maker {
+    /// The account; `None` for the operator at the command line.
+    pub by: Option<AccountId>,
+    /// Whether invites of this maker let people register.
+    pub registers: bool,
+}
+
 /// A wish outside the limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadInviteWish {
@@ -56,16 +85,11 @@ pub enum BadInviteWish {
 pub struct RedeemRefused;
 
 impl InviteWish {
-    /// The invite that fulfils the wish.
+    /// The invite that fulfils the wish of `maker`.
     ///
     /// # Errors
     /// If the wish is outside the limits.
-    pub fn grant(
-        self,
-        id: InviteId,
-        by: Option<AccountId>,
-        now: UnixMillis,
-    ) -> Result<Invite, BadInviteWish> {
+    pub fn grant(self, id: InviteId, maker: Maker, now: UnixMillis) -> Result<Invite, BadInviteWish> {
         let uses_left = self.uses.unwrap_or(1);
         if !(1..=INVITE_USES_MAX).contains(&uses_left) {
             return Err(BadInviteWish::Uses);
@@ -75,7 +99,8 @@ impl InviteWish {
             return Err(BadInviteWish::Lifetime);
         }
         let expires = UnixMillis(now.0.saturating_add(seconds.saturating_mul(MS)));
-        Ok(Invite { id, by, conversation: self.conversation, uses_left, created: now, expires })
+        let Maker { by, registers } = maker;
+        Ok(Invite { id, by, conversation: self.conversation, registers, uses_left, created: now, expires })
     }
 }
 
@@ -104,10 +129,11 @@ mod tests {
     use super::*;
 
     const NOW: UnixMillis = UnixMillis(5_000);
+    const MAKER: Maker = Maker { by: None, registers: true };
 
     fn invite(uses: u32, seconds: u64) -> Result<Invite, BadInviteWish> {
         let wish = InviteWish { conversation: None, uses: Some(uses), expires_in: Some(seconds) };
-        wish.grant(InviteId([1; 16]), None, NOW)
+        wish.grant(InviteId([1; 16]), MAKER, NOW)
     }
 
     #[test]
@@ -130,7 +156,7 @@ mod tests {
         assert_eq!(invite(INVITE_USES_MAX + 1, 60), Err(BadInviteWish::Uses));
         assert_eq!(invite(1, 0), Err(BadInviteWish::Lifetime));
         assert_eq!(invite(1, u64::MAX), Err(BadInviteWish::Lifetime));
-        let plain = InviteWish::default().grant(InviteId([1; 16]), None, NOW).expect("the defaults");
+        let plain = InviteWish::default().grant(InviteId([1; 16]), MAKER, NOW).expect("the defaults");
         assert_eq!(plain.uses_left, 1);
     }
 }

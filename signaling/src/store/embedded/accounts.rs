@@ -55,9 +55,9 @@ fn create(rows: &mut Overlay<'_>, new: NewAccount) -> Result<Result<Created, Reg
     if rows.get(&name)?.is_some() {
         return Ok(Err(RegisterRefused::UsernameTaken));
     }
-    let redeemed = match invite.filter(|_| admission.redeems_invite) {
+    let redeemed = match invite {
         None => None,
-        Some(code) => match invites::redeem(rows, &code, account.id, now)? {
+        Some(code) => match invites::redeem(rows, &code, account.id, admission.by_invite, now)? {
             Ok(redeemed) => Some(redeemed),
             Err(refused) => return Ok(Err(refused.into())),
         },

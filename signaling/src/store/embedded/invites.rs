@@ -63,15 +63,16 @@ impl<T: Table> Invites for Embedded<T> {
         account: AccountId,
         now: UnixMillis,
     ) -> Answer<'_, Result<Redeemed, RedeemRefused>> {
-        self.write(move |rows| redeem(rows, &code, account, now))
+        self.write(move |rows| redeem(rows, &code, account, false, now))
     }
 }
 
-/// Also a part of registering, which is one step with it.
+/// Also a part of registering, which is one step with it and may ask for an invite that registers.
 pub(super) fn redeem(
     rows: &mut Overlay<'_>,
     code: &SecretHash,
     account: AccountId,
+    must_register: bool,
     now: UnixMillis,
 ) -> Result<Result<Redeemed, RedeemRefused>, StoreError> {
     let Some((maker, id)) = super::load::<(AccountId, InviteId)>(rows, &keys::code(code))? else {
@@ -80,6 +81,9 @@ pub(super) fn redeem(
     let Some(InviteRow { invite, code }) = super::load(rows, &keys::invite(maker, id))? else {
         return Ok(Err(RedeemRefused));
     };
+    if must_register && !invite.registers {
+        return Ok(Err(RedeemRefused));
+    }
     let redeemed = Redeemed { invite: id, by: invite.by, conversation: invite.conversation };
     let mark = keys::redeemer(maker, id, account);
     if rows.get(&mark)?.is_some() && !invite.has_expired(now) {

@@ -1,0 +1,75 @@
+//! Frames over a WebSocket: the same bytes as over QUIC, in binary messages.
+
+use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
+use futures_util::{Sink, SinkExt, StreamExt};
+use std::net::SocketAddr;
+use std::pin::Pin;
+
+/// Why a WebSocket ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// A text message came; frames are binary.
+    #[error("a text message came where frames are binary")]
+    Text,
+    /// The transport failed, or a message was over the limit.
+    #[error("the WebSocket failed: {0}")]
+    Transport(#[from] axum::Error),
+}
+
+/// The bytes that arrive, one item for each message. A message holds one frame or several.
+pub type Incoming = BoxStream<'static, Result<Bytes, GatewayError>>;
+
+/// The bytes that leave. Closing it says goodbye to the peer.
+pub type Outgoing = Pin<Box<dyn Sink<Bytes, Error = GatewayError> + Send>>;
+
+/// A WebSocket that was just opened. Nothing is proved about the other side yet.
+pub struct GatewayConnection {
+    /// Where it comes from.
+    pub peer: SocketAddr,
+    /// Names it in the log.
+    pub trace: String,
+    /// What the listener attached to the request, such as a TLS exporter.
+    pub extensions: http::Extensions,
+    /// From the device.
+    pub incoming: Incoming,
+    /// To the device.
+    pub outgoing: Outgoing,
+}
+
+impl std::fmt::Debug for GatewayConnection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GatewayConnection").field("peer", &self.peer).field("trace", &self.trace).finish()
+    }
+}
+
+/// The relay's side of the WebSocket endpoint.
+pub trait Gateway: Send + Sync + 'static {
+    /// Serves a connection until it ends. Runs on a task of its own.
+    fn serve(&self, connection: GatewayConnection) -> BoxFuture<'static, ()>;
+}
+
+/// Both directions of a WebSocket as bytes. Pings are answered by the library while somebody reads.
+pub(crate) fn split(socket: WebSocket) -> (Outgoing, Incoming) {
+    let (sink, stream) = socket.split();
+    let incoming = stream
+        .filter_map(async |message| match message {
+            Ok(Message::Binary(bytes)) => Some(Ok(bytes)),
+            Ok(Message::Text(_)) => Some(Err(GatewayError::Text)),
+            Ok(Message::Ping(_) | Message::Pong(_) | Message::Close(_)) => None,
+            Err(error) => Some(Err(error.into())),
+        })
+        .boxed();
+    let outgoing =
+        sink.sink_map_err(GatewayError::from).with(async |bytes: Bytes| Ok(Message::Binary(bytes)));
+    (Box::pin(outgoing), incoming)
+}
+
+/// Refuses a socket that was upgraded while the relay went away.
+pub(crate) async fn turn_away(mut socket: WebSocket, reason: String) {
+    let frame = CloseFrame { code: close_code::AGAIN, reason: reason.into() };
+    // The peer may be gone already; there is nothing left to tell it.
+    let _gone = socket.send(Message::Close(Some(frame))).await;
+}

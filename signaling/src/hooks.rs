@@ -1,0 +1,56 @@
+//! What signaling tells the relay, and asks it.
+
+use futures_util::future::BoxFuture;
+use sotto_protocol::ids::{AccountId, ConversationId, DeviceId, SessionId};
+
+/// Whether the relay takes requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Readiness {
+    /// Yes.
+    Ready,
+    /// No, and why: starting, draining, disk full.
+    NotReady(String),
+}
+
+/// Somebody redeemed an invite for a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Admit {
+    /// Who may join from now on.
+    pub account: AccountId,
+    /// Which conversation.
+    pub conversation: ConversationId,
+    /// Who made the invite; `None` for the operator.
+    pub by: Option<AccountId>,
+}
+
+/// Why the relay did not admit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AdmitRefused {
+    /// The conversation is gone, or the maker of the invite may no longer invite to it.
+    #[error("this invite is no longer good for its conversation")]
+    Stale,
+    /// The relay cannot store it now.
+    #[error("the relay cannot admit anybody now; try again")]
+    Unavailable,
+}
+
+/// The relay's side. The methods without a future are told in passing and must not block.
+pub trait Hooks: Send + Sync + 'static {
+    /// A session ended (signed out, revoked, or a refresh token was used twice): close its connections.
+    fn session_ended(&self, account: AccountId, session: SessionId);
+
+    /// A device was removed: close its connections.
+    fn device_removed(&self, account: AccountId, device: DeviceId);
+
+    /// A device's stock of key packages is low: tell it, if it is connected.
+    fn key_packages_low(&self, account: AccountId, device: DeviceId, left: u32);
+
+    /// Whether an account may make invites to a conversation.
+    fn may_invite(&self, account: AccountId, conversation: ConversationId) -> BoxFuture<'_, bool>;
+
+    /// Lets an account join a conversation, durably. Called again for an invite that is redeemed again.
+    fn admit(&self, admit: Admit) -> BoxFuture<'_, Result<(), AdmitRefused>>;
+
+    /// Whether the relay takes requests, for `/api/v1/ready`.
+    fn readiness(&self) -> Readiness;
+}

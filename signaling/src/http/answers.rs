@@ -1,0 +1,288 @@
+//! The JSON of answers.
+
+use crate::service::{MadeInvite, SignedIn, Tokens};
+use serde::Serialize;
+use sotto_protocol::ids::UnixMillis;
+use sotto_signaling_core::account::{Account, Role};
+use sotto_signaling_core::device::Device;
+use sotto_signaling_core::invite::Invite;
+use sotto_signaling_core::session::Session;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use utoipa::ToSchema;
+
+/// A moment as RFC 3339 says it. A moment that no calendar has is the beginning of time.
+fn moment(at: UnixMillis) -> String {
+    let nanos = i128::from(at.0).saturating_mul(1_000_000);
+    OffsetDateTime::from_unix_timestamp_nanos(nanos)
+        .ok()
+        .and_then(|moment| moment.format(&Rfc3339).ok())
+        .unwrap_or_else(|| "1970-01-01T00:00:00Z".to_owned())
+}
+
+/// The asking account, as only itself sees it.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct UserJson {
+    /// 32 hex digits.
+    id: String,
+    /// Not verified yet.
+    email: String,
+    /// The public name.
+    username: String,
+    /// What the account may do on this relay.
+    #[schema(value_type = String, example = "user")]
+    role: Role,
+    /// RFC 3339.
+    #[schema(format = DateTime)]
+    created_at: String,
+}
+
+impl From<&Account> for UserJson {
+    fn from(account: &Account) -> Self {
+        Self {
+            id: account.id.to_string(),
+            email: account.email.as_str().to_owned(),
+            username: account.username.as_str().to_owned(),
+            role: account.role,
+            created_at: moment(account.created),
+        }
+    }
+}
+
+/// What requests are signed with from now on.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct TokensJson {
+    /// A JWT; send it as `Authorization: Bearer`.
+    access_token: String,
+    /// Good for one refresh.
+    refresh_token: String,
+    /// Always `Bearer`.
+    token_type: &'static str,
+    /// How long the access token is good for, in seconds.
+    expires_in: u64,
+}
+
+impl From<Tokens> for TokensJson {
+    fn from(tokens: Tokens) -> Self {
+        Self {
+            access_token: tokens.access,
+            refresh_token: tokens.refresh.to_string(),
+            token_type: "Bearer",
+            expires_in: tokens.expires_in,
+        }
+    }
+}
+
+/// An account and its tokens.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct SignedInJson {
+    user: UserJson,
+    tokens: TokensJson,
+}
+
+impl From<SignedIn> for SignedInJson {
+    fn from(signed_in: SignedIn) -> Self {
+        Self { user: (&signed_in.account).into(), tokens: signed_in.tokens.into() }
+    }
+}
+
+/// New tokens.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct RefreshedJson {
+    pub(crate) tokens: TokensJson,
+}
+
+/// The asking account.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct MeJson {
+    pub(crate) user: UserJson,
+}
+
+/// One place where an account is signed in.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct SessionJson {
+    /// 32 hex digits.
+    id: String,
+    /// The device that uses it, once one said so.
+    device_id: Option<String>,
+    /// What the client program called itself.
+    agent: String,
+    /// When the sign-in was.
+    #[schema(format = DateTime)]
+    created_at: String,
+    /// When it was last refreshed.
+    #[schema(format = DateTime)]
+    used_at: String,
+    /// When it ends unless it is refreshed.
+    #[schema(format = DateTime)]
+    expires_at: String,
+    /// Whether it is the one that asks.
+    current: bool,
+}
+
+impl SessionJson {
+    pub(crate) fn new(session: &Session, current: bool) -> Self {
+        Self {
+            id: session.id.to_string(),
+            device_id: session.device.map(|device| device.to_string()),
+            agent: session.agent.as_str().to_owned(),
+            created_at: moment(session.created),
+            used_at: moment(session.used),
+            expires_at: moment(session.expires),
+            current,
+        }
+    }
+}
+
+/// The sessions of the asking account, the oldest first.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct SessionsJson {
+    pub(crate) sessions: Vec<SessionJson>,
+}
+
+/// A registered device.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct DeviceJson {
+    /// 32 hex digits.
+    device_id: String,
+    /// What its owner calls it.
+    name: String,
+    /// The certificate as it was registered, base64url.
+    certificate: String,
+    /// When it was registered here.
+    #[schema(format = DateTime)]
+    created_at: String,
+}
+
+impl From<&Device> for DeviceJson {
+    fn from(device: &Device) -> Self {
+        Self {
+            device_id: device.id.to_string(),
+            name: device.name.as_str().to_owned(),
+            certificate: data_encoding::BASE64URL_NOPAD.encode(&device.certificate),
+            created_at: moment(device.created),
+        }
+    }
+}
+
+/// The devices of the asking account, the oldest first.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct DevicesJson {
+    pub(crate) devices: Vec<DeviceJson>,
+    /// The account's Ed25519 identity key, 64 hex digits, once its first device is registered.
+    pub(crate) identity_key: Option<String>,
+}
+
+/// An invite, without its code.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct InviteJson {
+    /// 32 hex digits; not the code.
+    id: String,
+    /// The conversation that it admits to.
+    conversation: Option<String>,
+    /// How many more may redeem it.
+    uses_left: u32,
+    /// When it was made.
+    #[schema(format = DateTime)]
+    created_at: String,
+    /// When it ends.
+    #[schema(format = DateTime)]
+    expires_at: String,
+}
+
+impl From<&Invite> for InviteJson {
+    fn from(invite: &Invite) -> Self {
+        Self {
+            id: invite.id.to_string(),
+            conversation: invite.conversation.map(|conversation| conversation.to_string()),
+            uses_left: invite.uses_left,
+            created_at: moment(invite.created),
+            expires_at: moment(invite.expires),
+        }
+    }
+}
+
+/// A new invite. Its code is shown this once.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct MadeInviteJson {
+    /// The secret.
+    code: String,
+    /// The secret with the relay's address and fingerprint, to pass on.
+    link: String,
+    #[serde(flatten)]
+    invite: InviteJson,
+}
+
+impl From<&MadeInvite> for MadeInviteJson {
+    fn from(made: &MadeInvite) -> Self {
+        Self {
+            code: made.code.as_str().to_owned(),
+            link: made.link.to_string(),
+            invite: (&made.invite).into(),
+        }
+    }
+}
+
+/// The asking account's live invites, the oldest first.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct InvitesJson {
+    pub(crate) invites: Vec<InviteJson>,
+}
+
+/// What a redeemed invite admits to.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct RedeemedJson {
+    /// The conversation that the account may join now; absent if the invite was only for registering.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) conversation: Option<String>,
+}
+
+/// A vault.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct VaultJson {
+    /// Say it when replacing this.
+    pub(crate) version: u64,
+    /// The sealed vault, base64.
+    #[schema(format = Byte)]
+    pub(crate) data: String,
+    /// When it was put.
+    #[schema(format = DateTime)]
+    changed_at: String,
+}
+
+impl VaultJson {
+    pub(crate) fn new(vault: &sotto_signaling_core::vault::Vault) -> Self {
+        Self {
+            version: vault.version,
+            data: data_encoding::BASE64.encode(&vault.data),
+            changed_at: moment(vault.changed),
+        }
+    }
+}
+
+/// The version that a vault has now.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct VaultVersionJson {
+    pub(crate) version: u64,
+}
+
+/// Alive, or ready.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct StatusJson {
+    /// `ok` or `ready`.
+    pub(crate) status: &'static str,
+    /// The version of the relay program.
+    pub(crate) version: &'static str,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_written_as_rfc_3339() {
+        assert_eq!(moment(UnixMillis(0)), "1970-01-01T00:00:00Z");
+        assert_eq!(moment(UnixMillis(1_700_000_000_123)), "2023-11-14T22:13:20.123Z");
+        assert_eq!(moment(UnixMillis(u64::MAX)), "1970-01-01T00:00:00Z");
+    }
+}
