@@ -1,18 +1,21 @@
 //! The client and how it is driven.
 
-// The first commit fixes the signatures only; the bodies follow.
-#![allow(unused_variables, clippy::unimplemented, clippy::needless_pass_by_ref_mut, missing_docs)]
-
-use crate::command::{Command, Token};
-use crate::event::{Failure, Output};
+use crate::command::{Command, Token, Who};
+use crate::core::{Core, Ctx};
+use crate::event::{Event, Failure, FailureCode, Output};
+use crate::rows::{self, Kept, MetaRow, OutboxRow, UpkeepRow};
 use crate::settings::Settings;
 use crate::view::{ConversationView, Message, Queued, Stats};
 use rand_core::CryptoRng;
-use sotto_e2ee::identity::{AccountIdentity, LocalDevice, RecoveryKey};
-use sotto_e2ee::store::{Store, StoreError};
+use sotto_e2ee::archive_keys;
+use sotto_e2ee::identity::recovery::RecoveryKey;
+use sotto_e2ee::identity::{AccountIdentity, LocalDevice};
+use sotto_e2ee::repair;
+use sotto_e2ee::store::{Store, StoreError, Transaction};
 use sotto_protocol::body::connection::ChannelBinding;
 use sotto_protocol::frame::Frame;
-use sotto_protocol::ids::{AccountId, ConversationId, Sequence, UnixMillis};
+use sotto_protocol::ids::{AccountId, ConversationId, MessageNumber, Sequence, UnixMillis};
+use std::collections::VecDeque;
 
 /// A whole client over a local store.
 ///
@@ -37,6 +40,10 @@ use sotto_protocol::ids::{AccountId, ConversationId, Sequence, UnixMillis};
 /// The access token is not kept in the store: give `Command::SetAccessToken` after opening, before connecting.
 pub struct Client<S: Store> {
     store: S,
+    core: Core,
+    outputs: VecDeque<Output>,
+    /// Memory is not what the store has.
+    stale: bool,
 }
 
 /// What a new client starts from, after the account was registered (or signed in) over HTTP.
@@ -69,24 +76,103 @@ pub enum OpenError {
     /// A newer version of the program wrote the store.
     #[error("the local store was written by a newer version of this program (format {0})")]
     Newer(u32),
-    /// A row does not decode.
-    #[error("the local store is corrupted: {0}")]
-    Corrupted(String),
 }
 
 impl<S: Store> Client<S> {
+    /// One input: work on memory and a transaction, look around, commit, and only then let anything out.
+    /// False if the store failed.
+    fn input(
+        &mut self,
+        now: UnixMillis,
+        rng: &mut impl CryptoRng,
+        work: impl FnOnce(&mut Core, &mut Ctx<'_>) -> Result<(), StoreError>,
+    ) -> bool {
+        if self.stale && !self.reload(now) {
+            return false;
+        }
+        self.core.clamp_clock(now);
+        let tx = Transaction::new(&self.store);
+        let mut ctx = Ctx::new(&tx, now, rng);
+        let core = &mut self.core;
+        let result = work(core, &mut ctx).and_then(|()| core.drive(&mut ctx));
+        core.save(&ctx);
+        let outputs = ctx.into_outputs();
+        let batch = tx.into_batch();
+        let result = result.and_then(|()| if batch.is_empty() { Ok(()) } else { self.store.commit(batch) });
+        match result {
+            Ok(()) => self.outputs.extend(outputs),
+            Err(error) => {
+                self.store_failed(&error);
+                self.reload(now);
+                return false;
+            }
+        }
+        true
+    }
+
+    fn store_failed(&mut self, error: &StoreError) {
+        // Memory is ahead of the store: it counts for nothing until it was read again.
+        self.stale = true;
+        self.outputs.push_back(Output::Event(Event::StoreFailed(error.to_string())));
+        let failure = Failure::from(error.clone());
+        for token in self.core.operations.take_tokens() {
+            self.outputs.push_back(Output::Event(Event::Failed { token, failure: failure.clone() }));
+        }
+        self.outputs.push_back(Output::Disconnect);
+    }
+
+    /// Goes back to what the store has: nothing of the last input happened.
+    fn reload(&mut self, now: UnixMillis) -> bool {
+        let tx = Transaction::new(&self.store);
+        let meta: Result<Option<MetaRow>, StoreError> = rows::get(&tx, &rows::meta_key());
+        let reloaded = meta.and_then(|meta| match meta {
+            Some(meta) => Core::load(&tx, self.core.settings.clone(), &meta, now),
+            None => Err(StoreError::Damaged("the first row is gone".to_owned())),
+        });
+        drop(tx);
+        match reloaded {
+            Ok(mut core) => {
+                core.token = std::mem::take(&mut self.core.token);
+                core.waiting = std::mem::take(&mut self.core.waiting);
+                self.core = core;
+                self.stale = false;
+                true
+            }
+            Err(error) => {
+                self.store_failed(&error);
+                false
+            }
+        }
+    }
+
     /// Begins a client in an empty store.
     ///
     /// # Errors
     /// See [`OpenError`].
     pub fn create(
-        store: S,
+        mut store: S,
         setup: Setup,
         settings: Settings,
         now: UnixMillis,
-        rng: &mut impl CryptoRng,
     ) -> Result<Self, OpenError> {
-        unimplemented!()
+        let tx = Transaction::new(&store);
+        if tx.get(&rows::meta_key())?.is_some() {
+            return Err(OpenError::NotEmpty);
+        }
+        let meta = MetaRow {
+            format: rows::FORMAT,
+            username: setup.username,
+            device: setup.device.to_bytes().to_vec(),
+            identity: *setup.identity.secret(),
+            recovery: *setup.recovery.secret(),
+        };
+        rows::put(&tx, rows::meta_key(), &meta);
+        archive_keys::import(&tx, &setup.archive_keys.0)?;
+        let upkeep = UpkeepRow { vault_changed: true, ..UpkeepRow::default() };
+        rows::put(&tx, rows::upkeep_key(), &upkeep);
+        let batch = tx.into_batch();
+        store.commit(batch)?;
+        Self::open(store, settings, now)
     }
 
     /// Goes on with what a store has.
@@ -94,7 +180,16 @@ impl<S: Store> Client<S> {
     /// # Errors
     /// See [`OpenError`].
     pub fn open(store: S, settings: Settings, now: UnixMillis) -> Result<Self, OpenError> {
-        unimplemented!()
+        let tx = Transaction::new(&store);
+        let Some(value) = tx.get(&rows::meta_key())? else { return Err(OpenError::Empty) };
+        let format: u32 = rows::decode_start(&value)?;
+        if format > rows::FORMAT {
+            return Err(OpenError::Newer(format));
+        }
+        let meta: MetaRow = rows::decode(&value)?;
+        let core = Core::load(&tx, settings, &meta, now)?;
+        drop(tx);
+        Ok(Self { store, core, outputs: VecDeque::new(), stale: false })
     }
 
     /// A person or program asks for something.
@@ -105,62 +200,71 @@ impl<S: Store> Client<S> {
         now: UnixMillis,
         rng: &mut impl CryptoRng,
     ) {
-        unimplemented!()
+        if !self.input(now, rng, |core, ctx| core.command(ctx, token, command)) {
+            let failure = Failure::new(FailureCode::Store, "the local store failed");
+            self.outputs.push_back(Output::Event(Event::Failed { token, failure }));
+        }
     }
 
     /// A connection to the relay stands; nothing was sent on it yet.
     pub fn handle_connected(&mut self, binding: ChannelBinding, now: UnixMillis, rng: &mut impl CryptoRng) {
-        unimplemented!()
+        self.input(now, rng, |core, ctx| {
+            core.connected(ctx, binding);
+            Ok(())
+        });
     }
 
     /// The connection is gone.
     pub fn handle_disconnected(&mut self, now: UnixMillis, rng: &mut impl CryptoRng) {
-        unimplemented!()
+        self.input(now, rng, |core, ctx| {
+            core.disconnected(ctx);
+            Ok(())
+        });
     }
 
     /// The relay sent a frame.
     pub fn handle_frame(&mut self, frame: Frame, now: UnixMillis, rng: &mut impl CryptoRng) {
-        unimplemented!()
+        self.input(now, rng, |core, ctx| core.frame(ctx, &frame));
     }
 
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: UnixMillis, rng: &mut impl CryptoRng) {
-        unimplemented!()
+        self.input(now, rng, |core, ctx| core.timeout(ctx));
     }
 
     /// The next output; `None` when there is nothing more for now.
     pub fn poll_output(&mut self) -> Option<Output> {
-        unimplemented!()
+        self.outputs.pop_front()
     }
 
     /// When to call [`Self::handle_timeout`] at the latest.
     pub fn poll_timeout(&self) -> Option<UnixMillis> {
-        unimplemented!()
+        self.core.next_timeout()
     }
 
     /// This device.
     pub fn device(&self) -> &LocalDevice {
-        unimplemented!()
+        &self.core.me
     }
 
     /// The account's user name.
     pub fn username(&self) -> &str {
-        unimplemented!()
+        &self.core.username
     }
 
     /// The account's recovery key, for showing its words.
     pub fn recovery_key(&self) -> &RecoveryKey {
-        unimplemented!()
+        &self.core.recovery
     }
 
     /// Whether the connection is ready for requests.
     pub fn is_ready(&self) -> bool {
-        unimplemented!()
+        self.core.link.is_ready()
     }
 
     /// Whether every conversation has caught up on this connection and nothing waits to be sent.
     pub fn is_idle(&self) -> bool {
-        unimplemented!()
+        self.core.is_idle()
     }
 
     /// Every conversation, the one with the newest line first.
@@ -168,7 +272,12 @@ impl<S: Store> Client<S> {
     /// # Errors
     /// If the store fails.
     pub fn conversations(&self) -> Result<Vec<ConversationView>, StoreError> {
-        unimplemented!()
+        let tx = Transaction::new(&self.store);
+        let views = self.core.convos.values().map(|convo| self.core.view(&tx, convo));
+        let mut views: Vec<_> = views.collect::<Result<_, _>>()?;
+        let newest = |view: &ConversationView| view.last.as_ref().map(|last| last.time);
+        views.sort_by_key(|view| std::cmp::Reverse(newest(view)));
+        Ok(views)
     }
 
     /// One conversation.
@@ -176,7 +285,8 @@ impl<S: Store> Client<S> {
     /// # Errors
     /// If the store fails.
     pub fn conversation(&self, conversation: ConversationId) -> Result<Option<ConversationView>, StoreError> {
-        unimplemented!()
+        let tx = Transaction::new(&self.store);
+        self.core.convos.get(&conversation).map(|convo| self.core.view(&tx, convo)).transpose()
     }
 
     /// Local lines before a place (`None`: the newest), in the order of the log.
@@ -189,7 +299,10 @@ impl<S: Store> Client<S> {
         before: Option<Sequence>,
         limit: usize,
     ) -> Result<Vec<Message>, StoreError> {
-        unimplemented!()
+        let tx = Transaction::new(&self.store);
+        let rows = rows::history(&tx, conversation, before, limit)?;
+        let message = |(sequence, row)| self.core.message(conversation, sequence, row);
+        Ok(rows.into_iter().map(message).collect())
     }
 
     /// What waits to be sent, in order.
@@ -197,15 +310,29 @@ impl<S: Store> Client<S> {
     /// # Errors
     /// If the store fails.
     pub fn outbox(&self, conversation: ConversationId) -> Result<Vec<Queued>, StoreError> {
-        unimplemented!()
+        let tx = Transaction::new(&self.store);
+        let queued = |(number, row): (u64, OutboxRow)| Queued {
+            number: MessageNumber(number),
+            since: row.queued,
+            text: match row.content {
+                Kept::Text(text) => Some(text),
+                _ => None,
+            },
+        };
+        Ok(rows::outbox(&tx, conversation)?.into_iter().map(queued).collect())
     }
 
     /// What is known of an account: user name, pinned identity key, whether verified, safety number with us.
     ///
     /// # Errors
     /// If the store fails.
-    pub fn contact(&self, who: &crate::command::Who) -> Result<Option<Contact>, StoreError> {
-        unimplemented!()
+    pub fn contact(&self, who: &Who) -> Result<Option<Contact>, StoreError> {
+        let tx = Transaction::new(&self.store);
+        let account = match who {
+            Who::Account(account) => Some(*account),
+            Who::Username(username) => self.core.known_account(username),
+        };
+        account.map_or(Ok(None), |account| self.core.contact_of(&tx, account))
     }
 
     /// The counters.
@@ -213,7 +340,8 @@ impl<S: Store> Client<S> {
     /// # Errors
     /// If the store fails.
     pub fn stats(&self) -> Result<Stats, StoreError> {
-        unimplemented!()
+        let counters = repair::counters(&Transaction::new(&self.store))?;
+        Ok(Stats { failures: counters.failures, repairs: counters.repairs })
     }
 
     /// The store, for a shell that keeps rows of its own under the first byte [`SHELL_PREFIX`].
@@ -254,6 +382,6 @@ pub struct Contact {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        Self::new(crate::event::FailureCode::Store, error.to_string())
+        Self::new(FailureCode::Store, error.to_string())
     }
 }

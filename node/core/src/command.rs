@@ -1,5 +1,6 @@
 //! What a person or a program asks of a client.
 
+use sotto_e2ee::archive_keys::ArchiveKey;
 use sotto_mls::suite::Suite;
 use sotto_protocol::body::conversation::{HistoryPolicy, Role};
 use sotto_protocol::ids::{AccountId, ConversationId, Sequence};
@@ -131,7 +132,8 @@ pub enum Command {
         /// How many entries to look at, at most.
         limit: u32,
     },
-    /// Marks the key of an account as compared (or not). Fails if the account is not known here.
+    /// Marks the key of an account as compared by the person. Fails if it is not the key that the account is
+    /// known by here.
     /// Done: `Outcome::Nothing`.
     Verify {
         /// Whose.
@@ -160,8 +162,8 @@ pub enum Command {
 }
 
 /// Archive keys from a vault. Equality is by their places alone; there is no way to print them.
-#[derive(Clone)]
-pub struct ArchiveKeys(pub Vec<(ConversationId, sotto_protocol::ids::Epoch, zeroize::Zeroizing<[u8; 32]>)>);
+#[derive(Clone, Default)]
+pub struct ArchiveKeys(pub Vec<ArchiveKey>);
 
 impl std::fmt::Debug for ArchiveKeys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -171,7 +173,7 @@ impl std::fmt::Debug for ArchiveKeys {
 
 impl PartialEq for ArchiveKeys {
     fn eq(&self, other: &Self) -> bool {
-        let places = |keys: &Self| keys.0.iter().map(|(id, epoch, _)| (*id, *epoch)).collect::<Vec<_>>();
+        let places = |keys: &Self| keys.0.iter().map(|key| (key.conversation, key.epoch)).collect::<Vec<_>>();
         places(self) == places(other)
     }
 }

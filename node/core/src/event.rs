@@ -81,6 +81,13 @@ pub enum Event {
     },
     /// A conversation is new, or something about it changed (name, members, roles, standing).
     Conversation(ConversationView),
+    /// These accounts could not be added with the others: no device of theirs has published a key package yet.
+    NotAdded {
+        /// Where.
+        conversation: ConversationId,
+        /// Whom.
+        accounts: Vec<AccountId>,
+    },
     /// One was admitted to a conversation by an invite: `Command::Join` goes in.
     Admitted {
         /// Which.

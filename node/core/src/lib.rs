@@ -5,13 +5,29 @@
 //! the contract. Everything in here is deterministic: the same inputs give the same outputs.
 //!
 //! Read in this order: [`command`] (what a person asks), [`event`] (what a person is told), [`view`] (what a
-//! person can look at), [`client`] (how it is driven), then the machinery: `rows` (what is kept),
-//! `connection` (proving who we are, requests and their answers), `sync` (catching up and following),
-//! `outbox` (sending once and in order), `change` (commits and their races), `join` (getting in),
-//! `archive` (reading the past) and `directory` (accounts, key packages).
+//! person can look at), [`client`] (how it is driven), then the machinery: `rows` (what is kept), `core` (memory),
+//! `link` (proving who we are, requests and their answers), `drive` (the look around that asks for what is
+//! wanted), `sync` (following the log), `outbox` (sending once and in order), `change` (commits and their
+//! races), `join` (getting in), `archive` (reading the past), `directory` (key packages), `operation` and
+//! `commands` (what people ask).
 
 pub mod client;
 pub mod command;
 pub mod event;
 pub mod settings;
 pub mod view;
+
+mod answer;
+mod archive;
+mod change;
+mod commands;
+mod core;
+mod directory;
+mod drive;
+mod join;
+mod link;
+mod operation;
+mod outbox;
+mod queries;
+mod rows;
+mod sync;
