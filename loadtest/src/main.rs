@@ -1,2 +1,173 @@
-//! Command.
-fn main() {}
+//! Load generator and side-by-side baselines.
+//!
+//! A figure without its neighbour says little on a shared machine, so each command measures Sotto and the
+//! attainable limit ([`bare`]) in the same run, in turn, and reports ratios. Everything runs on loopback, for
+//! a bounded time.
+
+mod bare;
+mod bare_client;
+mod process;
+mod report;
+mod sotto;
+mod target;
+
+pub(crate) use sotto_loadtest::{drive, raw};
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+use drive::Plan;
+use report::{Idle, Report, Talk};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use target::Target;
+
+/// Measures a Sotto relay beside a bare quinn relay that fsyncs per batch, in one run on loopback.
+///
+/// Build it and the relay with `--release` first: `cargo build --release -p sotto-relay -p sotto-loadtest`.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// Print JSON instead of tables.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Pairs that write to each other: messages per second, latency, CPU, time in fsync.
+    Talk(TalkArguments),
+    /// Connections that do nothing: memory of the relay for each.
+    Idle {
+        /// How many (file descriptors are no limit: QUIC shares sockets).
+        #[arg(long, default_value_t = 5_000)]
+        connections: usize,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// The bare relay alone, as `talk` and `idle` start it. Ends when its standard input is closed.
+    #[command(hide = true)]
+    BareRelay { dir: PathBuf },
+}
+
+#[derive(Args)]
+struct TalkArguments {
+    /// Pairs, each with one sender and one receiver.
+    #[arg(long, default_value_t = 100)]
+    pairs: usize,
+    /// Unacknowledged messages per sender; repeat for several runs.
+    #[arg(long, default_values_t = [1, 16])]
+    outstanding: Vec<usize>,
+    /// Seconds that are counted, after two that are not.
+    #[arg(long, default_value_t = 10)]
+    seconds: u64,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Args)]
+struct Common {
+    /// The relay's program; by default `sotto-relay` beside this one.
+    #[arg(long)]
+    relay: Option<PathBuf>,
+    /// Where the relays keep their data; a new folder in it is made and removed. Choose a real disk, not memory.
+    #[arg(long, default_value = "target")]
+    scratch: PathBuf,
+    /// Measure only the bare relay.
+    #[arg(long)]
+    bare_only: bool,
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    rustls::crypto::aws_lc_rs::default_provider()
+        .install_default()
+        .map_err(|_| anyhow::anyhow!("a cryptography provider was installed before main"))?;
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run(arguments))
+}
+
+async fn run(arguments: Arguments) -> Result<()> {
+    let mut report = Report::default();
+    match arguments.command {
+        Command::BareRelay { dir } => return bare::serve(&dir).await,
+        Command::Talk(talk) => {
+            for &outstanding in &talk.outstanding {
+                let dir = scratch(&talk.common)?;
+                let bare = bare_client::Bare::start(dir.path()).await?;
+                report.talk.push(measure_talk(bare, &talk, outstanding).await?);
+                if !talk.common.bare_only {
+                    let dir = scratch(&talk.common)?;
+                    let sotto = sotto::Sotto::start(dir.path(), talk.common.relay.as_deref()).await?;
+                    report.talk.push(measure_talk(sotto, &talk, outstanding).await?);
+                }
+            }
+        }
+        Command::Idle { connections, common } => {
+            let dir = scratch(&common)?;
+            let bare = bare_client::Bare::start(dir.path()).await?;
+            report.idle.push(measure_idle(bare, connections).await?);
+            if !common.bare_only {
+                let dir = scratch(&common)?;
+                let sotto = sotto::Sotto::start(dir.path(), common.relay.as_deref()).await?;
+                report.idle.push(measure_idle(sotto, connections).await?);
+            }
+        }
+    }
+    let text = if arguments.json { serde_json::to_string_pretty(&report)? } else { report.markdown() };
+    println!("{text}");
+    Ok(())
+}
+
+fn scratch(common: &Common) -> Result<tempfile::TempDir> {
+    std::fs::create_dir_all(&common.scratch)?;
+    Ok(tempfile::Builder::new().prefix("loadtest-").tempdir_in(&common.scratch)?)
+}
+
+async fn measure_talk<T: Target>(mut target: T, talk: &TalkArguments, outstanding: usize) -> Result<Talk> {
+    let endpoints = target::endpoints()?;
+    eprintln!("{}: connecting {} pairs …", T::NAME, talk.pairs);
+    let started = Instant::now();
+    let pairs = target.pairs(&endpoints, talk.pairs).await?;
+    eprintln!("{}: talking for {} s with {outstanding} outstanding …", T::NAME, talk.seconds);
+    let plan = Plan {
+        outstanding,
+        warm_up: Duration::from_secs(2),
+        measured: Duration::from_secs(talk.seconds),
+    };
+    let (pid, mut cpu) = (target.pid(), Vec::new());
+    let (busy_from, fsync_before) = (Instant::now(), target.totals().await?.fsync_seconds);
+    let outcome = drive::talk(pairs, plan, || cpu.push(process::cpu_seconds(pid))).await?;
+    let fsync_seconds = target.totals().await?.fsync_seconds - fsync_before;
+    let busy_seconds = busy_from.elapsed().as_secs_f64().min(started.elapsed().as_secs_f64());
+    target.finish().await?;
+    let cpu = cpu.into_iter().collect::<Result<Vec<f64>>>()?;
+    let cpu_seconds = cpu.last().unwrap_or(&0.0) - cpu.first().unwrap_or(&0.0);
+    Ok(Talk {
+        relay: T::NAME.to_owned(),
+        pairs: talk.pairs,
+        outstanding,
+        messages_per_second: outcome.acknowledged as f64 / outcome.seconds,
+        latency_p50_ms: outcome.latency_us.value_at_quantile(0.5) as f64 / 1_000.0,
+        latency_p99_ms: outcome.latency_us.value_at_quantile(0.99) as f64 / 1_000.0,
+        relay_cpu_seconds_per_1000: 1_000.0 * cpu_seconds / outcome.acknowledged as f64,
+        fsync_share: fsync_seconds / busy_seconds,
+    })
+}
+
+async fn measure_idle<T: Target>(mut target: T, connections: usize) -> Result<Idle> {
+    let endpoints = target::endpoints()?;
+    let before = target.prepare_idle(connections).await?;
+    eprintln!("{}: connecting {connections} devices …", T::NAME);
+    let links = target.idle(&endpoints, connections).await?;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let after = process::resident_kib(target.pid())?;
+    anyhow::ensure!(links.iter().all(|link| link.connection.close_reason().is_none()), "a connection was lost");
+    drop(links);
+    target.finish().await?;
+    Ok(Idle {
+        relay: T::NAME.to_owned(),
+        connections,
+        kib_per_connection: after.saturating_sub(before) as f64 / connections as f64,
+    })
+}

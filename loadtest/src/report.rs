@@ -1,0 +1,83 @@
+//! The table that people read and the JSON that programs do.
+
+use serde::Serialize;
+
+/// Pairs that talk.
+#[derive(Serialize, Clone)]
+pub(crate) struct Talk {
+    pub(crate) relay: String,
+    pub(crate) pairs: usize,
+    pub(crate) outstanding: usize,
+    pub(crate) messages_per_second: f64,
+    pub(crate) latency_p50_ms: f64,
+    pub(crate) latency_p99_ms: f64,
+    pub(crate) relay_cpu_seconds_per_1000: f64,
+    /// The share of the relay's whole time that its committer spent in fsync.
+    pub(crate) fsync_share: f64,
+}
+
+/// Connections that do nothing.
+#[derive(Serialize, Clone)]
+pub(crate) struct Idle {
+    pub(crate) relay: String,
+    pub(crate) connections: usize,
+    pub(crate) kib_per_connection: f64,
+}
+
+/// One run.
+#[derive(Serialize, Default)]
+pub(crate) struct Report {
+    pub(crate) talk: Vec<Talk>,
+    pub(crate) idle: Vec<Idle>,
+}
+
+impl Report {
+    /// The tables in Markdown, as the README has them; ratios against the first relay of each group.
+    pub(crate) fn markdown(&self) -> String {
+        let mut out = String::new();
+        if !self.talk.is_empty() {
+            out += "| relay | outstanding | messages/s | p50 ms | p99 ms | relay CPU s per 1,000 | time in fsync |\n";
+            out += "|---|---|---|---|---|---|---|\n";
+            for row in &self.talk {
+                out += &format!(
+                    "| {} | {} | {:.0} | {:.2} | {:.2} | {:.4} | {:.0} % |\n",
+                    row.relay,
+                    row.outstanding,
+                    row.messages_per_second,
+                    row.latency_p50_ms,
+                    row.latency_p99_ms,
+                    row.relay_cpu_seconds_per_1000,
+                    100.0 * row.fsync_share,
+                );
+            }
+            for pair in self.talk.chunk_by(|a, b| a.outstanding == b.outstanding) {
+                if let [base, ours] = pair {
+                    out += &format!(
+                        "\n{} against {} at {} outstanding: {:.2} of its messages/s, {:.2} times its median latency, {:.2} times its CPU per message.\n",
+                        ours.relay,
+                        base.relay,
+                        ours.outstanding,
+                        ours.messages_per_second / base.messages_per_second,
+                        ours.latency_p50_ms / base.latency_p50_ms,
+                        ours.relay_cpu_seconds_per_1000 / base.relay_cpu_seconds_per_1000,
+                    );
+                }
+            }
+        }
+        if !self.idle.is_empty() {
+            out += "\n| relay | idle connections | KiB per connection |\n|---|---|---|\n";
+            for row in &self.idle {
+                out += &format!("| {} | {} | {:.1} |\n", row.relay, row.connections, row.kib_per_connection);
+            }
+            if let [base, ours] = self.idle.as_slice() {
+                out += &format!(
+                    "\n{} takes {:.2} times the memory of {}.\n",
+                    ours.relay,
+                    ours.kib_per_connection / base.kib_per_connection,
+                    base.relay
+                );
+            }
+        }
+        out
+    }
+}
