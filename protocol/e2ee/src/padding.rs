@@ -46,6 +46,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// P-033.
     #[test]
     fn each_class_holds_one_byte_less_than_its_size() {
         for class in CLASSES {

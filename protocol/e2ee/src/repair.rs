@@ -142,6 +142,7 @@ mod tests {
     use super::*;
     use crate::store::MemoryStore;
 
+    /// P-038.
     #[test]
     fn each_envelope_is_repaired_in_order_and_never_for_ever() {
         use Source::{Asked, Exhausted, Untried};

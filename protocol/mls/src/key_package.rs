@@ -142,6 +142,7 @@ mod tests {
         }
     }
 
+    /// P-037.
     #[test]
     fn expired_early_and_long_lived_packages_are_refused() {
         let device = TestDevice::new(1, 1);

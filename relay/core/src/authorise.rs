@@ -270,6 +270,7 @@ mod tests {
         }
     }
 
+    /// P-025.
     #[test]
     fn a_stranger_is_told_that_it_is_no_member_and_others_what_is_forbidden() {
         assert_eq!(NotMember.code(), ErrorCode::NotMember);

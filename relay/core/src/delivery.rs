@@ -49,6 +49,7 @@ mod tests {
         Lane { queued_bytes, limit_bytes: 100 }
     }
 
+    /// P-027.
     #[test]
     fn a_full_queue_falls_behind_and_an_empty_one_takes_anything() {
         assert_eq!(lane(60).entries(40), Push::Deliver);

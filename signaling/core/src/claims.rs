@@ -73,6 +73,7 @@ impl Claims {
 mod tests {
     use super::*;
 
+    /// P-042.
     #[test]
     fn a_token_is_believed_for_fifteen_minutes_by_its_own_relay() {
         let start = UnixMillis(1_700_000_000_000);

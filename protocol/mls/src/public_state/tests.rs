@@ -75,6 +75,7 @@ fn a_damaged_snapshot_is_reported() {
     assert!(PublicState::from_snapshot(ConversationId([8; 16]), snapshot).is_err());
 }
 
+/// P-023.
 #[test]
 fn the_second_commit_of_an_epoch_loses() {
     let (alice, bob, carol) = (TestDevice::new(1, 1), TestDevice::new(2, 2), TestDevice::new(3, 3));

@@ -290,6 +290,7 @@ fn a_welcome_comes_with_adds_and_only_then() {
     assert_eq!(world.judge_alice(&large), Err(CommitRefused::Welcome));
 }
 
+/// P-023.
 #[test]
 fn a_commit_that_was_verified_too_early_has_lost_the_race() {
     let (bob, carol) = (TestDevice::new(2, 2), TestDevice::new(3, 3));
