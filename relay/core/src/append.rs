@@ -3,6 +3,8 @@
 //! The order of the checks is part of the protocol: member, size, quota, repeat, gap, epoch. A repeat is
 //! answered whatever the epoch is now, so that a device which lost an answer always learns what became of it.
 
+use crate::authorise::{Action, authorise};
+use crate::commit::Roll;
 use crate::conversation::Conversation;
 use crate::quota::Quotas;
 use sotto_protocol::body::conversation::HistoryPolicy;
@@ -75,8 +77,9 @@ pub fn decide(
     append: &Append,
     quotas: &Quotas,
 ) -> Result<Decision, Refusal> {
-    let conversation =
-        conversation.filter(|known| known.member(account).is_some()).ok_or(Refusal::NotMember)?;
+    let may_write =
+        |known: &&Conversation| authorise(Action::Write, known.standing(account), known.kind).is_ok();
+    let conversation = conversation.filter(may_write).ok_or(Refusal::NotMember)?;
     let header = mls_header::peek(append.message.as_slice()).ok_or(Refusal::Malformed)?;
     let is_application = header.wire_format == WireFormat::PrivateMessage && header.content_type == Some(1);
     if !is_application || header.group_id != conversation.id.as_bytes() || append.number.0 == 0 {

@@ -1,5 +1,6 @@
 //! One conversation as the relay knows it, and who may see which part of its log.
 
+use crate::commit::Roll;
 use bincode::{Decode, Encode};
 use sotto_protocol::body::conversation::{HistoryPolicy, Kind, Role};
 use sotto_protocol::ids::{AccountId, ConversationId, DeviceId, Epoch, MessageNumber, Sequence};
@@ -129,12 +130,6 @@ impl Conversation {
             .map(|(id, known)| (*id, known))
     }
 
-    /// Whether an account that is no member may learn of the conversation and join it.
-    #[must_use]
-    pub fn may_join(&self, account: AccountId) -> bool {
-        self.admitted.contains(&account) || self.is_listed()
-    }
-
     /// Whether anybody finds it.
     #[must_use]
     pub const fn is_listed(&self) -> bool {
@@ -200,6 +195,32 @@ impl Conversation {
             let until = if open_past { self.head } else { until };
             (since.max(first_kept), until.min(self.head))
         })
+    }
+}
+
+impl Roll for Conversation {
+    fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    fn pair(&self) -> Option<[AccountId; 2]> {
+        self.pair.map(|(one, other)| [one, other])
+    }
+
+    fn role(&self, account: AccountId) -> Option<Role> {
+        self.member(account).map(|membership| membership.role)
+    }
+
+    fn has_left(&self, account: AccountId) -> bool {
+        self.leaving.contains_key(&account)
+    }
+
+    fn is_admitted(&self, account: AccountId) -> bool {
+        self.admitted.contains(&account) || self.is_listed()
+    }
+
+    fn is_former(&self, account: AccountId) -> bool {
+        self.memberships.get(&account).is_some_and(|membership| !membership.is_current())
     }
 }
 

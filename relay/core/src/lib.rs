@@ -1,11 +1,13 @@
 //! The log, delivery, quotas, commit checking: the relay's decisions, without its sockets, clock and disk.
 //!
 //! Read in this order: [`conversation`] (what the relay knows of one), [`state`] (of all, and the one door
-//! through which it changes), [`append`] (may this be appended?), `authorise` and `commit` (may this
+//! through which it changes), [`append`] (may this be appended?), [`authorise`] and [`commit`] (may this
 //! change of members?), [`entry`] and [`record`] (how it lies on the disk), [`delivery`] (what becomes of a
 //! push whose receiver is slow) and [`quota`] (how much is too much).
 
 pub mod append;
+pub mod authorise;
+pub mod commit;
 pub mod conversation;
 pub mod delivery;
 pub mod entry;

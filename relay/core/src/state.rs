@@ -176,6 +176,14 @@ impl State {
         }
     }
 
+    /// Counts further bytes of the last entry's run: its archive copies, when they are read apart.
+    pub fn stored_more(&mut self, place: Place, bytes: u64) {
+        let span = self.conversations.get_mut(place.0 as usize).and_then(|known| known.spans.last_mut());
+        if let Some(span) = span {
+            span.bytes = span.bytes.saturating_add(bytes);
+        }
+    }
+
     /// Applies a fact that was decided about.
     pub fn apply(&mut self, fact: &Fact) -> Consequences {
         match fact {

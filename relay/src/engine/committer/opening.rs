@@ -1,0 +1,236 @@
+//! Recovery: the state of the last checkpoint, and every batch after it applied again by the same code.
+
+use super::Live;
+use super::saving::Dirty;
+use crate::engine::Recovered;
+use crate::engine::group::{GroupRow, RowSource};
+use crate::engine::verifier::rows;
+use crate::store::{BatchNumber, LogStore, Row, Run, StoreError};
+use bincode::{Decode, Encode};
+use bytes::Bytes;
+use sotto_mls::public_state::PublicState;
+use sotto_protocol::body::Extensions;
+use sotto_protocol::body::log::{Commit, EntryKind};
+use sotto_protocol::ids::{ConversationId, Sequence};
+use sotto_protocol::payload::Payload;
+use sotto_relay_core::commit;
+use sotto_relay_core::conversation::{Conversation, ShardId};
+use sotto_relay_core::entry;
+use sotto_relay_core::record::{Fact, Record, RunHeader, read_batch};
+use sotto_relay_core::state::{State, Waiting};
+use std::collections::HashMap;
+
+/// What recovery leaves to the committer.
+pub(super) struct Opened {
+    pub(super) state: State,
+    pub(super) live: Vec<Live>,
+    pub(super) written: BatchNumber,
+    /// What was applied after the checkpoint, so that the next one has it.
+    pub(super) dirty: Dirty,
+    pub(super) recovered: Recovered,
+}
+
+/// A row of a conversation or of a device's Welcomes.
+pub(super) fn to_row(value: &impl Encode) -> Bytes {
+    bincode::encode_to_vec(value, bincode::config::standard())
+        .expect("writing to memory does not fail, and a row has no part that cannot be encoded")
+        .into()
+}
+
+fn from_row<T: Decode<()>>(bytes: &Bytes) -> Result<T, StoreError> {
+    // Every row is read from the disk whole, so no length in it can be larger than this.
+    const CONFIG: bincode::config::Configuration<
+        bincode::config::LittleEndian,
+        bincode::config::Varint,
+        bincode::config::Limit<{ 256 * 1024 * 1024 }>,
+    > = bincode::config::standard().with_limit::<{ 256 * 1024 * 1024 }>();
+    let unreadable = || StoreError::Internal("a row of the checkpoint does not read".to_owned());
+    let (value, read) = bincode::decode_from_slice(bytes, CONFIG).map_err(|_| unreadable())?;
+    if read == bytes.len() { Ok(value) } else { Err(unreadable()) }
+}
+
+/// Reads the store.
+pub(super) fn recover(store: &dyn LogStore) -> Result<Opened, StoreError> {
+    let restored = store.restore()?;
+    let conversations: Vec<Conversation> =
+        restored.conversations.iter().map(from_row).collect::<Result<_, _>>()?;
+    let waiting = restored.waiting.iter().map(|(device, row)| Ok((*device, from_row::<Vec<Waiting>>(row)?)));
+    let waiting = waiting.collect::<Result<Vec<_>, StoreError>>()?;
+    let mut replay = Replay {
+        store,
+        state: State::restore(conversations, waiting),
+        live: Vec::new(),
+        groups: HashMap::new(),
+        commits: HashMap::new(),
+        dirty: Dirty::default(),
+        entries: 0,
+        batches: 0,
+        written: restored.applied,
+    };
+    store.replay(restored.applied, &mut |shard, number, batch| replay.batch(shard, number, &batch))?;
+    replay.state.drop_shards(|shard| !store.has_shard(shard));
+    let recovered = Recovered {
+        conversations: replay.state.count(),
+        replayed_batches: replay.batches,
+        replayed_entries: replay.entries,
+        after_crash: replay.batches > 0,
+    };
+    let Replay { state, live, dirty, written, .. } = replay;
+    Ok(Opened { state, live, written, dirty, recovered })
+}
+
+struct Replay<'a> {
+    store: &'a dyn LogStore,
+    state: State,
+    live: Vec<Live>,
+    /// States of the groups whose commits are replayed.
+    groups: HashMap<ConversationId, PublicState>,
+    /// The last commit's entry of a conversation, until the fact that accepts it.
+    commits: HashMap<ConversationId, (Sequence, Bytes)>,
+    dirty: Dirty,
+    entries: u64,
+    batches: u64,
+    written: BatchNumber,
+}
+
+impl Replay<'_> {
+    fn batch(&mut self, shard: ShardId, number: BatchNumber, batch: &Bytes) -> Result<(), StoreError> {
+        let failed = |what: String| {
+            StoreError::Internal(format!("batch {} cannot be applied again: {what}", number.0))
+        };
+        let records = read_batch(batch).map_err(|error| failed(error.to_string()))?;
+        for record in records {
+            match record {
+                Record::Run { header, offset, cores } => {
+                    self.run(shard, number, &header, offset, &cores).map_err(failed)?;
+                }
+                Record::Fact(fact) => self.fact(&fact).map_err(failed)?,
+            }
+        }
+        self.batches += 1;
+        self.written = number;
+        Ok(())
+    }
+
+    fn run(
+        &mut self,
+        shard: ShardId,
+        batch: BatchNumber,
+        header: &RunHeader,
+        offset: u32,
+        cores: &Bytes,
+    ) -> Result<(), String> {
+        let id = header.conversation;
+        let place = self.state.place(id).ok_or_else(|| format!("conversation {id} is unknown"))?;
+        let mut due = header.first;
+        let mut start = 0;
+        for entry in entry::walk(cores) {
+            let head = self.state.get(place).map_or(Sequence(0), |known| known.head);
+            if entry.head.sequence != due || due != head.next() {
+                return Err(format!(
+                    "entry {} of conversation {id} where {} is due",
+                    entry.head.sequence,
+                    head.next()
+                ));
+            }
+            if entry.head.kind == EntryKind::Commit {
+                let message = entry.message.as_ptr() as usize - cores.as_ptr() as usize;
+                let message = cores.slice(message..message + entry.message.len());
+                self.commits.insert(id, (entry.head.sequence, message));
+            }
+            self.state.append(place, shard, &entry.head, entry.message.len() as u64);
+            due = due.next();
+            start += entry.length;
+            self.entries += 1;
+        }
+        if due.0 != header.first.0 + u64::from(header.count) || start != cores.len() {
+            return Err(format!("a run of conversation {id} is not whole"));
+        }
+        // What quotas count includes the archive copies.
+        self.state.stored_more(place, u64::from(header.archives.saturating_sub(4 * header.count)));
+        self.live.resize_with(self.state.count(), Live::default);
+        if let Some(live) = self.live.get_mut(place.0 as usize) {
+            live.tail.push(Run {
+                shard,
+                batch,
+                first: header.first,
+                count: header.count,
+                offset,
+                cores: header.cores,
+                archives: header.archives,
+            });
+        }
+        self.dirty.places.insert(place);
+        self.dirty.last_shard = Some(shard);
+        Ok(())
+    }
+
+    fn fact(&mut self, fact: &Fact) -> Result<(), String> {
+        match fact {
+            Fact::Created { conversation, group_info, tree, .. } => {
+                let state = PublicState::create(*conversation, group_info.as_slice(), tree.as_slice())
+                    .map_err(|error| error.to_string())?;
+                self.keep(*conversation, state, GroupRow::current, group_info);
+            }
+            Fact::Committed { conversation, sequence, group_info, welcome, .. } => {
+                self.commit(*conversation, *sequence, group_info, welcome.as_ref())?;
+            }
+            Fact::Leaving { .. }
+            | Fact::RoleSet { .. }
+            | Fact::Admitted { .. }
+            | Fact::WelcomeTaken { .. } => {}
+        }
+        let consequences = self.state.apply(fact);
+        self.dirty.note(&consequences);
+        Ok(())
+    }
+
+    fn keep(
+        &mut self,
+        id: ConversationId,
+        state: PublicState,
+        row: impl Fn(&PublicState, &Payload) -> GroupRow,
+        group_info: &Payload,
+    ) {
+        self.dirty.set(Row::Group(id), Some(row(&state, group_info).to_bytes()));
+        self.groups.insert(id, state);
+    }
+
+    fn commit(
+        &mut self,
+        id: ConversationId,
+        sequence: Sequence,
+        group_info: &Payload,
+        welcome: Option<&Payload>,
+    ) -> Result<(), String> {
+        let (_, message) = self
+            .commits
+            .remove(&id)
+            .filter(|(known, _)| *known == sequence)
+            .ok_or_else(|| format!("the commit at {sequence} of conversation {id} has no entry"))?;
+        let base = match self.groups.remove(&id) {
+            Some(state) => state,
+            None => {
+                let source = RowSource { row: Row::Group(id), fresh: None, reader: self.store.reader() };
+                source.group().and_then(|row| row.state(id)).map_err(|error| error.to_string())?
+            }
+        };
+        let commit = Commit {
+            conversation: id,
+            commit: message.into(),
+            group_info: group_info.clone(),
+            welcome: welcome.cloned(),
+            extensions: Extensions::default(),
+        };
+        let verified = commit::verify(&base, &commit).map_err(|error| error.to_string())?;
+        let (row, joining) = rows(&verified, &commit);
+        let epoch = verified.next().epoch();
+        self.dirty.set(Row::Group(id), Some(row));
+        if let (Some(joining), Some(welcome)) = (joining, welcome) {
+            self.dirty.set(Row::Joining(id, epoch), Some(joining));
+            self.dirty.set(Row::Welcome(id, epoch), Some(welcome.0.clone()));
+        }
+        self.groups.insert(id, verified.next().clone());
+        Ok(())
+    }
+}

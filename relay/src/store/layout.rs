@@ -1,0 +1,124 @@
+//! The folder of a store.
+//!
+//! ```text
+//! FORMAT            the format, checked at every opening
+//! LOCK              held by the process that has it open
+//! checkpoint/       a sled database: the last checkpoint
+//! shards/           one folder for each shard, named by its number, each a sled database
+//! ```
+
+use super::{Disk, StoreError};
+use sotto_relay_core::conversation::ShardId;
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What the file `FORMAT` says.
+pub(super) const FORMAT: &str = "sotto relay log, format 1";
+
+/// A folder that is being deleted has this before its number.
+const GONE: &str = "gone-";
+
+/// An open folder; the lock ends with it.
+#[derive(Debug)]
+pub(super) struct Layout {
+    pub(super) folder: PathBuf,
+    _lock: File,
+}
+
+impl Layout {
+    /// Locks the folder, making it if it is missing.
+    pub(super) fn open(folder: &Path, disk: &dyn Disk) -> Result<Self, StoreError> {
+        let shards = folder.join("shards");
+        fs::create_dir_all(&shards).map_err(StoreError::io("cannot make the folder", &shards))?;
+        let path = folder.join("LOCK");
+        let lock = File::options().create(true).truncate(false).write(true).open(&path);
+        let lock = lock.map_err(StoreError::io("cannot open", &path))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(StoreError::InUse { folder: folder.to_owned() }),
+            Err(TryLockError::Error(source)) => return Err(StoreError::io("cannot lock", &path)(source)),
+        }
+        let layout = Self { folder: folder.to_owned(), _lock: lock };
+        layout.check_format(disk)?;
+        layout.clean()?;
+        Ok(layout)
+    }
+
+    fn check_format(&self, disk: &dyn Disk) -> Result<(), StoreError> {
+        let path = self.folder.join("FORMAT");
+        match fs::read_to_string(&path) {
+            Ok(found) if found.trim_end() == FORMAT => return Ok(()),
+            // A power cut while the folder was made leaves an empty file and nothing else.
+            Ok(found) if !found.is_empty() || self.checkpoint().exists() => {
+                return Err(StoreError::Format {
+                    folder: self.folder.clone(),
+                    found: found.trim_end().to_owned(),
+                });
+            }
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !self.checkpoint().exists() => {}
+            Err(error) => return Err(StoreError::io("cannot read", &path)(error)),
+        }
+        fs::write(&path, format!("{FORMAT}\n")).map_err(StoreError::io("cannot write", &path))?;
+        sync_path(disk, &path)?;
+        sync_path(disk, &self.shards())?;
+        sync_path(disk, &self.folder)?;
+        self.folder.parent().map_or(Ok(()), |parent| sync_path(disk, parent))
+    }
+
+    /// Finishes deletions that were interrupted.
+    fn clean(&self) -> Result<(), StoreError> {
+        for name in self.names()? {
+            if name.starts_with(GONE) {
+                let path = self.shards().join(name);
+                fs::remove_dir_all(&path).map_err(StoreError::io("cannot delete", &path))?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn checkpoint(&self) -> PathBuf {
+        self.folder.join("checkpoint")
+    }
+
+    pub(super) fn shards(&self) -> PathBuf {
+        self.folder.join("shards")
+    }
+
+    fn names(&self) -> Result<Vec<String>, StoreError> {
+        let folder = self.shards();
+        let entries = fs::read_dir(&folder).map_err(StoreError::io("cannot list", &folder))?;
+        let names = entries.map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned()));
+        names.collect::<io::Result<_>>().map_err(StoreError::io("cannot list", &folder))
+    }
+
+    /// The shards that are there, in order.
+    pub(super) fn list(&self) -> Result<Vec<ShardId>, StoreError> {
+        let mut shards: Vec<ShardId> =
+            self.names()?.iter().filter_map(|name| name.parse().ok().map(ShardId)).collect();
+        shards.sort_unstable();
+        Ok(shards)
+    }
+
+    /// Deletes a shard, so that a crash in the middle leaves nothing that looks like a whole one.
+    pub(super) fn delete(&self, shard: ShardId, disk: &dyn Disk) -> Result<(), StoreError> {
+        let path = shard_folder(&self.shards(), shard);
+        let gone = self.shards().join(format!("{GONE}{}", shard.0));
+        fs::rename(&path, &gone).map_err(StoreError::io("cannot rename", &path))?;
+        sync_path(disk, &self.shards())?;
+        fs::remove_dir_all(&gone).map_err(StoreError::io("cannot delete", &gone))
+    }
+}
+
+/// Zero-padded, so that a listing is in order of time.
+pub(super) fn shard_folder(shards: &Path, shard: ShardId) -> PathBuf {
+    shards.join(format!("{:012}", shard.0))
+}
+
+/// Fsyncs a file or a folder by its path.
+pub(super) fn sync_path(disk: &dyn Disk, path: &Path) -> Result<(), StoreError> {
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    let file = File::open(path).map_err(StoreError::io("cannot open", path))?;
+    disk.sync(&file).map_err(|source| StoreError::Sync { file: path.to_owned(), source })
+}
