@@ -1,7 +1,7 @@
 //! `cargo xtask check`: what is checked beside tests. Each part can be asked for by its name.
 
 use crate::step::{cargo, program, say};
-use crate::{house, setup};
+use crate::{house, setup, wasm};
 use anyhow::bail;
 
 #[derive(clap::Args)]
@@ -43,7 +43,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
                 .env("RUSTDOCFLAGS", "-D warnings")
                 .announced("documentation")?,
             Part::Deny => deny()?,
-            Part::Wasm => wasm()?,
+            Part::Wasm => pure_for_wasm()?,
         }
     }
     Ok(())
@@ -88,9 +88,9 @@ fn deny() -> anyhow::Result<()> {
 /// either, but no browser runs them, so they need not build for wasm.
 const FOR_BROWSERS: [&str; 4] = ["sotto-protocol", "sotto-mls", "sotto-e2ee", "sotto-node-core"];
 
-fn wasm() -> anyhow::Result<()> {
-    setup::wasm()?;
-    cargo(["build", "--locked", "--lib", "--target", setup::WASM])
+fn pure_for_wasm() -> anyhow::Result<()> {
+    let library = wasm::library()?;
+    wasm::build(&library)
         .args(FOR_BROWSERS.iter().flat_map(|name| ["-p", name]))
         .announced("pure crates for wasm")
 }

@@ -10,6 +10,7 @@ mod run;
 mod setup;
 mod step;
 mod test;
+mod wasm;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;

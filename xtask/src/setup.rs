@@ -3,6 +3,7 @@
 //! A part that cannot be got is an error that says how to get it by hand: nothing is skipped in silence.
 
 use crate::step::{cargo, program, say, target};
+use crate::wasm;
 use anyhow::{Context as _, bail};
 use std::path::PathBuf;
 
@@ -15,9 +16,6 @@ pub(crate) struct Arguments {
 
 /// The version of cargo-deny that the policy in `deny.toml` is written for.
 const CARGO_DENY: &str = "0.20.2";
-
-/// The target of browsers, which the pure crates build for.
-pub(crate) const WASM: &str = "wasm32-unknown-unknown";
 
 /// A Debian package with a file by which it is recognised.
 struct Package {
@@ -59,7 +57,7 @@ const PRIVILEGED_PACKAGES: &[Package] = &[
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     for_building()?;
     for_tests(arguments.privileged)?;
-    wasm()?;
+    wasm::library()?;
     cargo_deny()?;
     say("everything is there");
     Ok(())
@@ -84,20 +82,6 @@ pub(crate) fn for_tests(privileged: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The standard library for wasm.
-pub(crate) fn wasm() -> anyhow::Result<()> {
-    let sysroot = program("rustc", ["--print", "sysroot"]).output()?;
-    let library = PathBuf::from(sysroot.trim()).join("lib/rustlib").join(WASM);
-    if library.is_dir() {
-        return Ok(());
-    }
-    program("rustup", ["target", "add", WASM])
-        .announced("installing Rust's standard library for wasm")
-        .with_context(|| {
-            format!("the pure crates are checked for wasm; get its library by `rustup target add {WASM}`")
-        })
-}
-
 /// cargo-deny, built once into `target/tools`; its path.
 pub(crate) fn cargo_deny() -> anyhow::Result<PathBuf> {
     let tools = target().join("tools");
@@ -112,7 +96,7 @@ pub(crate) fn cargo_deny() -> anyhow::Result<PathBuf> {
 }
 
 /// Installs Debian packages, as root or by sudo.
-fn install(packages: &[&str], why: &str) -> anyhow::Result<()> {
+pub(crate) fn install(packages: &[&str], why: &str) -> anyhow::Result<()> {
     let names = packages.join(" ");
     let by_hand = format!("install {names} ({why}) by your system's package manager, then run this again");
     if !program("apt-get", ["--version"]).succeeds() {

@@ -1,0 +1,98 @@
+//! A compiler for wasm: rustup's, or Debian's where rustup cannot download.
+
+use crate::setup::install;
+use crate::step::{Step, cargo, program, say, target};
+use anyhow::{Context as _, bail, ensure};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The target of browsers, which the pure crates build for.
+const TARGET: &str = "wasm32-unknown-unknown";
+
+/// What Debian calls its newer Rust, with the sources of the standard library and a linker.
+const DEBIAN: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "lld-19"];
+const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
+const DEBIAN_CARGO: &str = "/usr/bin/cargo";
+
+/// Where the standard library for wasm comes from.
+pub(crate) enum Library {
+    /// The toolchain has it.
+    Toolchain,
+    /// Built from Debian's sources, for Debian's compiler.
+    Sysroot(PathBuf),
+}
+
+/// Gets the library, from wherever it can be had.
+pub(crate) fn library() -> anyhow::Result<Library> {
+    let sysroot = program("rustc", ["--print", "sysroot"]).output()?;
+    let there = |sysroot: &str| Path::new(sysroot.trim()).join("lib/rustlib").join(TARGET).is_dir();
+    if there(&sysroot) {
+        return Ok(Library::Toolchain);
+    }
+    let downloaded =
+        program("rustup", ["target", "add", TARGET]).announced("installing Rust's standard library for wasm");
+    if downloaded.is_ok() && there(&sysroot) {
+        return Ok(Library::Toolchain);
+    }
+    say("rustup cannot download it here; building it from Debian's sources instead");
+    debian().map(Library::Sysroot).with_context(|| {
+        format!("the pure crates are checked for wasm; get its library by `rustup target add {TARGET}`")
+    })
+}
+
+/// `cargo build` of library crates for wasm.
+pub(crate) fn build(library: &Library) -> Step {
+    let build = cargo(["build", "--locked", "--lib", "--target", TARGET]);
+    match library {
+        Library::Toolchain => build,
+        // Another compiler, so another target folder: sharing one would build everything anew each time.
+        Library::Sysroot(sysroot) => build
+            .env("RUSTC", DEBIAN_RUSTC)
+            .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", "wasm-ld-19")
+            .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", format!("--sysroot={}", sysroot.display()))
+            .env("CARGO_TARGET_DIR", target().join("wasm-debian")),
+    }
+}
+
+/// Builds the standard library once, by Debian's own compiler: rustup's cannot build Debian's sources.
+fn debian() -> anyhow::Result<PathBuf> {
+    let sysroot = target().join("wasm-sysroot");
+    let libraries = sysroot.join("lib/rustlib").join(TARGET).join("lib");
+    if libraries.is_dir() && Path::new(DEBIAN_RUSTC).is_file() {
+        return Ok(sysroot);
+    }
+    install(&DEBIAN, "Debian's Rust, whose sources hold the standard library")?;
+    let empty = target().join("wasm-std");
+    fs::create_dir_all(empty.join("src"))?;
+    fs::write(empty.join("src/lib.rs"), "#![no_std]\n")?;
+    fs::write(
+        empty.join("Cargo.toml"),
+        "[workspace]\n[package]\nname = \"wasm-std\"\nversion = \"0.0.0\"\nedition = \"2024\"\n",
+    )?;
+    let std = ["build", "--release", "--target", TARGET, "-Zbuild-std=std,panic_abort", "--manifest-path"];
+    program(DEBIAN_CARGO, std)
+        .arg(empty.join("Cargo.toml"))
+        .env("RUSTC", DEBIAN_RUSTC)
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("CARGO_TARGET_DIR", empty.join("target"))
+        .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", "-Cembed-bitcode=yes -Copt-level=s")
+        .announced("building the standard library for wasm, once")?;
+    let mut copied = 0_u32;
+    let unfinished = sysroot.join("unfinished");
+    fs::create_dir_all(&unfinished)?;
+    for file in fs::read_dir(empty.join("target").join(TARGET).join("release/deps"))? {
+        let path = file?.path();
+        if path.extension().is_some_and(|extension| extension == "rlib") {
+            let name = path.file_name().context("a file has a name")?;
+            fs::copy(&path, unfinished.join(name))?;
+            copied = copied.saturating_add(1);
+        }
+    }
+    ensure!(copied > 0, "the build of the standard library left no libraries");
+    let parent = libraries.parent().context("the folder lies in the sysroot")?;
+    fs::create_dir_all(parent)?;
+    if fs::rename(&unfinished, &libraries).is_err() {
+        bail!("cannot move the libraries to {}", libraries.display());
+    }
+    Ok(sysroot)
+}
