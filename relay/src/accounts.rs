@@ -1,0 +1,194 @@
+//! Where accounts are kept: a sled database of its own, as a table for [`sotto_signaling::store::Embedded`].
+//!
+//! `Embedded` brings the one committer thread and its group commit; this brings what a batch needs to be
+//! durable. sled's own flush only starts writing (it survives a killed process, not a power cut), so an
+//! fsync of its file follows before anybody is answered.
+
+use sotto_signaling::store::StoreError;
+use sotto_signaling::store::table::{Reader, Row, Table, Writes};
+use std::fs::File;
+use std::io;
+use std::ops::Bound;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+use tokio::sync::watch;
+
+/// The file inside sled's folder that holds its records.
+const SLED_FILE: &str = "db";
+
+/// Memory for pages: accounts, sessions and key packages of some thousand accounts.
+const CACHE_BYTES: u64 = 16 * 1024 * 1024;
+
+/// The version of the rows' layout, under a key of its own. A newer one is refused, never changed.
+const FORMAT_KEY: &[u8] = b"\0format";
+const FORMAT: &[u8] = b"1";
+
+/// Why the accounts cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AccountsError {
+    /// sled does not open the folder.
+    #[error("cannot open the accounts in {}: {source}; if the disk is full make room, if files are damaged restore a backup", path.display())]
+    Open {
+        /// The folder.
+        path: PathBuf,
+        /// sled's words.
+        source: sled::Error,
+    },
+    /// The file to fsync cannot be opened.
+    #[error("cannot open the accounts' file in {}: {source}", path.display())]
+    File {
+        /// The folder.
+        path: PathBuf,
+        /// The operating system's words.
+        source: io::Error,
+    },
+    /// Another program version wrote them.
+    #[error("the accounts in {} were written in format {found:?}, this program reads {FORMAT:?}; use the newer program", path.display())]
+    Format {
+        /// The folder.
+        path: PathBuf,
+        /// What stands there.
+        found: Vec<u8>,
+    },
+}
+
+/// The table of accounts, on disk.
+#[derive(Debug)]
+pub struct SledTable {
+    db: sled::Db,
+    file: File,
+    broken: watch::Sender<Option<String>>,
+}
+
+impl SledTable {
+    /// Opens the folder, or makes it. What is received turns to a reason when a write failed: the process has
+    /// to end then, because nobody knows what a failed fsync left behind.
+    ///
+    /// # Errors
+    /// If it cannot be read or written, or is of another format.
+    pub fn open(path: &Path) -> Result<(Self, watch::Receiver<Option<String>>), AccountsError> {
+        let at = || path.to_owned();
+        let db = sled::Config::new()
+            .path(path)
+            .cache_capacity(CACHE_BYTES)
+            .flush_every_ms(None)
+            .open()
+            .map_err(|source| AccountsError::Open { path: at(), source })?;
+        let file =
+            File::open(path.join(SLED_FILE)).map_err(|source| AccountsError::File { path: at(), source })?;
+        let (broken, breaks) = watch::channel(None);
+        let table = Self { db, file, broken };
+        let format = table.db.get(FORMAT_KEY).map_err(|source| AccountsError::Open { path: at(), source })?;
+        match format {
+            None => {
+                let mark = || -> sled::Result<()> {
+                    table.db.insert(FORMAT_KEY, FORMAT)?;
+                    table.db.flush()?;
+                    Ok(())
+                };
+                mark().map_err(|source| AccountsError::Open { path: at(), source })?;
+                let sync = || {
+                    table.file.sync_all()?;
+                    File::open(path)?.sync_all()
+                };
+                sync().map_err(|source| AccountsError::File { path: at(), source })?;
+            }
+            Some(found) if found.as_ref() == FORMAT => {}
+            Some(found) => return Err(AccountsError::Format { path: at(), found: found.to_vec() }),
+        }
+        Ok((table, breaks))
+    }
+}
+
+fn failed(error: &sled::Error) -> StoreError {
+    match error {
+        sled::Error::Io(io) if io.kind() == io::ErrorKind::StorageFull => StoreError::Full,
+        other => StoreError::Failed(other.to_string()),
+    }
+}
+
+impl Reader for SledTable {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.db.get(key).map_err(|error| failed(&error))?.map(|value| value.to_vec()))
+    }
+
+    fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Row>, StoreError> {
+        let start = match after {
+            Some(after) if after >= prefix => Bound::Excluded(after),
+            Some(_) | None => Bound::Included(prefix),
+        };
+        self.db
+            .range::<&[u8], _>((start, Bound::Unbounded))
+            .take_while(|row| row.as_ref().map_or(true, |(key, _)| key.starts_with(prefix)))
+            .take(limit)
+            .map(|row| row.map(|(key, value)| (key.to_vec(), value.to_vec())).map_err(|error| failed(&error)))
+            .collect()
+    }
+}
+
+impl Table for SledTable {
+    fn apply(&self, writes: &Writes) -> Result<(), StoreError> {
+        let start = Instant::now();
+        let mut batch = sled::Batch::default();
+        for (key, value) in writes {
+            match value {
+                Some(value) => batch.insert(key.as_slice(), value.as_slice()),
+                None => batch.remove(key.as_slice()),
+            }
+        }
+        let write = || -> sled::Result<()> {
+            self.db.apply_batch(batch)?;
+            self.db.flush()?;
+            self.file.sync_data().map_err(sled::Error::Io)
+        };
+        // A batch that was applied and not synced may be visible: nothing may be promised on top of it, so
+        // every failure counts as fatal here, a full disk too.
+        write().map_err(|error| {
+            self.broken.send_replace(Some(error.to_string()));
+            StoreError::Failed(error.to_string())
+        })?;
+        metrics::histogram!(crate::metrics::ACCOUNTS_COMMIT_SECONDS).record(start.elapsed());
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(table: &SledTable, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Vec<Row> {
+        table.scan(prefix, after, limit).unwrap()
+    }
+
+    #[test]
+    fn rows_are_scanned_in_order_within_their_prefix_and_survive_a_reopen() {
+        let home = tempfile::tempdir().unwrap();
+        let row = |key: &str| (key.as_bytes().to_vec(), vec![1]);
+        {
+            let table = SledTable::open(home.path()).unwrap().0;
+            let writes: Writes = ["b/2", "a/1", "b/1", "b/3", "c"]
+                .iter()
+                .map(|key| (key.as_bytes().to_vec(), Some(vec![1])))
+                .collect();
+            table.apply(&writes).unwrap();
+            table.apply(&[(b"b/3".to_vec(), None)].into()).unwrap();
+        }
+        let table = SledTable::open(home.path()).unwrap().0;
+        assert_eq!(rows(&table, b"b/", None, 9), [row("b/1"), row("b/2")]);
+        assert_eq!(rows(&table, b"b/", Some(b"b/1"), 9), [row("b/2")]);
+        assert_eq!(rows(&table, b"b/", Some(b"a/9"), 1), [row("b/1")]);
+        assert_eq!(table.get(b"b/3").unwrap(), None);
+    }
+
+    #[test]
+    fn another_format_is_refused_and_left_alone() {
+        let home = tempfile::tempdir().unwrap();
+        {
+            let table = SledTable::open(home.path()).unwrap().0;
+            table.apply(&[(FORMAT_KEY.to_vec(), Some(b"9".to_vec()))].into()).unwrap();
+        }
+        let error = SledTable::open(home.path()).unwrap_err().to_string();
+        assert!(error.contains("use the newer program"), "{error}");
+    }
+}

@@ -1,0 +1,134 @@
+//! The HTTP side of the relay: signaling's router, the metrics, and the operator's own door on loopback.
+
+use crate::accounts::SledTable;
+use crate::config::Config;
+use crate::engine::Engine;
+use crate::folder::{DataFolder, FolderError};
+use crate::gate::Gate;
+use crate::gateway::WebSocketGateway;
+use crate::hooks::RelayHooks;
+use crate::session::Sessions;
+use crate::session::registry::Registry;
+use crate::{clock, exporter, operator};
+use axum::Router;
+use axum::routing::get;
+use http::header::CONTENT_TYPE;
+use metrics_exporter_prometheus::PrometheusHandle;
+use sotto_protocol::invite::Invite;
+use sotto_signaling::Signaling;
+use sotto_signaling::config::{Config as SignalingConfig, Rates};
+use sotto_signaling::store::Embedded;
+use sotto_signaling::tokens::TokenKeys;
+use sotto_signaling_core::account::RegistrationRules;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use zeroize::Zeroizing;
+
+/// The accounts of a relay on its own disk.
+pub type Accounts = Embedded<SledTable>;
+
+const TOKEN_KEY_FILE: &str = "token.key";
+
+/// What the API is made from.
+pub struct Parts<'a> {
+    /// What the operator chose.
+    pub config: &'a Config,
+    /// Where keys are kept.
+    pub folder: &'a DataFolder,
+    /// The accounts.
+    pub store: Arc<Accounts>,
+    /// The log.
+    pub engine: Engine,
+    /// Who is connected.
+    pub registry: Registry,
+    /// The relay's own link.
+    pub relay: Invite,
+    /// Whether the relay has started and does not drain.
+    pub is_ready: Arc<AtomicBool>,
+    /// Renders the metrics.
+    pub recorder: &'static PrometheusHandle,
+}
+
+/// See the module.
+pub struct Api {
+    signaling: Signaling,
+    store: Arc<Accounts>,
+    engine: Engine,
+    operator_key: [u8; 32],
+    recorder: &'static PrometheusHandle,
+    metrics_public: bool,
+}
+
+/// One router for each kind of listener.
+pub struct Routers {
+    /// For everybody, over TLS.
+    pub public: Router,
+    /// For this machine.
+    pub local: Router,
+}
+
+impl Api {
+    /// Reads or draws the keys, and starts signaling.
+    ///
+    /// # Errors
+    /// If a key cannot be read or kept.
+    pub fn new(parts: Parts<'_>) -> Result<Self, FolderError> {
+        let Parts { config, folder, store, engine, registry, relay, is_ready, recorder } = parts;
+        let seed = Zeroizing::new(folder.secret(TOKEN_KEY_FILE, rand::random)?);
+        let operator_key = folder.secret(operator::KEY_FILE, rand::random)?;
+        let hooks = Arc::new(RelayHooks { engine: engine.clone(), registry, is_ready });
+        let signaling = Signaling::new(
+            signaling_config(config, relay),
+            store.clone(),
+            TokenKeys::from_seed(&seed),
+            Arc::new(clock::now),
+            hooks,
+        );
+        let metrics_public = config.metrics_public;
+        Ok(Self { signaling, store, engine, operator_key, recorder, metrics_public })
+    }
+
+    /// What connections are let in by.
+    #[must_use]
+    pub fn gate(&self) -> Gate {
+        Gate::new(self.signaling.clone(), self.store.clone())
+    }
+
+    /// The routers of both listeners.
+    #[must_use]
+    pub fn routers(&self, sessions: Arc<Sessions>) -> Routers {
+        let api = sotto_signaling::router(self.signaling.clone(), Arc::new(WebSocketGateway(sessions)));
+        let metrics = || Router::new().route("/metrics", get(metrics(self.recorder, self.engine.clone())));
+        let public = if self.metrics_public { api.clone().merge(metrics()) } else { api.clone() };
+        let local = api.merge(metrics()).merge(operator::router(self.signaling.clone(), self.operator_key));
+        Routers { public, local }
+    }
+}
+
+/// What signaling is told. The address and fingerprint of the relay go into every invite.
+pub(crate) fn signaling_config(config: &Config, relay: Invite) -> SignalingConfig {
+    SignalingConfig {
+        fingerprint: relay.fingerprint,
+        registration: RegistrationRules {
+            policy: config.registration,
+            first_account_is_operator: config.first_account_is_operator,
+        },
+        invite_makers: config.invites,
+        rates: if config.rates { Rates::default() } else { Rates::NONE },
+        trusted_proxies: config.trusted_proxies,
+        ..SignalingConfig::new(relay.relay)
+    }
+}
+
+/// The handler of `/metrics`.
+fn metrics(
+    recorder: &'static PrometheusHandle,
+    engine: Engine,
+) -> impl Fn() -> std::future::Ready<([(http::HeaderName, &'static str); 1], String)> + Clone + Send + 'static
+{
+    move || {
+        let mut text = recorder.render();
+        exporter::render(engine.metrics(), &mut text);
+        std::future::ready(([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text))
+    }
+}

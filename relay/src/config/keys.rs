@@ -1,0 +1,254 @@
+//! Every key that a relay knows, in one table: the checks, `config print`, the names of the environment
+//! variables and the documentation are made from it.
+
+/// One key of the configuration.
+#[derive(Debug, Clone, Copy)]
+pub struct Key {
+    /// Its name, with a dot between a table of the file and a key in it.
+    pub name: &'static str,
+    /// What it is when nobody sets it; empty for "not set".
+    pub default: &'static str,
+    /// What may stand there, in words that complete "expected …".
+    pub expected: &'static str,
+    /// What it does.
+    pub doc: &'static str,
+}
+
+/// What the names of all environment variables begin with.
+pub const ENVIRONMENT_PREFIX: &str = "SOTTO_RELAY_";
+
+/// The environment variable that names the configuration file. It is no key of the file itself.
+pub const ENVIRONMENT_FILE: &str = "SOTTO_RELAY_CONFIG";
+
+const ON_OFF: &str = "true or false";
+const SIZE: &str = "a number of bytes, as 1048576, 512 MiB or 10 GiB";
+const SPAN: &str = "a time, as 30s, 10m, 12h or 90d";
+const COUNT: &str = "a whole number";
+
+/// All keys. The order is the order of the printed file: plain keys first, then one table after the other.
+pub const KEYS: &[Key] = &[
+    Key {
+        name: "data_dir",
+        default: "sotto-data",
+        expected: "a folder",
+        doc: "Where everything that must outlive a restart is kept. Made at first start, readable by its owner only.",
+    },
+    Key {
+        name: "listen",
+        default: "[::]:4433",
+        expected: "an address and port, as [::]:4433 or 192.0.2.1:4433",
+        doc: "UDP (QUIC) and TCP (HTTPS, WebSocket) on the same port. [::] takes IPv6 and IPv4.",
+    },
+    Key {
+        name: "http",
+        default: "127.0.0.1:8080",
+        expected: "an address and port, as 127.0.0.1:8080, or off",
+        doc: "Plain HTTP with the same API, the metrics and the operator's commands. Not encrypted, so loopback only.",
+    },
+    Key {
+        name: "http_beyond_loopback",
+        default: "false",
+        expected: ON_OFF,
+        doc: "Allows `http` on an address that other machines reach. Only behind a proxy that encrypts.",
+    },
+    Key {
+        name: "public_address",
+        default: "",
+        expected: "host or host:port, as chat.example.org:4433",
+        doc: "How people's devices reach this relay; written into links and invites. Not set: 127.0.0.1 and the port of `listen`.",
+    },
+    Key {
+        name: "certificate",
+        default: "",
+        expected: "a PEM file",
+        doc: "The certificate chain, the relay's own certificate first. Not set: one is made at first start and kept in the data folder.",
+    },
+    Key {
+        name: "certificate_key",
+        default: "",
+        expected: "a PEM file",
+        doc: "The private key of `certificate`.",
+    },
+    Key {
+        name: "registration",
+        default: "open",
+        expected: "open, invite or closed",
+        doc: "Who may register an account: anybody, whoever has an invite, nobody.",
+    },
+    Key {
+        name: "first_account_is_operator",
+        default: "false",
+        expected: ON_OFF,
+        doc: "The first account on an empty relay becomes its operator, whatever `registration` says. For a relay that nobody else can reach yet.",
+    },
+    Key {
+        name: "invites",
+        default: "users",
+        expected: "users or operators",
+        doc: "Who may make invites that let people register. Everybody may invite into conversations.",
+    },
+    Key {
+        name: "trusted_proxies",
+        default: "0",
+        expected: "a whole number",
+        doc: "How many proxies of your own stand in front of the HTTP API and append to X-Forwarded-For. 0 ignores the header.",
+    },
+    Key {
+        name: "drain",
+        default: "10s",
+        expected: SPAN,
+        doc: "After SIGTERM or SIGINT: how long connections and started work may take to end in good order.",
+    },
+    Key {
+        name: "retention.age",
+        default: "0s",
+        expected: SPAN,
+        doc: "Entries older than this are deleted, and their disk space is given back. 0s keeps everything.",
+    },
+    Key {
+        name: "retention.shard",
+        default: "7d",
+        expected: SPAN,
+        doc: "The log is kept in folders that each hold this much time; retention deletes whole ones.",
+    },
+    Key {
+        name: "quota.conversation",
+        default: "0",
+        expected: SIZE,
+        doc: "What one conversation may keep on disk; 0 for no limit. A full one refuses new messages and stays readable.",
+    },
+    Key {
+        name: "quota.changes_per_second",
+        default: "0",
+        expected: "a whole number, 0 for no limit",
+        doc: "Messages and other changes that one account may make each second, on average; it may save up ten seconds' worth.",
+    },
+    Key {
+        name: "quota.disk_free",
+        default: "256 MiB",
+        expected: SIZE,
+        doc: "Below this much free disk the relay takes nothing new and still serves what it has. At least 128 MiB.",
+    },
+    Key {
+        name: "storage.cache",
+        default: "32 MiB",
+        expected: SIZE,
+        doc: "Memory for pages of each open shard of the log, of which there are at most five. The database takes about 2.5 times as much at its peak.",
+    },
+    Key {
+        name: "limits.connections",
+        default: "20000",
+        expected: COUNT,
+        doc: "Connections of devices at the same time. One idle QUIC connection takes about 50 KiB.",
+    },
+    Key {
+        name: "limits.connections_per_address",
+        default: "10000",
+        expected: COUNT,
+        doc: "Connections from one address at the same time. Whole offices sit behind one address.",
+    },
+    Key {
+        name: "limits.authentication",
+        default: "10s",
+        expected: SPAN,
+        doc: "How long a new connection may take to prove who it is.",
+    },
+    Key {
+        name: "limits.idle",
+        default: "60s",
+        expected: SPAN,
+        doc: "A connection that is silent for this long, keep-alives included, is gone.",
+    },
+    Key {
+        name: "limits.rates",
+        default: "true",
+        expected: ON_OFF,
+        doc: "Limits how often one address and one account may try to register, sign in and so on. Off only for load tests.",
+    },
+    Key {
+        name: "metrics.public",
+        default: "false",
+        expected: ON_OFF,
+        doc: "Serves /metrics on the public port too, not only on `http`.",
+    },
+    Key {
+        name: "log.format",
+        default: "text",
+        expected: "text or json",
+        doc: "Log lines for people or for programs, on standard error.",
+    },
+    Key {
+        name: "log.level",
+        default: "info",
+        expected: "error, warn, info, debug or trace, or a filter as info,sotto_relay=debug",
+        doc: "error: the relay is broken. warn: an operator should look. info: starts, stops, connections of note. debug: each connection and request. trace: each frame. Never contents, passwords or tokens.",
+    },
+];
+
+impl Key {
+    /// The key of a name.
+    #[must_use]
+    pub fn find(name: &str) -> Option<&'static Self> {
+        KEYS.iter().find(|key| key.name == name)
+    }
+
+    /// The environment variable that sets it.
+    #[must_use]
+    pub fn environment(&self) -> String {
+        format!("{ENVIRONMENT_PREFIX}{}", self.name.to_ascii_uppercase().replace('.', "_"))
+    }
+}
+
+/// The known name that takes the fewest changed letters, for "did you mean".
+pub(super) fn nearest(wanted: &str, known: impl Iterator<Item = String>) -> Option<String> {
+    known.min_by_key(|name| distance(wanted, name))
+}
+
+/// Levenshtein's distance between two short texts.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = i;
+        let mut left = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let above = row.get(j + 1).copied().unwrap_or(usize::MAX);
+            let changed = diagonal + usize::from(x != *y);
+            let best = changed.min(above + 1).min(left + 1);
+            diagonal = above;
+            if let Some(place) = row.get_mut(j) {
+                *place = left;
+            }
+            left = best;
+        }
+        if let Some(last) = row.last_mut() {
+            *last = left;
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn each_key_has_a_name_and_an_environment_variable_of_its_own() {
+        let names: BTreeSet<_> = KEYS.iter().map(|key| key.name).collect();
+        let variables: BTreeSet<_> = KEYS.iter().map(Key::environment).collect();
+        assert_eq!(names.len(), KEYS.len());
+        assert_eq!(variables.len(), KEYS.len());
+        assert!(!variables.contains(ENVIRONMENT_FILE));
+    }
+
+    #[test]
+    fn distance_counts_changed_letters() {
+        for (a, b, changed) in
+            [("", "abc", 3), ("listen", "listen", 0), ("lisen", "listen", 1), ("ab", "ba", 2)]
+        {
+            assert_eq!(distance(a, b), changed, "{a} {b}");
+            assert_eq!(distance(b, a), changed, "{b} {a}");
+        }
+    }
+}

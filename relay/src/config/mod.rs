@@ -1,0 +1,305 @@
+//! The configuration of a relay: one TOML file, environment variables and flags over sane defaults.
+//!
+//! [`keys`] is the table of everything that can be set; [`values`] stacks the layers; [`Config`] is the
+//! checked result that the rest of the program reads. An unknown key is refused with the nearest known one.
+
+pub mod keys;
+mod parse;
+pub mod values;
+
+pub use self::keys::{ENVIRONMENT_FILE, KEYS, Key};
+pub use self::values::{ConfigError, Source, Values};
+
+use crate::store::SledOptions;
+use sotto_protocol::invite::RelayAddress;
+use sotto_signaling::config::InviteMakers;
+use sotto_signaling_core::account::RegistrationPolicy;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A whole, checked configuration. See [`KEYS`] for what each field means to an operator.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The folder of everything that outlives a restart.
+    pub data_dir: PathBuf,
+    /// UDP and TCP.
+    pub listen: SocketAddr,
+    /// Plain HTTP; `None` for none.
+    pub http: Option<SocketAddr>,
+    /// What links name; `None` for loopback.
+    pub public_address: Option<RelayAddress>,
+    /// The operator's own certificate; `None` for the one that the relay makes.
+    pub certificate: Option<CertificateFiles>,
+    /// Who may register.
+    pub registration: RegistrationPolicy,
+    /// Whether the first account becomes the operator.
+    pub first_account_is_operator: bool,
+    /// Who may invite people to register.
+    pub invites: InviteMakers,
+    /// Proxies in front of the HTTP API.
+    pub trusted_proxies: usize,
+    /// How long a drain may take.
+    pub drain: Duration,
+    /// Older entries are deleted; `None` keeps everything.
+    pub retention_age: Option<Duration>,
+    /// The time that one shard of the log holds.
+    pub retention_shard: Duration,
+    /// Bytes that one conversation may keep; `None` for no limit.
+    pub quota_conversation: Option<u64>,
+    /// Changes that one account may make each second; `None` for no limit.
+    pub changes_per_second: Option<u32>,
+    /// Free bytes below which nothing new is taken.
+    pub disk_free_min: u64,
+    /// Bytes of page cache of the log.
+    pub storage_cache: u64,
+    /// Connections in all.
+    pub connections_max: usize,
+    /// Connections from one address.
+    pub connections_per_address_max: usize,
+    /// Time to prove who one is.
+    pub authentication_timeout: Duration,
+    /// Silence after which a connection is gone.
+    pub idle_timeout: Duration,
+    /// Whether attempts are rate limited.
+    pub rates: bool,
+    /// Whether the public port serves `/metrics`.
+    pub metrics_public: bool,
+    /// Text or JSON.
+    pub log_format: LogFormat,
+    /// The filter of log lines, known to parse.
+    pub log_level: String,
+}
+
+/// A certificate of the operator's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateFiles {
+    /// PEM, the relay's own certificate first.
+    pub chain: PathBuf,
+    /// PEM.
+    pub key: PathBuf,
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+impl Config {
+    /// All defaults, with the data in `data_dir`.
+    #[must_use]
+    pub fn in_folder(data_dir: impl Into<PathBuf>) -> Self {
+        let mut config =
+            Self::from_values(&Values::default()).expect("the table's own defaults are good values");
+        config.data_dir = data_dir.into();
+        config
+    }
+
+    /// Checks all values, alone and together.
+    ///
+    /// # Errors
+    /// If one is not what its key expects, or two do not fit.
+    pub fn from_values(values: &Values) -> Result<Self, ConfigError> {
+        let chain = values.read("certificate", optional_path)?;
+        let key = values.read("certificate_key", optional_path)?;
+        let certificate = match (chain, key) {
+            (Some(chain), Some(key)) => Some(CertificateFiles { chain, key }),
+            (None, None) => None,
+            _ => {
+                return Err(ConfigError::Together(
+                    "`certificate` and `certificate_key` belong together: set both, or neither to let the relay make its own",
+                ));
+            }
+        };
+        let http = values.read("http", |text| match text {
+            "off" => Some(None),
+            _ => text.parse::<SocketAddr>().ok().map(Some),
+        })?;
+        let beyond_loopback = values.read("http_beyond_loopback", parse::truth)?;
+        if http.is_some_and(|address| !address.ip().is_loopback()) && !beyond_loopback {
+            return Err(ConfigError::Together(
+                "`http` is not encrypted and names an address beyond loopback: use 127.0.0.1, or set \
+                 `http_beyond_loopback = true` if a proxy in front of it encrypts",
+            ));
+        }
+        Ok(Self {
+            data_dir: values.read("data_dir", |text| optional_path(text).flatten())?,
+            listen: values.read("listen", |text| text.parse().ok())?,
+            http,
+            public_address: values.read("public_address", |text| match text {
+                "" => Some(None),
+                _ => text.parse().ok().map(Some),
+            })?,
+            certificate,
+            registration: values.read("registration", |text| match text {
+                "open" => Some(RegistrationPolicy::Open),
+                "invite" => Some(RegistrationPolicy::Invite),
+                "closed" => Some(RegistrationPolicy::Closed),
+                _ => None,
+            })?,
+            first_account_is_operator: values.read("first_account_is_operator", parse::truth)?,
+            invites: values.read("invites", |text| match text {
+                "users" => Some(InviteMakers::Users),
+                "operators" => Some(InviteMakers::Operators),
+                _ => None,
+            })?,
+            trusted_proxies: values.read("trusted_proxies", |text| text.parse().ok())?,
+            drain: values.read("drain", parse::span)?,
+            retention_age: Some(values.read("retention.age", parse::span)?).filter(|age| !age.is_zero()),
+            retention_shard: values
+                .read("retention.shard", |text| parse::span(text).filter(|span| !span.is_zero()))?,
+            quota_conversation: Some(values.read("quota.conversation", parse::size)?)
+                .filter(|size| *size > 0),
+            changes_per_second: Some(values.read("quota.changes_per_second", |text| text.parse().ok())?)
+                .filter(|changes| *changes > 0),
+            disk_free_min: values.read("quota.disk_free", |text| {
+                parse::size(text).filter(|size| *size >= SledOptions::RESERVE_BYTES_MIN)
+            })?,
+            storage_cache: values.read("storage.cache", |text| parse::size(text).filter(|size| *size > 0))?,
+            connections_max: values.read("limits.connections", count)?,
+            connections_per_address_max: values.read("limits.connections_per_address", count)?,
+            authentication_timeout: values
+                .read("limits.authentication", |text| parse::span(text).filter(|span| !span.is_zero()))?,
+            idle_timeout: values.read("limits.idle", |text| {
+                parse::span(text).filter(|span| (1..=3600).contains(&span.as_secs()))
+            })?,
+            rates: values.read("limits.rates", parse::truth)?,
+            metrics_public: values.read("metrics.public", parse::truth)?,
+            log_format: values.read("log.format", |text| match text {
+                "text" => Some(LogFormat::Text),
+                "json" => Some(LogFormat::Json),
+                _ => None,
+            })?,
+            log_level: values.read("log.level", |text| {
+                tracing_subscriber::EnvFilter::try_new(text).ok().map(|_| text.to_owned())
+            })?,
+        })
+    }
+}
+
+fn optional_path(text: &str) -> Option<Option<PathBuf>> {
+    Some((!text.is_empty()).then(|| PathBuf::from(text)))
+}
+
+fn count(text: &str) -> Option<usize> {
+    text.parse().ok().filter(|count| (1..=10_000_000).contains(count))
+}
+
+/// The configuration as a TOML file that explains itself. Keys that nobody set are commented out.
+#[must_use]
+pub fn print(values: &Values) -> String {
+    let mut out = String::from(
+        "# The configuration of a Sotto relay. Commented keys show their defaults.\n\
+         # Order of precedence: flags, environment variables, this file, defaults.\n",
+    );
+    let mut table = "";
+    for key in KEYS {
+        let (now, last) = key.name.split_once('.').unwrap_or(("", key.name));
+        if now != table {
+            let _ = write!(out, "\n[{now}]\n");
+            table = now;
+        }
+        let (text, source) = values.text(key);
+        let _ = write!(
+            out,
+            "\n# {}\n# Expected: {}. Environment: {}\n",
+            key.doc,
+            key.expected,
+            key.environment()
+        );
+        let value = toml::Value::String(text);
+        match source {
+            Source::Default => {
+                let _ = writeln!(out, "# {last} = {value}");
+            }
+            source => {
+                let _ = write!(out, "# Set by {source}.\n{last} = {value}\n");
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    fn from_file(text: &str) -> Result<Config, ConfigError> {
+        let mut values = Values::default();
+        values.add_toml(text, Path::new("relay.toml"))?;
+        Config::from_values(&values)
+    }
+
+    #[test]
+    fn an_empty_file_is_all_defaults() {
+        let config = from_file("").unwrap();
+        assert_eq!(config.listen, "[::]:4433".parse().unwrap());
+        assert_eq!(config.http, Some("127.0.0.1:8080".parse().unwrap()));
+        assert_eq!(config.retention_age, None);
+    }
+
+    #[test]
+    fn each_bad_configuration_is_refused_in_a_sentence_that_says_what_to_change() {
+        for (text, expected) in [
+            ("lisen = 'x'", "relay.toml sets `lisen`, which is no key of this relay; did you mean `listen`?"),
+            ("[limits]\nconections = 5", "did you mean `limits.connections`?"),
+            ("retention_age = '5d'", "did you mean `retention.age`?"),
+            ("listen = 4433", "`listen` is \"4433\" in relay.toml; expected an address and port"),
+            ("listen = ['a']", "expected an address and port"),
+            ("registration = 'maybe'", "expected open, invite or closed"),
+            ("drain = '10'", "expected a time"),
+            ("http = '0.0.0.0:80'", "names an address beyond loopback"),
+            ("certificate = 'a.pem'", "belong together"),
+            ("[quota]\ndisk_free = '5 GB'", "expected a number of bytes"),
+            ("[log]\nlevel = 'a=b=c'", "expected error, warn"),
+            ("public_address = 'a b'", "expected host or host:port"),
+            ("x", "relay.toml is not a TOML file"),
+        ] {
+            let error = from_file(text).expect_err(text).to_string();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn later_layers_win_and_unknown_variables_are_refused() {
+        let mut values = Values::default();
+        values.add_toml("registration = 'closed'\ndrain = '1s'", Path::new("relay.toml")).unwrap();
+        let variables = [("SOTTO_RELAY_REGISTRATION", "invite"), ("SOTTO_RELAY_CONFIG", "x"), ("HOME", "/")];
+        let owned = |(a, b): (&str, &str)| (a.to_owned(), b.to_owned());
+        values.add_environment(variables.into_iter().map(owned)).unwrap();
+        values.add("drain", "3s".to_owned(), Source::Flag).unwrap();
+        let config = Config::from_values(&values).unwrap();
+        assert_eq!(config.registration, RegistrationPolicy::Invite);
+        assert_eq!(config.drain, Duration::from_secs(3));
+
+        let unknown = [("SOTTO_RELAY_LISTN", "x")].into_iter().map(owned);
+        let error = values.add_environment(unknown).unwrap_err().to_string();
+        assert!(error.contains("SOTTO_RELAY_LISTEN"), "{error}");
+    }
+
+    #[test]
+    fn what_is_printed_is_read_back_as_the_same() {
+        let mut values = Values::default();
+        values.add("listen", "127.0.0.1:9".to_owned(), Source::Flag).unwrap();
+        values.add("retention.age", "90d".to_owned(), Source::Flag).unwrap();
+        values.add("data_dir", "a \"quoted\" \\ folder".to_owned(), Source::Flag).unwrap();
+        let config = from_file(&print(&values)).unwrap();
+        assert_eq!(config.listen, "127.0.0.1:9".parse().unwrap());
+        assert_eq!(config.retention_age, Some(Duration::from_secs(90 * 86_400)));
+        assert_eq!(config.data_dir, PathBuf::from("a \"quoted\" \\ folder"));
+        // With every comment taken away from the keys the file is still one that the relay takes.
+        let all = print(&values).replace("\n# Expected", "\n#Expected");
+        let keys: String = all
+            .lines()
+            .map(|line| line.strip_prefix("# ").filter(|rest| rest.contains(" = \"")).unwrap_or(line))
+            .flat_map(|line| [line, "\n"])
+            .collect();
+        from_file(&keys).unwrap();
+    }
+}

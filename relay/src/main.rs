@@ -1,0 +1,269 @@
+//! `sotto-relay`: starts a relay, shows its configuration, makes invites.
+
+use clap::{Args, Parser, Subcommand};
+use sotto_relay::config::{self, Config, ConfigError, ENVIRONMENT_FILE, Source, Values};
+use sotto_relay::{Relay, RunError, StartError, logs, operator, tls, welcome};
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// A Sotto relay: keeps encrypted conversations in order and hands them on. It cannot read them.
+#[derive(Debug, Parser)]
+#[command(name = "sotto-relay", version, after_help = HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+const HELP: &str = "\
+Examples:
+  sotto-relay                                        start with defaults, data in ./sotto-data
+  sotto-relay --data-dir /var/lib/sotto --public-address chat.example.org
+  sotto-relay config print > relay.toml              a file of all settings, each explained
+  sotto-relay --config relay.toml config check
+  sotto-relay --registration invite                  only people with an invite may register;
+  sotto-relay invite create --uses 5                 this makes one, also while the relay runs
+
+Every setting can stand in the file, in the environment (SOTTO_RELAY_DATA_DIR=...) or on the command
+line (--set limits.connections=5000); the later one wins.
+
+Exit codes:
+  0  ended in good order
+  1  a command could not be carried out
+  2  the command line is wrong
+  3  the configuration is wrong
+  4  an address cannot be listened on
+  5  the data folder, or something in it, cannot be used
+  6  the disk failed while running: nothing more was acknowledged; what was acknowledged is on disk";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start the relay (the default).
+    Run,
+    /// Show or check the configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Invites, for relays that ask for one.
+    #[command(subcommand)]
+    Invite(InviteCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Print every setting with its meaning and its value, as a configuration file.
+    Print,
+    /// Say whether the configuration is good, without starting.
+    Check,
+}
+
+#[derive(Debug, Subcommand)]
+enum InviteCommand {
+    /// Make an invite link. Works while the relay runs, and while it is stopped.
+    Create {
+        /// How many accounts may use it.
+        #[arg(long, default_value_t = 1)]
+        uses: u32,
+        /// How many days it is good for.
+        #[arg(long, default_value_t = 7)]
+        days: u64,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Settings {
+    /// A TOML file of settings.
+    #[arg(long, short, global = true, value_name = "FILE", env = ENVIRONMENT_FILE)]
+    config: Option<PathBuf>,
+    /// Where everything is kept.
+    #[arg(long, global = true, value_name = "FOLDER")]
+    data_dir: Option<String>,
+    /// UDP and TCP for devices.
+    #[arg(long, global = true, value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+    /// Plain HTTP on loopback, or `off`.
+    #[arg(long, global = true, value_name = "ADDRESS:PORT")]
+    http: Option<String>,
+    /// How devices reach this relay; written into links.
+    #[arg(long, global = true, value_name = "HOST[:PORT]")]
+    public_address: Option<String>,
+    /// Who may register: open, invite or closed.
+    #[arg(long, global = true, value_name = "POLICY")]
+    registration: Option<String>,
+    /// Log lines as text or json.
+    #[arg(long, global = true, value_name = "FORMAT")]
+    log_format: Option<String>,
+    /// Which log lines.
+    #[arg(long, global = true, value_name = "LEVEL")]
+    log_level: Option<String>,
+    /// Any other setting.
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+impl Settings {
+    fn values(self) -> Result<Values, ConfigError> {
+        let mut values = Values::default();
+        if let Some(file) = &self.config {
+            values.add_file(file)?;
+        }
+        values.add_environment(std::env::vars())?;
+        for (name, value) in [
+            ("data_dir", self.data_dir),
+            ("listen", self.listen),
+            ("http", self.http),
+            ("public_address", self.public_address),
+            ("registration", self.registration),
+            ("log.format", self.log_format),
+            ("log.level", self.log_level),
+        ] {
+            if let Some(value) = value {
+                values.add(name, value, Source::Flag)?;
+            }
+        }
+        for pair in self.set {
+            let Some((name, value)) = pair.split_once('=') else {
+                return Err(ConfigError::Together("--set takes KEY=VALUE, as --set limits.connections=5000"));
+            };
+            values.add(name.trim(), value.trim().to_owned(), Source::Flag)?;
+        }
+        Ok(values)
+    }
+}
+
+/// What a process ends with; the numbers are part of the interface and stand in the help.
+#[derive(Debug, Clone, Copy)]
+enum Exit {
+    Failed = 1,
+    Config = 3,
+    Listen = 4,
+    Data = 5,
+    Disk = 6,
+}
+
+impl From<&StartError> for Exit {
+    fn from(error: &StartError) -> Self {
+        match error {
+            StartError::Listen(_) => Self::Listen,
+            StartError::Tls(tls::TlsError::Folder(_))
+            | StartError::Folder(_)
+            | StartError::Accounts(_)
+            | StartError::Engine(_) => Self::Data,
+            StartError::Tls(_) => Self::Config,
+            _ => Self::Failed,
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    // Before anything else can ask rustls for its default.
+    tls::install_provider();
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err((exit, message)) => {
+            // Nothing is left to do if even standard error is closed.
+            let _ = writeln!(std::io::stderr(), "sotto-relay: {message}");
+            ExitCode::from(exit as u8)
+        }
+    }
+}
+
+type Failure = (Exit, String);
+
+fn run(cli: Cli) -> Result<(), Failure> {
+    let wrong = |error: ConfigError| (Exit::Config, error.to_string());
+    let values = cli.settings.values().map_err(wrong)?;
+    if let Some(Command::Config(ConfigCommand::Print)) = cli.command {
+        return say(&config::print(&values));
+    }
+    let config = Config::from_values(&values).map_err(wrong)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| (Exit::Failed, format!("cannot start threads: {error}")))?;
+    match cli.command {
+        None | Some(Command::Run) => {
+            logs::install(&config);
+            runtime.block_on(run_relay(config))
+        }
+        Some(Command::Config(_)) => say("the configuration is good\n"),
+        Some(Command::Invite(InviteCommand::Create { uses, days })) => {
+            let link = runtime
+                .block_on(operator::create_invite(&config, uses, days))
+                .map_err(|error| (Exit::Failed, error.to_string()))?;
+            say(&format!("{link}\n"))
+        }
+    }
+}
+
+async fn run_relay(config: Config) -> Result<(), Failure> {
+    let mut signals =
+        Signals::catch().map_err(|error| (Exit::Failed, format!("cannot catch signals: {error}")))?;
+    let mut relay = Relay::start(config).await.map_err(|error| (Exit::from(&error), error.to_string()))?;
+    say(&welcome(&relay))?;
+    let ended = tokio::select! {
+        ended = relay.ended() => ended,
+        signal = signals.next() => {
+            tracing::info!(signal, "stopping");
+            relay.stop().await
+        }
+    };
+    ended.map_err(|error| match error {
+        RunError::Engine(_) | RunError::Accounts(_) => (Exit::Disk, error.to_string()),
+        _ => (Exit::Failed, error.to_string()),
+    })
+}
+
+/// What asks a relay to stop. Caught before it starts, so that none is missed.
+#[cfg(unix)]
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn catch() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn catch() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) -> &'static str {
+        if tokio::signal::ctrl_c().await.is_err() {
+            // No signal can be waited for; the process is then stopped from outside.
+            std::future::pending::<()>().await;
+        }
+        "Ctrl-C"
+    }
+}
+
+/// To standard output. A closed pipe is no reason for a relay to end.
+fn say(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    match written {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err((Exit::Failed, format!("cannot write to standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,134 @@
+//! What the relay measures of itself. One table ([`METRICS`]) is what Prometheus is told, what `/metrics`
+//! explains and what the documentation is made from.
+
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use std::sync::OnceLock;
+
+/// What kind of number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MetricKind {
+    /// Only grows; 0 at start.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// A distribution of observed values.
+    Histogram,
+}
+
+/// One metric with what it means.
+#[derive(Debug, Clone, Copy)]
+pub struct Metric {
+    /// Its name on `/metrics`.
+    pub name: &'static str,
+    /// What kind of number.
+    pub kind: MetricKind,
+    /// Its labels with their possible values; empty where there are none.
+    pub labels: &'static str,
+    /// What it counts, when it moves, what a surprising value means.
+    pub help: &'static str,
+}
+
+/// Connections that are authenticated now.
+pub const CONNECTIONS: &str = "sotto_connections";
+/// Connections that were opened.
+pub const CONNECTIONS_OPENED: &str = "sotto_connections_opened_total";
+/// Connections that were refused or ended by the relay.
+pub const CONNECTIONS_REFUSED: &str = "sotto_connections_refused_total";
+/// Frames received.
+pub const FRAMES_RECEIVED: &str = "sotto_frames_received_total";
+/// Bytes sent.
+pub const BYTES_SENT: &str = "sotto_bytes_sent_total";
+/// Bytes received.
+pub const BYTES_RECEIVED: &str = "sotto_bytes_received_total";
+/// Time of a durable change of the accounts' store.
+pub const ACCOUNTS_COMMIT_SECONDS: &str = "sotto_accounts_commit_seconds";
+
+/// Every metric of the sessions and the accounts' store.
+pub const METRICS: &[Metric] = &[
+    Metric {
+        name: CONNECTIONS,
+        kind: MetricKind::Gauge,
+        labels: "",
+        help: "Devices that are connected and authenticated now.",
+    },
+    Metric {
+        name: CONNECTIONS_OPENED,
+        kind: MetricKind::Counter,
+        labels: "transport = quic | websocket",
+        help: "Connections that were authenticated. Growing much faster than sotto_connections: devices lose their connections.",
+    },
+    Metric {
+        name: CONNECTIONS_REFUSED,
+        kind: MetricKind::Counter,
+        labels: "reason = limit | handshake | timeout | version | token | device | malformed | unexpected",
+        help: "Connections that ended before they were authenticated, or for bytes that are no frames.",
+    },
+    Metric {
+        name: FRAMES_RECEIVED,
+        kind: MetricKind::Counter,
+        labels: "",
+        help: "Frames received from authenticated devices.",
+    },
+    Metric {
+        name: BYTES_RECEIVED,
+        kind: MetricKind::Counter,
+        labels: "",
+        help: "Bytes of frames received from authenticated devices, without transport and TLS.",
+    },
+    Metric {
+        name: BYTES_SENT,
+        kind: MetricKind::Counter,
+        labels: "",
+        help: "Bytes of frames sent to authenticated devices, without transport and TLS.",
+    },
+    Metric {
+        name: ACCOUNTS_COMMIT_SECONDS,
+        kind: MetricKind::Histogram,
+        labels: "",
+        help: "From a change of the accounts' store (registration, key packages, invites) to its fsync.",
+    },
+];
+
+/// Upper bounds of histogram buckets, in seconds: 50 us to 2.5 s.
+const BUCKETS_SECONDS: &[f64] =
+    &[0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5];
+
+/// The recorder of this process. All relays of one process (tests) share it.
+///
+/// # Panics
+/// If another recorder than this one was installed in the process before.
+pub fn install() -> &'static PrometheusHandle {
+    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+    HANDLE.get_or_init(|| {
+        let handle = PrometheusBuilder::new()
+            .set_buckets(BUCKETS_SECONDS)
+            .expect("the list of buckets is not empty")
+            .install_recorder()
+            .expect("this process installs no other recorder");
+        describe(METRICS);
+        sotto_signaling::metrics::describe();
+        handle
+    })
+}
+
+/// Tells the recorder what a table of metrics means.
+pub fn describe(table: &[Metric]) {
+    for metric in table {
+        match metric.kind {
+            MetricKind::Counter => metrics::describe_counter!(metric.name, metric.help),
+            MetricKind::Gauge => metrics::describe_gauge!(metric.name, metric.help),
+            MetricKind::Histogram => metrics::describe_histogram!(metric.name, metric.help),
+        }
+    }
+}
+
+/// A table of metrics as Markdown.
+#[must_use]
+pub fn markdown(table: &[Metric]) -> String {
+    let rows = table.iter().map(|metric| {
+        let labels = metric.labels.replace('|', "\\|");
+        format!("| `{}` | {:?} | {labels} | {} |\n", metric.name, metric.kind, metric.help)
+    });
+    let head = "| metric | kind | labels | meaning |\n|---|---|---|---|\n".to_owned();
+    std::iter::once(head).chain(rows).collect()
+}

@@ -1,0 +1,401 @@
+//! Starting a relay, and ending it in good order.
+//!
+//! ```text
+//! lock the folder -> certificate -> accounts -> log (recovers) -> bind -> serve -> ready.json
+//! stop: not ready -> no new connections -> Goodbye to devices -> log drained -> HTTP ends -> ready.json gone
+//! ```
+
+use crate::accounts::{AccountsError, SledTable};
+use crate::admission::Admission;
+use crate::config::Config;
+use crate::engine::{Engine, EngineConfig, EngineThread, Fatal, OpenError, Quotas};
+use crate::folder::{DataFolder, FolderError};
+use crate::quic::QuicError;
+use crate::ready::ReadyFile;
+use crate::session::registry::Registry;
+use crate::session::{Counters, Sessions};
+use crate::sockets::{ListenError, bind_both, bind_tcp};
+use crate::store::SledOptions;
+use crate::tls::{Identity, TlsError};
+use crate::{api, clock, metrics, quic, ready, tls, web};
+use rand::RngExt as _;
+use sotto_protocol::invite::{Fingerprint, Invite, RelayAddress};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// How often expired rows and old shards are looked for.
+const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(3600);
+
+/// How often histograms are folded, so that a relay that nobody scrapes does not grow.
+const METRICS_UPKEEP_EVERY: Duration = Duration::from_secs(10);
+
+/// Devices come back spread over this after a drain.
+const RECONNECT_SPREAD_MS: u32 = 3_000;
+
+/// How often a drain looks whether the last device has gone.
+const DRAIN_POLL: Duration = Duration::from_millis(10);
+
+/// Why a relay does not start. Each sentence says what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The data folder.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// The certificate.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The accounts.
+    #[error(transparent)]
+    Accounts(#[from] AccountsError),
+    /// The log.
+    #[error("cannot open the log: {0}")]
+    Engine(#[from] OpenError),
+    /// An address.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The QUIC endpoint.
+    #[error(transparent)]
+    Quic(#[from] QuicError),
+    /// The operating system.
+    #[error("cannot start: {0}")]
+    System(#[from] std::io::Error),
+}
+
+/// Why a relay ended by itself.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The log can promise nothing any more.
+    #[error(transparent)]
+    Engine(#[from] Fatal),
+    /// The accounts can promise nothing any more.
+    #[error(
+        "the relay stops: the accounts cannot be written: {0}. Nothing was acknowledged that is not on disk; see to the disk, then start again"
+    )]
+    Accounts(String),
+    /// A fault of this program.
+    #[error("the relay stops: {0}")]
+    Task(String),
+}
+
+/// The relay program, for whoever runs it: the binary, tests, load generators.
+#[derive(Debug)]
+pub struct Relay;
+
+/// A running relay. Dropping it stops nothing; [`RelayHandle::stop`] does, in good order.
+pub struct RelayHandle {
+    ready: ReadyFile,
+    fingerprint: Fingerprint,
+    config: Config,
+    link: Invite,
+    sessions: Arc<Sessions>,
+    stop: watch::Sender<bool>,
+    supervisor: tokio::task::JoinHandle<Result<(), RunError>>,
+}
+
+impl Relay {
+    /// Starts a relay and returns when it listens.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn start(config: Config) -> Result<RelayHandle, StartError> {
+        tls::install_provider();
+        let recorder = metrics::install();
+        let opened = tokio::task::spawn_blocking({
+            let config = config.clone();
+            move || Opened::open(&config)
+        });
+        let opened = opened.await.map_err(|error| StartError::System(std::io::Error::other(error)))??;
+        let Opened { folder, identity, store, engine, engine_thread, broken } = opened;
+
+        let (udp, tcp) = bind_both(config.listen)?;
+        let plain = config.http.map(bind_tcp).transpose()?;
+        let https = tcp.local_addr()?;
+        let http = plain.as_ref().map(std::net::TcpListener::local_addr).transpose()?;
+        let link = link(&config, https.port(), &identity);
+
+        let registry = Registry::default();
+        let is_ready = Arc::new(AtomicBool::new(false));
+        let api = api::Api::new(api::Parts {
+            config: &config,
+            folder: &folder,
+            store: store.clone(),
+            engine: engine.clone(),
+            registry: registry.clone(),
+            relay: link.clone(),
+            is_ready: is_ready.clone(),
+            recorder,
+        })?;
+        let sessions = Arc::new(Sessions {
+            gate: api.gate(),
+            engine: engine.clone(),
+            registry,
+            clock: clock::now,
+            authentication_timeout: config.authentication_timeout,
+            counters: Counters::new(),
+        });
+
+        let endpoint = quic::endpoint(udp, &identity, config.idle_timeout)?;
+        let acceptor = tokio_rustls::TlsAcceptor::from(identity.for_https()?);
+        let admission = Admission::new(config.connections_max, config.connections_per_address_max);
+        let (stop_web, web_stops) = watch::channel(false);
+        let (stop_quic, quic_stops) = watch::channel(false);
+        let mut tasks = JoinSet::new();
+        let routers = api.routers(sessions.clone());
+        tasks.spawn(quic::accept(endpoint.clone(), sessions.clone(), admission.clone(), quic_stops));
+        tasks.spawn(web::serve(
+            tokio::net::TcpListener::from_std(tcp)?,
+            Some(acceptor),
+            routers.public,
+            admission.clone(),
+            web_stops.clone(),
+        ));
+        if let Some(plain) = plain {
+            let listener = tokio::net::TcpListener::from_std(plain)?;
+            tasks.spawn(web::serve(listener, None, routers.local, admission, web_stops));
+        }
+
+        let ready = ReadyFile {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            quic: endpoint.local_addr()?,
+            https,
+            http,
+            fingerprint: identity.fingerprint.to_string(),
+            link: link.to_string(),
+        };
+        is_ready.store(true, Ordering::Release);
+        ready.write(&folder)?;
+        let recovered = engine.recovered();
+        tracing::info!(quic = %ready.quic, https = %ready.https, ?recovered, "ready");
+
+        let (stop, stopped) = watch::channel(false);
+        let running = Running {
+            folder,
+            engine,
+            engine_thread,
+            broken,
+            endpoint,
+            sessions: sessions.clone(),
+            is_ready,
+            stop_web,
+            stop_quic,
+            tasks,
+            drain: config.drain,
+            housekeeping: tokio::spawn(housekeeping(sessions.clone(), store, recorder)),
+        };
+        let supervisor = tokio::spawn(running.supervise(stopped));
+        let fingerprint = identity.fingerprint;
+        Ok(RelayHandle { ready, fingerprint, config, link, sessions, stop, supervisor })
+    }
+}
+
+/// What a data folder holds, opened.
+struct Opened {
+    folder: DataFolder,
+    identity: Identity,
+    store: Arc<api::Accounts>,
+    engine: Engine,
+    engine_thread: EngineThread,
+    broken: watch::Receiver<Option<String>>,
+}
+
+impl Opened {
+    fn open(config: &Config) -> Result<Self, StartError> {
+        let folder = DataFolder::open(&config.data_dir)?;
+        folder.remove(ready::FILE);
+        let identity = Identity::load(&folder, config.certificate.as_ref(), certificate_names(config))?;
+        let (table, broken) = SledTable::open(&folder.join("accounts"))?;
+        let store = Arc::new(api::Accounts::open(table));
+        let directory = Arc::new(crate::directory::CachedDirectory::new(store.clone()));
+        let (engine, engine_thread) = Engine::open(engine_config(config, &folder), clock::now, directory)?;
+        Ok(Self { folder, identity, store, engine, engine_thread, broken })
+    }
+}
+
+/// An account may save up this many seconds of its rate.
+const BURST_SECONDS: u32 = 10;
+
+fn engine_config(config: &Config, folder: &DataFolder) -> EngineConfig {
+    let changes = config.changes_per_second.unwrap_or(0);
+    let store = SledOptions {
+        shard_span: config.retention_shard,
+        retention: config.retention_age,
+        cache_bytes: config.storage_cache,
+        reserve_bytes: config.disk_free_min,
+        ..SledOptions::new(folder.join("log"))
+    };
+    let quotas = Quotas {
+        conversation_bytes: config.quota_conversation.unwrap_or(0),
+        account_changes_per_second: changes,
+        account_changes_burst: changes.saturating_mul(BURST_SECONDS),
+    };
+    EngineConfig { quotas, ..EngineConfig::new(store) }
+}
+
+pub(crate) fn certificate_names(config: &Config) -> Vec<String> {
+    let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
+    names.extend(config.public_address.as_ref().map(|address| address.host.clone()));
+    names
+}
+
+/// What devices are told to connect to. A certificate that the operator brought is pinned too: it works
+/// whether or not an authority vouches for it.
+pub(crate) fn link(config: &Config, port: u16, identity: &Identity) -> Invite {
+    let here = || RelayAddress { host: "127.0.0.1".to_owned(), port };
+    let relay = config.public_address.clone().unwrap_or_else(here);
+    Invite { relay, fingerprint: Some(identity.fingerprint), code: None }
+}
+
+async fn housekeeping(
+    sessions: Arc<Sessions>,
+    store: Arc<api::Accounts>,
+    recorder: &'static metrics_exporter_prometheus::PrometheusHandle,
+) {
+    let mut upkeep = tokio::time::interval(METRICS_UPKEEP_EVERY);
+    let mut hourly = tokio::time::interval(HOUSEKEEPING_EVERY);
+    loop {
+        tokio::select! {
+            _ = upkeep.tick() => recorder.run_upkeep(),
+            _ = hourly.tick() => {
+                let retained = sessions.engine.retain().await;
+                match sotto_signaling::store::Housekeeping::sweep(&*store, clock::now()).await {
+                    Ok(swept) => tracing::info!(swept, ?retained, "housekeeping"),
+                    Err(error) => tracing::warn!(%error, "housekeeping of the accounts failed"),
+                }
+            }
+        }
+    }
+}
+
+impl RelayHandle {
+    /// Where the relay is found.
+    #[must_use]
+    pub const fn addresses(&self) -> &ReadyFile {
+        &self.ready
+    }
+
+    /// SHA-256 of its certificate.
+    #[must_use]
+    pub const fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
+    }
+
+    /// The link that a node registers with, at the public address.
+    #[must_use]
+    pub const fn link(&self) -> &Invite {
+        &self.link
+    }
+
+    /// Its configuration.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// How many devices are connected.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.sessions.registry.count()
+    }
+
+    /// Waits for an end that nobody asked for.
+    ///
+    /// # Errors
+    /// Why it ended.
+    pub async fn ended(&mut self) -> Result<(), RunError> {
+        (&mut self.supervisor).await.unwrap_or_else(|error| Err(RunError::Task(error.to_string())))
+    }
+
+    /// Ends it in good order, within the configured drain time.
+    ///
+    /// # Errors
+    /// If it had ended by itself, or its last writes failed.
+    pub async fn stop(mut self) -> Result<(), RunError> {
+        self.stop.send_replace(true);
+        self.ended().await
+    }
+}
+
+/// Everything that has to end.
+struct Running {
+    folder: DataFolder,
+    engine: Engine,
+    engine_thread: EngineThread,
+    broken: watch::Receiver<Option<String>>,
+    endpoint: quinn::Endpoint,
+    sessions: Arc<Sessions>,
+    is_ready: Arc<AtomicBool>,
+    stop_web: watch::Sender<bool>,
+    stop_quic: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+    drain: Duration,
+    housekeeping: tokio::task::JoinHandle<()>,
+}
+
+impl Running {
+    async fn supervise(mut self, mut stop: watch::Receiver<bool>) -> Result<(), RunError> {
+        let engine_thread = self.engine_thread;
+        let mut engine_end = std::pin::pin!(engine_thread.ended());
+        let asked = tokio::select! {
+            ended = &mut engine_end => Err(ended.err().map_or_else(
+                || RunError::Task("the log ended without being asked".to_owned()),
+                RunError::Engine,
+            )),
+            broken = accounts_broken(&mut self.broken) => Err(RunError::Accounts(broken)),
+            () = web::told(&mut stop) => Ok(()),
+        };
+        self.is_ready.store(false, Ordering::Release);
+        self.housekeeping.abort();
+        if let Err(error) = asked {
+            // Nothing more may be acknowledged: no farewell, the process ends.
+            tracing::error!(%error, "stopping");
+            self.tasks.abort_all();
+            self.endpoint.close(quic::close_code::DONE, b"");
+            return Err(error);
+        }
+
+        let deadline = Instant::now() + self.drain;
+        self.stop_quic.send_replace(true);
+        let left = self.sessions.registry.count();
+        self.sessions.registry.drain(|| rand::rng().random_range(0..=RECONNECT_SPREAD_MS));
+        tracing::info!(connections = left, "draining");
+        while self.sessions.registry.count() > 0 && Instant::now() < deadline {
+            tokio::time::sleep(DRAIN_POLL).await;
+        }
+        let left = self.sessions.registry.count();
+        if left > 0 {
+            tracing::warn!(connections = left, "not all connections ended in time");
+        }
+        // What was taken is committed whatever the time says: it may have been promised.
+        self.engine.drain().await;
+        let ended = engine_end.await;
+        self.stop_web.send_replace(true);
+        let rest = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(100));
+        let finished =
+            tokio::time::timeout(rest, async { while self.tasks.join_next().await.is_some() {} }).await;
+        if finished.is_err() {
+            tracing::warn!("not all HTTP requests ended in time");
+            self.tasks.abort_all();
+        }
+        self.endpoint.close(quic::close_code::DONE, b"");
+        // Lets the closing packets out; a device that is gone is not waited for.
+        let _ = tokio::time::timeout(Duration::from_millis(200), self.endpoint.wait_idle()).await;
+        self.folder.remove(ready::FILE);
+        tracing::info!("ended");
+        ended.map_err(RunError::Engine)
+    }
+}
+
+async fn accounts_broken(broken: &mut watch::Receiver<Option<String>>) -> String {
+    let reason = broken.wait_for(Option::is_some).await.ok().and_then(|reason| reason.clone());
+    match reason {
+        Some(reason) => reason,
+        // The table is gone, which happens only after the end of everything else.
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,105 @@
+//! HTTP on TCP: over TLS on the public port, in plain on loopback. Both serve the router they are given.
+//!
+//! hyper does the protocol; this adds what a public port needs: a time limit for handshakes and headers, a
+//! limit on connections, and an end in good order.
+
+use crate::admission::Admission;
+use axum::Router;
+use axum::extract::ConnectInfo;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt as _;
+
+/// Time for a TLS handshake, and for the headers of a request.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What accepting waits after the operating system had no room for one more connection.
+const OUT_OF_DESCRIPTORS_PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves until `stop` turns true, then until every connection has ended.
+pub async fn serve(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    router: Router,
+    admission: Admission,
+    mut stop: watch::Receiver<bool>,
+) {
+    let open = tokio_util::task::TaskTracker::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = told(&mut stop) => break,
+        };
+        let (stream, remote) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of file descriptors, or a connection that was gone before it was accepted.
+                tracing::warn!(%error, "cannot accept a TCP connection");
+                tokio::time::sleep(OUT_OF_DESCRIPTORS_PAUSE).await;
+                continue;
+            }
+        };
+        let Some(permit) = admission.admit(remote.ip()) else {
+            metrics::counter!(crate::metrics::CONNECTIONS_REFUSED, "reason" => "limit").increment(1);
+            continue;
+        };
+        // Small frames must not wait for more to come. An error means that the connection is gone.
+        let _ = stream.set_nodelay(true);
+        let (tls, router, stop) = (tls.clone(), router.clone(), stop.clone());
+        open.spawn(async move {
+            match tls {
+                None => connection(stream, remote, router, stop).await,
+                Some(tls) => match tokio::time::timeout(PATIENCE, tls.accept(stream)).await {
+                    Ok(Ok(stream)) => connection(stream, remote, router, stop).await,
+                    Ok(Err(error)) => tracing::debug!(%remote, %error, "no TLS"),
+                    Err(_) => tracing::debug!(%remote, "the TLS handshake did not come in time"),
+                },
+            }
+            drop(permit);
+        });
+    }
+    drop(listener);
+    open.close();
+    open.wait().await;
+}
+
+/// Resolves when the flag is raised, or whoever could raise it is gone.
+pub(crate) async fn told(flag: &mut watch::Receiver<bool>) {
+    // What is waited for holds a lock while it lives; nothing of it may outlive this line.
+    let _ = flag.wait_for(|raised| *raised).await;
+}
+
+async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    stream: S,
+    remote: SocketAddr,
+    router: Router,
+    mut stop: watch::Receiver<bool>,
+) {
+    let service = router.map_request(move |request: http::Request<hyper::body::Incoming>| {
+        let mut request = request.map(axum::body::Body::new);
+        request.extensions_mut().insert(ConnectInfo(remote));
+        request
+    });
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(PATIENCE)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
+        .with_upgrades();
+    tokio::pin!(connection);
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
+        () = told(&mut stop) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%remote, %error, "an HTTP connection failed");
+    }
+}

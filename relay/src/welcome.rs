@@ -1,0 +1,62 @@
+//! What a relay says to the person who started it.
+
+use crate::relay::RelayHandle;
+use sotto_protocol::invite::{Invite, RelayAddress};
+use sotto_signaling_core::account::RegistrationPolicy;
+use std::fmt::Write as _;
+
+/// The greeting, with the next command to type.
+#[must_use]
+pub fn welcome(relay: &RelayHandle) -> String {
+    let config = relay.config();
+    let at = relay.addresses();
+    let mut out = format!("Sotto relay {}, ready.\n\n", at.version);
+    let mut line = |name: &str, value: &str| {
+        let _ = writeln!(out, "  {name:<14} {value}");
+    };
+    line("QUIC", &format!("{} (UDP)", at.quic));
+    line("HTTPS", &format!("{} (TCP; API, WebSocket)", at.https));
+    if let Some(http) = at.http {
+        line("HTTP", &format!("http://{http} (this machine; API, /metrics)"));
+        line("API pages", &format!("http://{http}/api/docs"));
+    }
+    line("data", &config.data_dir.display().to_string());
+    line("fingerprint", &at.fingerprint);
+    line("link", &at.link);
+
+    let here = RelayAddress { host: "127.0.0.1".to_owned(), port: at.https.port() };
+    let near = Invite { relay: here, ..relay.link().clone() };
+    let link = if config.public_address.is_some() { relay.link() } else { &near };
+    match config.registration {
+        RegistrationPolicy::Open => {
+            let _ = writeln!(out, "\nNext, in another terminal:\n  {}", register(link));
+        }
+        RegistrationPolicy::Invite => {
+            let folder = config.data_dir.display();
+            let _ = writeln!(
+                out,
+                "\nRegistering needs an invite. Next, in another terminal, make one:\n  \
+                 sotto-relay --data-dir '{folder}' invite create\nand register with the link that it prints:\n  \
+                 sotto register --relay 'LINK' --username alice --email alice@example.org"
+            );
+        }
+        RegistrationPolicy::Closed => {
+            let _ = writeln!(
+                out,
+                "\nRegistration is closed; who has an account signs in:\n  sotto login --relay '{link}' --username alice"
+            );
+        }
+    }
+    if config.public_address.is_none() {
+        let _ = writeln!(
+            out,
+            "\nThe link works on this machine. For others set public_address (see sotto-relay --help)."
+        );
+    }
+    let _ = writeln!(out, "Stop with Ctrl-C.");
+    out
+}
+
+fn register(link: &Invite) -> String {
+    format!("sotto register --relay '{link}' --username alice --email alice@example.org")
+}

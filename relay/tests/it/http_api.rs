@@ -1,0 +1,54 @@
+//! HTTP on the plain listener and over TLS: what is served where.
+
+use crate::world::{TestRelay, ask, registration};
+use serde_json::json;
+use sotto_protocol::body::connection::{Ping, Pong};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_well_known_requests_work_as_they_stand() {
+    let relay = TestRelay::start().await;
+    let (status, answer) = relay.post("/api/v1/auth/register", None, registration("anna")).await;
+    assert_eq!(status, 201, "{answer}");
+    assert!(answer["tokens"]["access_token"].is_string() && answer["tokens"]["refresh_token"].is_string());
+    let login = json!({ "email": "anna@example.org", "password": "correct horse battery" });
+    let (status, answer) = relay.post("/api/v1/auth/login", None, login).await;
+    assert_eq!(status, 200, "{answer}");
+    let refresh = json!({ "refresh_token": answer["tokens"]["refresh_token"] });
+    let (status, answer) = relay.post("/api/v1/auth/refresh", None, refresh).await;
+    assert_eq!(status, 200, "{answer}");
+    let (status, answer) = relay.get("/api/v1/auth/me", answer["tokens"]["access_token"].as_str()).await;
+    assert_eq!((status, &answer["user"]["username"]), (200, &json!("anna")));
+    assert_eq!(relay.get("/api/v1/health", None).await.0, 200);
+    assert_eq!(relay.get("/api/v1/ready", None).await.0, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_are_for_this_machine_and_explain_each_figure() {
+    let relay = TestRelay::start().await;
+    let anna = relay.person("anna").await;
+    let mut client = crate::client::Client::of(&relay, &anna).await;
+    client.request::<_, Pong>(&Ping::default()).await;
+    let (status, text) = relay.get("/metrics", None).await;
+    assert_eq!(status, 200);
+    let text = text.as_str().unwrap();
+    for metric in sotto_relay::metrics::METRICS.iter().copied().chain(sotto_relay::exporter::table()) {
+        // A counter with labels appears with its first value.
+        if metric.labels.is_empty() {
+            assert!(text.contains(&format!("# TYPE {} ", metric.name)), "{} is missing", metric.name);
+        }
+    }
+    assert!(text.contains("sotto_connections_opened_total{transport=\"quic\"}"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_operator_makes_invites_with_the_key_of_the_data_folder_only() {
+    let relay = TestRelay::start().await;
+    let key = std::fs::read_to_string(relay.home.path().join("operator.key")).unwrap();
+    let wish = json!({ "uses": 2, "expires_in": 60 });
+    let door = "/operator/invites";
+    assert_eq!(ask(relay.http(), "POST", door, None, Some(wish.clone())).await.0, 401);
+    assert_eq!(ask(relay.http(), "POST", door, Some("0000"), Some(wish.clone())).await.0, 401);
+    let (status, answer) = ask(relay.http(), "POST", door, Some(key.trim()), Some(wish)).await;
+    assert_eq!(status, 200, "{answer}");
+    assert!(answer["link"].as_str().unwrap().contains("/i/"), "{answer}");
+}
