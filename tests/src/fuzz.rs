@@ -18,7 +18,8 @@ use std::fmt::Debug;
 pub type Target = fn(&[u8]);
 
 /// Every target with the name of its corpus.
-pub const TARGETS: [(&str, Target); 3] = [("frame", frame), ("invite", invite), ("mls", mls)];
+pub const TARGETS: [(&str, Target); 4] =
+    [("frame", frame), ("http_bodies", http_bodies), ("invite", invite), ("mls", mls)];
 
 macro_rules! decode_as_its_kind {
     ($frame:expr, $($body:path),* $(,)?) => {
@@ -108,6 +109,11 @@ pub fn invite(data: &[u8]) {
     if let Ok(code) = text.parse::<InviteCode>() {
         assert_eq!(code.as_str(), text);
     }
+}
+
+/// The bodies of every HTTP request: JSON, then the check of each field.
+pub fn http_bodies(data: &[u8]) {
+    sotto_signaling::fuzz_bodies(data);
 }
 
 /// What a relay reads of MLS: the start of a message, a device certificate, a key package.

@@ -4,6 +4,7 @@
 //! step's own output where one fails.
 
 mod check;
+mod demo;
 mod fuzz;
 mod house;
 mod run;
@@ -29,6 +30,8 @@ enum Command {
     Run(run::Arguments),
     /// Sets everything up and runs every test.
     Test(test::Arguments),
+    /// Three people talk through a relay that is killed in the middle; then its disk is searched for what they said.
+    Demo(demo::Arguments),
     /// Runs the checks that are no tests: formatting, house rules, lints, documentation, dependency policy, wasm.
     Check(check::Arguments),
     /// Installs what the other commands need, and says what.
@@ -53,6 +56,7 @@ fn carry_out(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Setup(arguments) => setup::run(&arguments),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
