@@ -5,7 +5,7 @@
 //! so it is replaced after its first use, and the private parts of what has expired are deleted.
 
 use crate::identity::LocalDevice;
-use crate::mls::{Provider, Suite};
+use crate::mls::{Provider, Suite, capabilities};
 use crate::seal::Sender;
 use crate::store::{CodecError, MlsStorage, Scan, StoreError, Transaction, prefix};
 use openmls::prelude::{KeyPackage, KeyPackageRef, Lifetime};
@@ -166,7 +166,8 @@ fn make(
     let seconds = now.0 / 1000;
     let until = seconds.saturating_add(KEY_PACKAGE_LIFETIME_SECONDS);
     let lifetime = Lifetime::init(seconds.saturating_sub(KEY_PACKAGE_BACKDATE_SECONDS), until);
-    let mut builder = KeyPackage::builder().key_package_lifetime(lifetime);
+    let mut builder =
+        KeyPackage::builder().key_package_lifetime(lifetime).leaf_node_capabilities(capabilities());
     if last_resort {
         builder = builder.mark_as_last_resort();
     }

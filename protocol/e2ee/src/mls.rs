@@ -4,8 +4,8 @@ pub use sotto_mls::suite::Suite;
 
 use crate::store::MlsStorage;
 use openmls::prelude::{
-    GroupId, MlsGroupCreateConfig, MlsGroupJoinConfig, PURE_PLAINTEXT_WIRE_FORMAT_POLICY,
-    SenderRatchetConfiguration,
+    Capabilities, ExtensionType, GroupId, MlsGroupCreateConfig, MlsGroupJoinConfig,
+    PURE_PLAINTEXT_WIRE_FORMAT_POLICY, SenderRatchetConfiguration,
 };
 use openmls_traits::OpenMlsProvider;
 use openmls_traits::random::OpenMlsRand;
@@ -88,6 +88,12 @@ pub(crate) fn join_config() -> MlsGroupJoinConfig {
         .build()
 }
 
+/// What every leaf of ours says that it can do: exactly our suites, and last-resort key packages.
+pub(crate) fn capabilities() -> Capabilities {
+    let suites = Suite::ALL.map(Suite::ciphersuite);
+    Capabilities::new(None, Some(&suites), Some(&[ExtensionType::LastResort]), None, None)
+}
+
 /// [`join_config`] for a new group.
 pub(crate) fn create_config(suite: Suite, lifetime: openmls::prelude::Lifetime) -> MlsGroupCreateConfig {
     MlsGroupCreateConfig::builder()
@@ -97,6 +103,7 @@ pub(crate) fn create_config(suite: Suite, lifetime: openmls::prelude::Lifetime) 
         .number_of_resumption_psks(0)
         .use_ratchet_tree_extension(false)
         .sender_ratchet_configuration(ratchet_config())
+        .capabilities(capabilities())
         .lifetime(lifetime)
         .build()
 }

@@ -5,12 +5,12 @@ use super::record::{self, Phase, Record};
 use super::{Alert, Conversation, ConversationError, Staged, chain, forget_group};
 use crate::identity::LocalDevice;
 use crate::key_package;
-use crate::mls::{Provider, Suite, create_config, group_id, join_config};
+use crate::mls::{Provider, Suite, capabilities, create_config, group_id, join_config};
 use crate::store::{MlsStorage, Transaction};
 use openmls::messages::group_info::VerifiableGroupInfo;
 use openmls::prelude::{
-    Lifetime, MlsGroup, MlsMessageBodyIn, MlsMessageIn, MlsMessageOut, RatchetTreeIn, StagedWelcome,
-    WelcomeError,
+    LeafNodeParameters, Lifetime, MlsGroup, MlsMessageBodyIn, MlsMessageIn, MlsMessageOut, RatchetTreeIn,
+    StagedWelcome, WelcomeError,
 };
 use openmls_traits::OpenMlsProvider as _;
 use rand_core::CryptoRng;
@@ -164,6 +164,7 @@ impl Conversation {
                 .skip_lifetime_validation()
                 .build_group(&provider, group_info, me.credential())
                 .map_err(ConversationError::invalid)?
+                .leaf_node_parameters(LeafNodeParameters::builder().with_capabilities(capabilities()).build())
                 .load_psks(provider.storage())
                 .map_err(ConversationError::library)?
                 .create_group_info(true)
