@@ -122,13 +122,10 @@ mod tests {
     use super::*;
     use crate::test_group::TestDevice;
     use openmls::prelude::Lifetime;
-    use std::time::SystemTime;
 
-    /// The system's clock, because the library looks at it too.
+    /// The library's clock, which is the system's: its lifetimes begin an hour before.
     fn now() -> UnixMillis {
-        let since =
-            SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("the clock is after 1970");
-        UnixMillis(since.as_secs() * 1000)
+        UnixMillis((Lifetime::new(1).not_before() + KEY_PACKAGE_BACKDATE_SECONDS) * 1000)
     }
 
     #[test]

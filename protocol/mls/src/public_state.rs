@@ -325,6 +325,9 @@ impl PublicState {
     ///
     /// Takes milliseconds, more in large groups; call it off the thread that owns the log.
     ///
+    /// The library compares the lifetimes of added key packages with the system's clock. So a commit that was
+    /// accepted is checked again only soon after (recovery from a crash), and states are kept as snapshots.
+    ///
     /// # Errors
     /// See [`CommitRefusal`].
     pub fn check_commit(&self, bytes: &[u8]) -> Result<CheckedCommit, CommitRefusal> {
@@ -496,7 +499,7 @@ fn roster(
         if !devices.insert(certificate.device()) {
             return Err(RosterRefusal::DeviceTwice(certificate.device()));
         }
-        let identity = identities.entry(certificate.account()).or_insert(*certificate.identity_key());
+        let identity = identities.entry(certificate.account()).or_insert_with(|| *certificate.identity_key());
         if identity != certificate.identity_key() {
             return Err(RosterRefusal::TwoIdentities(certificate.account()));
         }

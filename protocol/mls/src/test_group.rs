@@ -49,7 +49,7 @@ pub struct TestDevice {
 
 impl Signer for TestDevice {
     fn sign(&self, payload: &[u8]) -> Result<Vec<u8>, SignerError> {
-        Ok(self.key.sign(payload).to_bytes().to_vec())
+        Ok(self.signs(payload).to_vec())
     }
 
     fn signature_scheme(&self) -> SignatureScheme {
@@ -78,6 +78,12 @@ impl TestDevice {
     pub fn renamed(mut self, account: u8, device: u8) -> Self {
         self.certificate = certify(account, device, account, *self.certificate.device_key());
         self
+    }
+
+    /// Signs as this device.
+    #[must_use]
+    pub fn signs(&self, bytes: &[u8]) -> [u8; 64] {
+        self.key.sign(bytes).to_bytes()
     }
 
     /// A key package as it travels.
