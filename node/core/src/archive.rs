@@ -351,6 +351,8 @@ impl Core {
                     convo.flight.damaged = true;
                     return self.begin_rejoin(ctx, convo);
                 }
+                // A commit is no content: nothing of it is missing once the state is mended.
+                Step::GiveUp if row.number.0 == 0 => self.mended(ctx, convo, number),
                 Step::GiveUp => {
                     let reason = format!("{:?}", reason_of(row.code));
                     self.missing(ctx, convo, Sequence(number), &row, &reason);

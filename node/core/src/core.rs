@@ -97,6 +97,8 @@ pub(crate) struct Flight {
     pub(crate) hold: Option<UnixMillis>,
     /// When to remove those who left.
     pub(crate) removal_due: Option<UnixMillis>,
+    /// Fetches in a row that brought nothing.
+    pub(crate) empty_fetches: u32,
     /// The state was found broken: join again.
     pub(crate) damaged: bool,
 }
@@ -113,6 +115,8 @@ pub(crate) struct Convo {
     pub(crate) flight: Flight,
     /// When to look at it again.
     pub(crate) wake: Option<UnixMillis>,
+    /// When a rejoin began last, so that a repair which does not help is not repeated without a pause.
+    pub(crate) rejoin_began: Option<UnixMillis>,
 }
 
 impl Convo {
@@ -127,6 +131,7 @@ impl Convo {
             broken: Numbered::new(),
             flight: Flight::default(),
             wake: None,
+            rejoin_began: None,
         }
     }
 

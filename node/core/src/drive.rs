@@ -18,6 +18,9 @@ use sotto_protocol::ids::{ConversationId, Sequence, UnixMillis};
 use sotto_protocol::limits::FETCH_ENTRIES_MAX;
 use std::collections::BTreeSet;
 
+/// The least time between two repairs of one conversation by joining again.
+const REJOIN_PAUSE_MS: u64 = 10_000;
+
 impl Core {
     /// Time has passed.
     pub(crate) fn timeout(&mut self, ctx: &mut Ctx<'_>) -> Result<(), StoreError> {
@@ -182,6 +185,11 @@ impl Core {
             convo.flight.hold = None;
         }
         if convo.flight.damaged && convo.row().joining.is_none() {
+            let next = convo.rejoin_began.map(|at| UnixMillis(at.0.saturating_add(REJOIN_PAUSE_MS)));
+            if let Some(next) = next.filter(|next| *next > ctx.now) {
+                convo.wake_at(next);
+                return Ok(());
+            }
             self.begin_rejoin(ctx, convo)?;
         }
         if let Some(joining) = convo.row().joining.clone() {

@@ -344,6 +344,7 @@ impl Core {
         let cursor = convo.group.as_ref().map_or(convo.row().last_line, Conversation::cursor);
         // The broken state stays in the store until the new one replaces it: by it the new one is a *re*join.
         convo.group = None;
+        convo.rejoin_began = Some(ctx.now);
         convo.flight = Flight::default();
         for (sequence, row) in &mut convo.broken {
             row.rejoined = true;

@@ -17,7 +17,7 @@ use sotto_protocol::error::{Blame, ErrorCode, WireError};
 use sotto_protocol::frame::{Body, Frame, FrameError, encode_into};
 use sotto_protocol::hello::SPOKEN;
 use sotto_protocol::ids::{AccountId, ConversationId, RequestId, UnixMillis};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Where the connection stands.
 #[derive(Default, Clone, Copy, PartialEq, Eq, Debug)]
@@ -104,7 +104,6 @@ pub(crate) struct Link {
     pub(crate) want_publish: bool,
     pub(crate) publish_token: Option<crate::command::Token>,
     pub(crate) arrivals: BTreeMap<ConversationId, Arrival>,
-    pub(crate) later_arrivals: VecDeque<Welcome>,
     pub(crate) to_follow: BTreeSet<ConversationId>,
     pub(crate) synchronised: bool,
     /// Nothing of the background is asked before this time: the relay asked for rest.
@@ -219,7 +218,7 @@ impl Core {
         match handled {
             Ok(()) => Ok(()),
             // A relay that breaks the protocol is left; what it said was not acted upon.
-            Err(Trouble::Frame(_)) => self.give_up(ctx),
+            Err(Trouble::Frame) => self.give_up(ctx),
             Err(Trouble::Store(error)) => Err(error),
         }
     }
@@ -308,9 +307,21 @@ impl Core {
             Ephemeral::KIND => self.ephemeral(ctx, &frame.decode()?),
             KeyPackagesLow::KIND => self.link.want_stock = true,
             Goodbye::KIND => goodbye(ctx, frame.decode()?),
+            WireError::KIND => self.told_off(ctx, frame.decode()?),
             _ => {}
         }
         Ok(())
+    }
+
+    /// An error that answers no request: the session ended on the relay's side.
+    fn told_off(&mut self, ctx: &mut Ctx<'_>, error: WireError) {
+        match error.code() {
+            Some(ErrorCode::TokenRefused) => self.proved_again(ctx, Some(error)),
+            Some(ErrorCode::DeviceRefused | ErrorCode::VersionTooOld) => {
+                ctx.event(Event::Refused(error.into()));
+            }
+            _ => {}
+        }
     }
 
     /// An answer to the re-authentication of a ready connection.
@@ -365,13 +376,14 @@ fn goodbye(ctx: &mut Ctx<'_>, goodbye: Goodbye) {
 
 /// Why a frame could not be handled.
 pub(crate) enum Trouble {
-    Frame(FrameError),
+    /// The relay breaks the protocol.
+    Frame,
     Store(StoreError),
 }
 
 impl From<FrameError> for Trouble {
-    fn from(error: FrameError) -> Self {
-        Self::Frame(error)
+    fn from(_: FrameError) -> Self {
+        Self::Frame
     }
 }
 

@@ -18,6 +18,12 @@ use sotto_protocol::error::{ErrorCode, WireError};
 use sotto_protocol::ids::{AccountId, ConversationId, Epoch, MessageNumber, Sequence, UnixMillis};
 use std::collections::BTreeSet;
 
+/// How often a log that is said to go on is asked for what comes.
+const EMPTY_FETCHES_MAX: u32 = 3;
+
+/// How long to wait in between.
+const EMPTY_PAUSE_MS: u64 = 100;
+
 impl Core {
     pub(crate) fn followed(
         &mut self,
@@ -65,13 +71,20 @@ impl Core {
     ) -> Result<(), StoreError> {
         self.with(id, |core, convo| {
             convo.flight.fetching = false;
-            // The head is what the log says now; a larger wish was for entries that we may not read, or a mistake.
-            convo.flight.wanted = answer.head;
+            convo.flight.wanted = convo.flight.wanted.max(answer.head);
             let alert = check_head(convo.cursor(), answer.head);
             core.alerts(ctx, id, alert.into_iter().collect());
             if answer.entries.is_empty() {
-                convo.flight.wanted = convo.cursor();
+                // A push may have overtaken this answer; but what is not there the third time is not there.
+                let cursor = convo.cursor();
+                let wanted = std::mem::replace(&mut convo.flight.wanted, cursor);
+                convo.flight.empty_fetches = convo.flight.empty_fetches.saturating_add(1);
+                if wanted > cursor && convo.flight.empty_fetches < EMPTY_FETCHES_MAX {
+                    convo.flight.expected = Some((wanted, ctx.later(EMPTY_PAUSE_MS, 1)));
+                }
+                return Ok(());
             }
+            convo.flight.empty_fetches = 0;
             core.take_entries(ctx, convo, &answer.entries)
         })?;
         Ok(())

@@ -1,0 +1,372 @@
+//! Clients among themselves, over the relay's real rules, in the virtual world of the `tests` crate.
+
+#[path = "../../../tests/src/world/mod.rs"]
+#[allow(dead_code)] // The world serves other tests too.
+mod world;
+
+use sotto_mls::suite::Suite;
+use sotto_node_core::command::{ArchiveKeys, Command, NewConversation};
+use sotto_node_core::event::{Event, FailureCode, Outcome};
+use sotto_node_core::view::{Line, Origin, Standing};
+use sotto_protocol::body::conversation::HistoryPolicy;
+use sotto_protocol::ids::ConversationId;
+use world::device::Ending;
+use world::net::Profile;
+use world::{Who, World};
+
+const SUITE: Suite = Suite::X25519;
+
+fn calm(seed: u64) -> World {
+    World::new(seed, SUITE, Profile::CALM)
+}
+
+fn group(world: &mut World, by: Who, name: &str, members: &[&str], history: HistoryPolicy) -> ConversationId {
+    let new = NewConversation {
+        name: name.to_owned(),
+        room: false,
+        listed_name: None,
+        history,
+        suite: SUITE,
+        members: members.iter().map(|name| (*name).to_owned()).collect(),
+    };
+    let outcome = world.run(by, Command::CreateConversation(new));
+    let Ok(Outcome::Conversation(id)) = outcome else { panic!("no group: {outcome:?}\n{}", world.story()) };
+    world.settle();
+    id
+}
+
+fn direct(world: &mut World, by: Who, with: &str) -> ConversationId {
+    let outcome = world.run(by, Command::OpenDirect { username: with.to_owned(), suite: SUITE });
+    let Ok(Outcome::Conversation(id)) = outcome else { panic!("no direct: {outcome:?}\n{}", world.story()) };
+    world.settle();
+    id
+}
+
+fn say(world: &mut World, who: Who, conversation: ConversationId, text: &str) {
+    let sent = world.run(who, Command::Send { conversation, text: text.to_owned() });
+    assert!(matches!(sent, Ok(Outcome::Sent { .. })), "{text}: {sent:?}\n{}", world.story());
+}
+
+fn texts(world: &World, who: Who, conversation: ConversationId) -> Vec<String> {
+    world.texts(who, conversation).into_iter().map(|(_, text)| text).collect()
+}
+
+#[test]
+fn two_people_write_to_each_other() {
+    let mut world = calm(1);
+    let (alice, bob) = (world.person("alice"), world.person("bob"));
+    world.settle();
+    let id = direct(&mut world, alice, "bob");
+    say(&mut world, alice, id, "hello");
+    say(&mut world, bob, id, "hello yourself");
+    say(&mut world, alice, id, "good");
+    world.settle();
+    for who in [alice, bob] {
+        assert_eq!(texts(&world, who, id), ["hello", "hello yourself", "good"]);
+        assert_eq!(world.failures(who), 0);
+    }
+    let view = world.view(bob, id).expect("bob has it");
+    assert_eq!((view.title.as_str(), view.unread), ("alice", 2));
+    assert_eq!(direct(&mut world, bob, "alice"), id, "it is the same from the other side");
+}
+
+#[test]
+fn both_open_the_direct_conversation_at_once_and_get_one() {
+    for seed in 0..10 {
+        let mut world = calm(100 + seed);
+        let (alice, bob) = (world.person("alice"), world.person("bob"));
+        world.settle();
+        let from_alice = world.command(alice, Command::OpenDirect { username: "bob".into(), suite: SUITE });
+        let from_bob = world.command(bob, Command::OpenDirect { username: "alice".into(), suite: SUITE });
+        world.settle();
+        let one = world.result(alice, from_alice);
+        let other = world.result(bob, from_bob);
+        let Some(Ok(Outcome::Conversation(id))) = one else { panic!("{one:?}\n{}", world.story()) };
+        assert_eq!(other, Some(Ok(Outcome::Conversation(id))), "seed {seed}\n{}", world.story());
+        say(&mut world, alice, id, "one");
+        say(&mut world, bob, id, "two");
+        world.settle();
+        assert_eq!(texts(&world, alice, id), ["one", "two"]);
+        assert_eq!(texts(&world, bob, id), ["one", "two"]);
+    }
+}
+
+#[test]
+fn a_group_adds_and_removes() {
+    let mut world = calm(2);
+    let people = ["alice", "bob", "carol", "dave"].map(|name| world.person(name));
+    let [alice, bob, carol, dave] = people;
+    world.settle();
+    let id = group(&mut world, alice, "the band", &["bob", "carol"], HistoryPolicy::SinceJoining);
+    say(&mut world, bob, id, "one");
+    let added = world.run(bob, Command::AddMembers { conversation: id, usernames: vec!["dave".into()] });
+    assert!(matches!(added, Ok(Outcome::Added { .. })), "{added:?}");
+    world.settle();
+    say(&mut world, carol, id, "two");
+    world.settle();
+    assert_eq!(texts(&world, dave, id), ["two"], "since joining");
+    assert_eq!(world.view(dave, id).expect("he is in").name, "the band");
+    let who = sotto_node_core::command::Who::Username("bob".into());
+    let refused = world.run(carol, Command::RemoveMember { conversation: id, who: who.clone() });
+    assert!(refused.is_err(), "a member removes nobody: {refused:?}");
+    let removed = world.run(alice, Command::RemoveMember { conversation: id, who });
+    assert_eq!(removed, Ok(Outcome::Nothing));
+    world.settle();
+    say(&mut world, alice, id, "three");
+    world.settle();
+    assert_eq!(world.view(bob, id).expect("the history stays").standing, Standing::Gone);
+    assert_eq!(texts(&world, bob, id), ["one", "two"], "a removed member reads nothing after");
+    let refused = world.run(bob, Command::Send { conversation: id, text: "late".into() });
+    assert_eq!(refused.expect_err("he is out").code, FailureCode::NotMember);
+    assert_eq!(texts(&world, carol, id), ["one", "two", "three"]);
+    for who in people {
+        assert_eq!(world.failures(who), 0, "{}", world.story());
+    }
+}
+
+#[test]
+fn who_leaves_is_removed_by_whoever_sees_it() {
+    let mut world = calm(3);
+    let (alice, bob, carol) = (world.person("alice"), world.person("bob"), world.person("carol"));
+    world.settle();
+    let id = group(&mut world, alice, "", &["bob", "carol"], HistoryPolicy::SinceJoining);
+    assert_eq!(world.run(carol, Command::Leave { conversation: id }), Ok(Outcome::Nothing));
+    world.settle();
+    assert_eq!(world.view(carol, id).expect("kept").standing, Standing::Gone, "{}", world.story());
+    assert_eq!(world.view(alice, id).expect("there").members.len(), 2);
+    say(&mut world, bob, id, "still here");
+    world.settle();
+    assert_eq!(texts(&world, alice, id), ["still here"]);
+    assert_eq!(texts(&world, carol, id), Vec::<String>::new());
+}
+
+#[test]
+fn what_is_said_while_away_arrives_in_order_both_ways() {
+    let mut world = calm(4);
+    let (alice, bob) = (world.person("alice"), world.person("bob"));
+    world.settle();
+    let id = direct(&mut world, alice, "bob");
+    world.switch_off(bob);
+    for n in 0..100 {
+        say(&mut world, alice, id, &format!("a{n}"));
+    }
+    let mut tokens = Vec::new();
+    for n in 0..100 {
+        let token = world.command(bob, Command::Send { conversation: id, text: format!("b{n}") });
+        tokens.push(token);
+    }
+    let offline = |event: &Event| matches!(event, Event::Queued { offline: true, .. });
+    assert_eq!(world.devices[bob].events.iter().filter(|event| offline(event)).count(), 100);
+    world.switch_on(bob);
+    world.settle();
+    for token in tokens {
+        assert!(matches!(world.result(bob, token), Some(Ok(Outcome::Sent { .. }))));
+    }
+    let expected: Vec<String> =
+        (0..100).map(|n| format!("a{n}")).chain((0..100).map(|n| format!("b{n}"))).collect();
+    assert_eq!(texts(&world, alice, id), expected);
+    assert_eq!(texts(&world, bob, id), expected);
+}
+
+#[test]
+fn a_wild_network_loses_doubles_and_mixes_up_nothing() {
+    for seed in 0..30 {
+        let mut world = World::new(1_000 + seed, SUITE, Profile::WILD);
+        let (alice, bob) = (world.person("alice"), world.person("bob"));
+        world.settle();
+        let id = direct(&mut world, alice, "bob");
+        for n in 0..40 {
+            let who = if world.chance(500) { alice } else { bob };
+            world.command(who, Command::Send { conversation: id, text: format!("{who} {n}") });
+            let pause = world.below(200);
+            world.pass(pause as u64);
+        }
+        world.settle();
+        let (one, other) = (texts(&world, alice, id), texts(&world, bob, id));
+        assert_eq!(one, other, "seed {seed}\n{}", world.story());
+        assert_eq!(one.len(), 40, "seed {seed}: {one:?}\n{}", world.story());
+        for who in [alice, bob] {
+            let own: Vec<_> = one.iter().filter(|text| text.starts_with(&format!("{who} "))).collect();
+            let number = |text: &String| text.split(' ').nth(1).map(|n| n.parse::<u32>().expect("a number"));
+            assert!(own.is_sorted_by_key(|text| number(text)), "seed {seed}: {own:?}");
+            assert_eq!(world.failures(who), 0, "seed {seed}\n{}", world.story());
+        }
+    }
+}
+
+/// One script in which bob's process ends at his n-th commit, for every n until the script needs no more.
+#[test]
+fn a_process_that_ends_at_any_commit_loses_and_doubles_nothing() {
+    for ending in [Ending::Before, Ending::After] {
+        for step in 1.. {
+            let mut world = calm(7);
+            let (alice, bob, carol) = (world.person("alice"), world.person("bob"), world.person("carol"));
+            world.settle();
+            let at = world.devices[bob].medium.commits() + step;
+            world.devices[bob].medium.end_at(at, ending);
+            let id = group(&mut world, alice, "band", &["bob"], HistoryPolicy::SinceJoining);
+            // A text whose command did not reach the store was never promised: it is given again.
+            let mut expected = Vec::new();
+            for n in 0..3 {
+                for (who, name) in [(alice, "alice"), (bob, "bob")] {
+                    let text = format!("{name} {n}");
+                    let before = world.devices[who].client.outbox(id).expect("memory").len();
+                    world.command(who, Command::Send { conversation: id, text: text.clone() });
+                    let kept = world.devices[who].client.outbox(id).expect("memory").len() > before;
+                    if kept || who == alice {
+                        expected.push(text);
+                    }
+                    world.pass(15);
+                }
+            }
+            world.command(bob, Command::AddMembers { conversation: id, usernames: vec!["carol".into()] });
+            world.settle();
+            say(&mut world, alice, id, "end");
+            world.settle();
+            expected.push("end".into());
+            let mut seen = texts(&world, alice, id);
+            assert_eq!(texts(&world, bob, id), seen, "{ending:?} {step}\n{}", world.story());
+            seen.sort();
+            expected.sort();
+            assert_eq!(seen, expected, "{ending:?} {step}\n{}", world.story());
+            for who in [alice, bob, carol] {
+                assert_eq!(world.failures(who), 0, "{ending:?} {step}\n{}", world.story());
+            }
+            if world.devices[bob].medium.commits() < at {
+                break;
+            }
+            assert!(step < 500, "the script never ends");
+        }
+    }
+}
+
+#[test]
+fn a_damaged_conversation_repairs_itself_and_reads_what_it_missed() {
+    let mut world = calm(5);
+    let (alice, bob, carol) = (world.person("alice"), world.person("bob"), world.person("carol"));
+    world.settle();
+    let id = group(&mut world, alice, "band", &["bob", "carol"], HistoryPolicy::SinceJoining);
+    say(&mut world, alice, id, "before");
+    world.settle();
+    world.switch_off(bob);
+    say(&mut world, alice, id, "missed one");
+    assert_eq!(world.run(carol, Command::RenewKeys { conversation: id }), Ok(Outcome::Nothing));
+    say(&mut world, carol, id, "missed two");
+    // Every row of the library's group state is flipped; the client's own rows stay.
+    let damaged = world.devices[bob].medium.damage(|key, value| {
+        let own = key.first().is_some_and(|prefix| *prefix < 0x40);
+        let group = own && key.windows(16).any(|window| window == id.as_bytes()) && value.len() > 200;
+        group.then(|| Some(value.iter().map(|byte| byte ^ 0x55).collect()))
+    });
+    assert!(damaged > 0, "something was damaged");
+    world.crash(bob);
+    world.switch_on(bob);
+    world.settle();
+    assert_eq!(texts(&world, bob, id), ["before", "missed one", "missed two"], "{}", world.story());
+    let from_archive = world.history(bob, id).into_iter().filter(|line| line.origin == Origin::Archive);
+    assert!(from_archive.count() >= 2);
+    let repaired = world.devices[bob].events.iter().any(|event| matches!(event, Event::Repaired { .. }));
+    assert!(repaired, "the repair is told");
+    let rejoined = world.history(alice, id).into_iter().any(|line| matches!(line.line, Line::Rejoined(_)));
+    assert!(rejoined, "the members see it\n{}", world.story());
+    say(&mut world, bob, id, "back");
+    world.settle();
+    assert_eq!(texts(&world, carol, id).last().map(String::as_str), Some("back"));
+    assert_eq!(world.view(alice, id).expect("there").members.len(), 3, "his old leaf went");
+}
+
+#[test]
+fn a_second_device_reads_the_history_and_writes() {
+    let mut world = calm(6);
+    let (alice, bob) = (world.person("alice"), world.person("bob"));
+    world.settle();
+    let id = direct(&mut world, alice, "bob");
+    say(&mut world, alice, id, "one");
+    say(&mut world, bob, id, "two");
+    world.settle();
+    let laptop = world.further_device(bob, ArchiveKeys::default());
+    world.settle();
+    assert_eq!(texts(&world, laptop, id), ["one", "two"], "{}", world.story());
+    say(&mut world, laptop, id, "three");
+    world.settle();
+    for who in [alice, bob, laptop] {
+        assert_eq!(texts(&world, who, id), ["one", "two", "three"], "{}", world.story());
+        assert_eq!(world.failures(who), 0);
+    }
+    assert_eq!(world.view(alice, id).expect("there").members.len(), 2, "two accounts, three devices");
+}
+
+#[test]
+fn a_joiner_reads_the_past_only_where_the_policy_allows() {
+    for (history, expected) in [
+        (HistoryPolicy::All, vec!["past", "now"]),
+        (HistoryPolicy::SinceJoining, vec!["now"]),
+        (HistoryPolicy::None, vec!["now"]),
+    ] {
+        let mut world = calm(8);
+        let (alice, bob) = (world.person("alice"), world.person("bob"));
+        world.settle();
+        let id = group(&mut world, alice, "club", &[], history);
+        say(&mut world, alice, id, "past");
+        let added = world.run(alice, Command::AddMembers { conversation: id, usernames: vec!["bob".into()] });
+        assert!(added.is_ok(), "{added:?}");
+        say(&mut world, alice, id, "now");
+        world.settle();
+        assert_eq!(texts(&world, bob, id), expected, "{history:?}\n{}", world.story());
+        let asked = world.run(bob, Command::FetchHistory { conversation: id, before: None, limit: 100 });
+        assert!(asked.is_ok(), "{asked:?}");
+        assert_eq!(texts(&world, bob, id), expected, "{history:?}, asked for more");
+    }
+}
+
+#[test]
+fn a_listed_room_is_joined_by_its_name() {
+    let mut world = calm(9);
+    let (alice, bob) = (world.person("alice"), world.person("bob"));
+    world.settle();
+    let new = NewConversation {
+        name: "Lounge".into(),
+        room: true,
+        listed_name: Some("lounge".into()),
+        history: HistoryPolicy::All,
+        suite: SUITE,
+        members: Vec::new(),
+    };
+    let Ok(Outcome::Conversation(id)) = world.run(alice, Command::CreateConversation(new)) else {
+        panic!("no room\n{}", world.story())
+    };
+    say(&mut world, alice, id, "welcome all");
+    let Ok(Outcome::Rooms(rooms)) = world.run(bob, Command::ListRooms) else { panic!("no rooms") };
+    assert_eq!(rooms.len(), 1);
+    let joined = world.run(bob, Command::JoinListed { name: "lounge".into() });
+    assert_eq!(joined, Ok(Outcome::Conversation(id)), "{}", world.story());
+    world.settle();
+    say(&mut world, bob, id, "thanks");
+    world.settle();
+    assert_eq!(texts(&world, bob, id), ["welcome all", "thanks"], "{}", world.story());
+    assert_eq!(texts(&world, alice, id), ["welcome all", "thanks"]);
+    assert_eq!(world.view(bob, id).expect("in").name, "Lounge");
+}
+
+#[test]
+fn an_unknown_name_fails_and_creates_nothing() {
+    let mut world = calm(10);
+    let alice = world.person("alice");
+    world.settle();
+    let failed = world.run(alice, Command::OpenDirect { username: "nobody".into(), suite: SUITE });
+    assert_eq!(failed.expect_err("nobody is there").code, FailureCode::UnknownAccount);
+    assert!(world.devices[alice].client.conversations().expect("memory").is_empty());
+}
+
+#[test]
+fn the_post_quantum_suite_works_the_same() {
+    let mut world = World::new(11, Suite::XWing, Profile::CALM);
+    let (alice, bob) = (world.person("alice"), world.person("bob"));
+    world.settle();
+    let opened = world.run(alice, Command::OpenDirect { username: "bob".into(), suite: Suite::XWing });
+    let Ok(Outcome::Conversation(id)) = opened else { panic!("{opened:?}\n{}", world.story()) };
+    say(&mut world, alice, id, "hybrid");
+    world.settle();
+    assert_eq!(texts(&world, bob, id), ["hybrid"]);
+    assert_eq!(world.view(bob, id).expect("there").suite, Some(Suite::XWing));
+}
