@@ -8,8 +8,9 @@
 //! does), [`problem`] (how it refuses), [`http`] (how it is asked). [`memory`] and [`conformance`] are the
 //! reference store and what every store must do.
 //!
-//! **Doors for later.** A sign-in ends in `Signaling::open` of a session, whoever vouched for the account: codes by
-//! e-mail, OIDC and passkeys add routes beside `auth` and rows beside accounts, and change nothing here.
+//! **Doors for later.** A sign-in is two steps: somebody vouches for an account (today: a password that fits),
+//! then a session is opened for it. Codes by e-mail, OIDC and passkeys are other ways to vouch: routes beside
+//! `auth` and rows beside accounts. Sessions, tokens and everything after them stay as they are.
 
 pub mod config;
 pub mod conformance;
@@ -22,6 +23,9 @@ pub mod problem;
 pub mod service;
 pub mod store;
 pub mod tokens;
+
+#[cfg(test)]
+mod tests;
 
 pub use crate::http::bodies::fuzz_bodies;
 pub use crate::http::router;

@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn the_published_key_is_the_one_of_rfc_8037() {
         // RFC 8037 appendix A.1 to A.3.
-        let seed = data_encoding::BASE64URL_NOPAD.decode(b"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A");
+        let seed = BASE64URL_NOPAD.decode(b"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A");
         let seed: [u8; 32] = seed.expect("base64url").try_into().expect("32 bytes");
         let jwk = &TokenKeys::from_seed(&Zeroizing::new(seed)).jwks().keys[0];
         assert_eq!(jwk.x, "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo");

@@ -169,7 +169,9 @@ pub fn choose<'a>(
         let one_time =
             once.iter().filter(|package| fits(package, suite)).min_by_key(|package| package.expires);
         let last = last_resort.iter().find(|package| fits(package, suite));
-        one_time.map(|package| (package, Use::Once)).or(last.map(|package| (package, Use::LastResort)))
+        one_time
+            .map(|package| (package, Use::Once))
+            .or_else(|| last.map(|package| (package, Use::LastResort)))
     })
 }
 

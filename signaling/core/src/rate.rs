@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn a_burst_is_allowed_and_then_one_each_interval() {
         let mut table = table(3, 1_000, 8);
-        let at = |ms| UnixMillis(1_000_000 + ms);
+        let at = |ms: u64| UnixMillis(1_000_000 + ms);
         for _ in 0..3 {
             assert_eq!(table.take(&1, at(0)), Ok(()));
         }

@@ -147,7 +147,7 @@ mod tests {
         first: RefreshToken,
     }
 
-    fn world() -> World {
+    fn start() -> World {
         let mut rng = ChaCha20Rng::seed_from_u64(5);
         let first = RefreshToken::first(SessionId([1; 16]), &mut rng);
         let opening = Opening {
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn a_spent_token_is_a_theft_once_the_grace_is_over() {
-        let mut world = world();
+        let mut world = start();
         let first = copy(&world.first);
         let second = world.refresh(&first, 10).expect("the current token");
         assert_eq!(world.refresh(&first, 10 + REFRESH_GRACE_SECONDS).err(), Some(Verdict::Reused));
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_lost_answer_is_repeated_and_the_grace_does_not_renew_itself() {
-        let mut world = world();
+        let mut world = start();
         let first = copy(&world.first);
         let _lost = world.refresh(&first, 10).expect("the current token");
         let _lost = world.refresh(&first, 40).expect("within the grace of the first refresh");
@@ -198,14 +198,14 @@ mod tests {
     #[test]
     fn a_thief_within_the_grace_is_found_out_by_the_next_refresh_of_either() {
         // The owner refreshes, the thief follows with a copy of the old token.
-        let mut world = self::world();
+        let mut world = start();
         let stolen = copy(&world.first);
         let owner = world.refresh(&copy(&stolen), 1).expect("the owner");
         let thief = world.refresh(&stolen, 2).expect("the thief, within the grace");
         assert_eq!(world.refresh(&owner, 900).err(), Some(Verdict::Reused), "the owner's token is neither");
         drop(thief);
         // The thief comes first, the owner second.
-        let mut world = self::world();
+        let mut world = start();
         let stolen = copy(&world.first);
         let thief = world.refresh(&copy(&stolen), 1).expect("the thief");
         let _owner = world.refresh(&stolen, 2).expect("the owner, within the grace");
@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn the_grace_covers_only_the_token_before_the_current_one() {
-        let mut world = world();
+        let mut world = start();
         let first = copy(&world.first);
         let second = world.refresh(&first, 1).expect("current");
         let _third = world.refresh(&second, 2).expect("current");
@@ -223,14 +223,14 @@ mod tests {
 
     #[test]
     fn bytes_made_up_around_a_known_session_do_not_revoke_it() {
-        let mut world = world();
+        let mut world = start();
         let made_up = RefreshToken::first(SessionId([1; 16]), &mut world.rng);
         assert_eq!(world.refresh(&made_up, 1).err(), Some(Verdict::Foreign));
     }
 
     #[test]
     fn an_unused_session_expires_and_a_used_one_lives_on() {
-        let mut world = world();
+        let mut world = start();
         let first = copy(&world.first);
         let second = world.refresh(&first, SESSION_IDLE_SECONDS - 1).expect("just in time");
         let third = world.refresh(&second, 2 * SESSION_IDLE_SECONDS - 2).expect("just in time");

@@ -32,6 +32,10 @@ pub(crate) trait Body: DeserializeOwned {
 
 /// Reads and checks a body.
 pub(crate) fn parse<B: Body>(bytes: &[u8]) -> Result<B::Checked, Problem> {
+    // serde would also take a list of the fields in their order, which no document describes.
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Problem::new(ProblemCode::Malformed, "the body is not a JSON object"));
+    }
     let json = &mut serde_json::Deserializer::from_slice(bytes);
     let body: B = serde_path_to_error::deserialize(&mut *json).map_err(|error| explain(&error))?;
     json.end().map_err(|_| Problem::new(ProblemCode::Malformed, "something follows the JSON body"))?;
@@ -64,7 +68,6 @@ fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
     let missing = sentence.strip_prefix("missing field `").and_then(|rest| rest.split_once('`'));
     match missing {
         Some((name, _)) => Problem::field(name, format!("the field \"{name}\" is missing")),
-        None if path == "." => Problem::new(ProblemCode::Malformed, "the body is not a JSON object"),
         None => {
             let detail = format!("the field \"{path}\" has the wrong type");
             Problem::field(path, detail)
@@ -373,6 +376,7 @@ mod tests {
             ("{", malformed.clone()),
             ("[]", malformed.clone()),
             ("\"anna\"", malformed.clone()),
+            (r#"["a@b","anna","longenough"]"#, malformed.clone()),
             (r#"{"email":"a@b","username":"anna","password":"longenough"} x"#, malformed),
             (r#"{"email":"a@b","username":"anna"}"#, invalid("password")),
             (r#"{"email":1,"username":"anna","password":"longenough"}"#, invalid("email")),

@@ -44,7 +44,6 @@ impl FromRef<Api> for Signaling {
 
 /// Everything under `/api` and `/.well-known`, for the relay to serve on any listener. The listener tells the
 /// peer's address as [`ConnectInfo<SocketAddr>`](axum::extract::ConnectInfo).
-#[must_use]
 pub fn router(signaling: Signaling, gateway: Arc<dyn Gateway>) -> Router {
     let (router, document) = routes().split_for_parts();
     let document = document.to_json().expect("a document of our own making is JSON");

@@ -1,0 +1,60 @@
+//! The WebSocket endpoint on a real socket.
+
+use super::*;
+use sotto_protocol::limits::FRAME_BODY_BYTES_MAX;
+use tokio::net::TcpListener;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+
+async fn listen(world: &World) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let service = world.router.clone().into_make_service_with_connect_info::<SocketAddr>();
+    tokio::spawn(async move { axum::serve(listener, service).await });
+    address
+}
+
+#[tokio::test]
+async fn binary_messages_travel_both_ways_up_to_the_largest_frame() {
+    let address = listen(&World::new()).await;
+    let url = format!("ws://{address}/api/v1/ws");
+    let (mut socket, response) = tokio_tungstenite::connect_async(&url).await.unwrap();
+    assert!(response.headers().contains_key("x-trace-id"));
+    for bytes in [0, 1, 70_000, FRAME_BODY_BYTES_MAX + 12] {
+        let message = Message::binary(vec![7; bytes]);
+        socket.send(message.clone()).await.unwrap();
+        assert_eq!(socket.next().await.unwrap().unwrap(), message, "{bytes} bytes");
+    }
+}
+
+#[tokio::test]
+async fn a_text_message_or_one_that_is_too_large_ends_the_connection() {
+    let address = listen(&World::new()).await;
+    let url = format!("ws://{address}/api/v1/ws");
+    for message in [Message::text("hello"), Message::binary(vec![0; FRAME_BODY_BYTES_MAX + 100 * 1024])] {
+        let (mut socket, _) = tokio_tungstenite::connect_async(&url).await.unwrap();
+        // The other end may hang up while this is still being sent.
+        let _sent = socket.send(message).await;
+        let end = socket.next().await;
+        assert!(!matches!(end, Some(Ok(Message::Binary(_)))), "{end:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_draining_relay_turns_sockets_away_with_the_reason() {
+    let world = World::new();
+    let address = listen(&world).await;
+    *world.diary.draining.lock().unwrap() = Some("the relay is draining".to_owned());
+    let (mut socket, _) =
+        tokio_tungstenite::connect_async(format!("ws://{address}/api/v1/ws")).await.unwrap();
+    let Some(Ok(Message::Close(Some(frame)))) = socket.next().await else {
+        panic!("not closed");
+    };
+    assert_eq!((frame.code, frame.reason.as_str()), (CloseCode::Again, "the relay is draining"));
+}
+
+#[tokio::test]
+async fn a_plain_request_for_the_socket_is_a_problem() {
+    let world = World::new();
+    world.call(Method::GET, "/api/v1/ws", None, None).await.refused_as(400, "malformed");
+}
