@@ -1,0 +1,290 @@
+//! `create`, `invite`, `join`, `leave`, `rooms`, `members`, `remove`.
+
+use super::args::{Create, Global, InviteArgs, Join, Leave, Members, Remove, Rooms};
+use super::exit::{Exit, Failed};
+use super::name;
+use super::open::{self, RunningNode};
+use super::output::{Printer, conversation_json, history_name, kind_name, role_name, standing_name};
+use serde_json::json;
+use sotto_node::text::harmless_line;
+use sotto_node_core::command::{Command, NewConversation, Who};
+use sotto_node_core::event::{Event, Outcome};
+use sotto_protocol::body::conversation::{HistoryPolicy, Kind};
+use sotto_protocol::ids::{AccountId, ConversationId};
+use sotto_protocol::invite::{Invite, InviteCode};
+use tokio::sync::broadcast::error::TryRecvError;
+
+pub(crate) async fn create(global: &Global, printer: &Printer, args: Create) -> Result<(), Failed> {
+    let node = open::node(global, printer, true).await?;
+    open::finishing(node, async |node| {
+        open::caught_up(node).await?;
+        let default = if args.room { HistoryPolicy::All } else { HistoryPolicy::SinceJoining };
+        let members: Vec<_> = args.users.iter().map(|user| plain_username(user)).collect();
+        let mut events = node.events();
+        let outcome = node
+            .command(Command::CreateConversation(NewConversation {
+                name: args.name.clone(),
+                room: args.room,
+                listed_name: args.listed.then(|| args.name.clone()),
+                history: args.history.map_or(default, Into::into),
+                suite: args.suite,
+                members,
+            }))
+            .await?;
+        let Outcome::Conversation(id) = outcome else { return Err(unexpected(&outcome)) };
+        let mut missing = Vec::new();
+        loop {
+            match events.try_recv() {
+                Ok(Event::NotAdded { conversation, accounts }) if conversation == id => missing.extend(accounts),
+                Ok(_) | Err(TryRecvError::Lagged(_)) => {}
+                Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+            }
+        }
+        let view = name::by_id(node, id).await?;
+        let mut object = conversation_json(&view);
+        if let Some(object) = object.as_object_mut() {
+            object.insert("not_added".to_owned(), json!(missing));
+        }
+        let name = harmless_line(&args.name);
+        let kind = kind_name(view.kind);
+        printer.result(&object, &format!("Created the {kind} {name} ({id}) with {} members.", view.members.len()))?;
+        if !missing.is_empty() {
+            printer.remark(&format!(
+                "{} of the users have not signed in on any device yet and were not added; try `sotto invite {name} USER` later.",
+                missing.len()
+            ));
+        }
+        Ok(())
+    })
+    .await
+}
+
+pub(crate) async fn invite(global: &Global, printer: &Printer, args: InviteArgs) -> Result<(), Failed> {
+    let node = open::node(global, printer, true).await?;
+    open::finishing(node, async |node| {
+        open::caught_up(node).await?;
+        match (&args.name, &args.user) {
+            (Some(name), Some(user)) => add(node, printer, name, user).await,
+            (Some(name), None) => {
+                let view = name::conversation(node, name).await?;
+                if view.kind == Kind::Direct {
+                    return Err(Failed::usage(
+                        "a direct conversation is for two; `sotto create` makes a group",
+                    ));
+                }
+                link(node, printer, &args, Some(view.conversation)).await
+            }
+            (None, _) => link(node, printer, &args, None).await,
+        }
+    })
+    .await
+}
+
+async fn add(node: &RunningNode, printer: &Printer, name: &str, user: &str) -> Result<(), Failed> {
+    let view = name::conversation(node, name).await?;
+    let user = plain_username(user);
+    let add = Command::AddMembers { conversation: view.conversation, usernames: vec![user.clone()] };
+    let outcome = node.command(add).await?;
+    let Outcome::Added { added, without_device } = outcome else { return Err(unexpected(&outcome)) };
+    if added.is_empty() && !without_device.is_empty() {
+        let sentence = format!(
+            "{user} has not signed in on any device yet, so there are no keys to add; try again later"
+        );
+        return Err(Failed::new(Exit::Refused, "no_device", sentence));
+    }
+    let object = json!({ "type": "added", "conversation": view.conversation, "accounts": added });
+    printer.result(&object, &format!("{user} is in {} now.", harmless_line(&view.title)))
+}
+
+async fn link(
+    node: &RunningNode,
+    printer: &Printer,
+    args: &InviteArgs,
+    conversation: Option<ConversationId>,
+) -> Result<(), Failed> {
+    let access = node.access_token().await?;
+    let expires_in = args.hours.map(|hours| hours.saturating_mul(3600));
+    let made = node.api().invite(&access, conversation, args.uses, expires_in).await?;
+    let link = harmless_line(&made.link);
+    printer.result(&json!({ "type": "invite", "conversation": conversation, "link": made.link }), &link)?;
+    printer.remark(match conversation {
+        Some(_) => "Whoever has this link may enter, after registering on the relay: sotto join 'LINK'",
+        None => "Whoever has this link may register: sotto register --relay 'LINK' --username NAME --email ADDRESS",
+    });
+    Ok(())
+}
+
+pub(crate) async fn join(global: &Global, printer: &Printer, args: Join) -> Result<(), Failed> {
+    let looks_like_link = args.what.contains("://");
+    let link: Option<Invite> = if looks_like_link {
+        Some(args.what.parse().map_err(|error| Failed::usage(format!("the link is not one: {error}")))?)
+    } else {
+        None
+    };
+    let start = node_of_link(global, link.as_ref()).await?;
+    let node = open::begin(start, printer)?;
+    open::finishing(node, async |node| {
+        open::caught_up(node).await?;
+        let command = match link.as_ref().map(|link| link.code.as_ref()) {
+            Some(Some(code)) => Command::Join { conversation: redeem(node, code).await? },
+            Some(None) => return Err(Failed::usage("this link names a relay and holds no invite")),
+            None => Command::JoinListed { name: args.what.clone() },
+        };
+        let outcome = node.command(command).await?;
+        let Outcome::Conversation(id) = outcome else { return Err(unexpected(&outcome)) };
+        let view = name::by_id(node, id).await?;
+        let title = harmless_line(&view.title);
+        printer
+            .result(&conversation_json(&view), &format!("You are in {title} ({id}). Next: sotto chat {id}"))
+    })
+    .await
+}
+
+async fn node_of_link(
+    global: &Global,
+    link: Option<&Invite>,
+) -> Result<sotto_node::node::Start<sotto_node::store::SqliteStore>, Failed> {
+    let start = sotto_node::node::resume(open::store(global).await?, open::settings(), true)?;
+    let known = start.session.link().map_err(|error| Failed::usage(error.to_string()))?;
+    // One certificate is one relay, whatever it is called; without fingerprints the address decides.
+    let same = |link: &Invite| match (known.fingerprint, link.fingerprint) {
+        (Some(known), Some(other)) => known == other,
+        _ => known.relay == link.relay,
+    };
+    if link.is_some_and(|link| !same(link)) {
+        return Err(Failed::usage(
+            "this invite is for another relay than this profile's; register there with another --profile and \
+             --relay 'LINK', then join",
+        ));
+    }
+    Ok(start)
+}
+
+async fn redeem(node: &RunningNode, code: &InviteCode) -> Result<ConversationId, Failed> {
+    let access = node.access_token().await?;
+    let redeemed = node.api().redeem(&access, code.as_str()).await?;
+    redeemed
+        .conversation
+        .ok_or_else(|| Failed::usage("this invite is for registering on the relay; there is nothing to join"))
+}
+
+pub(crate) async fn leave(global: &Global, printer: &Printer, args: Leave) -> Result<(), Failed> {
+    let node = open::node(global, printer, true).await?;
+    open::finishing(node, async |node| {
+        open::caught_up(node).await?;
+        let view = name::conversation(node, &args.name).await?;
+        node.command(Command::Leave { conversation: view.conversation }).await?;
+        let object = json!({ "type": "left", "conversation": view.conversation });
+        printer.result(
+            &object,
+            &format!("You left {}. Its history stays on this device.", harmless_line(&view.title)),
+        )
+    })
+    .await
+}
+
+pub(crate) async fn rooms(global: &Global, printer: &Printer, args: Rooms) -> Result<(), Failed> {
+    let node = open::node(global, printer, true).await?;
+    open::finishing(node, async |node| {
+        if args.listed {
+            open::ready(node).await?;
+            let outcome = node.command(Command::ListRooms).await?;
+            let Outcome::Rooms(rooms) = outcome else { return Err(unexpected(&outcome)) };
+            for room in rooms {
+                let object = json!({
+                    "type": "listed_room",
+                    "conversation": room.conversation,
+                    "name": room.name,
+                    "members": room.members,
+                });
+                let lines = format!(
+                    "{}  {} ({} members)",
+                    room.conversation,
+                    harmless_line(&room.name),
+                    room.members
+                );
+                printer.result(&object, &lines)?;
+            }
+            return Ok(());
+        }
+        open::caught_up_if_reachable(node, printer).await?;
+        for view in name::views(node).await? {
+            let note =
+                |count: u64, what: &str| if count > 0 { format!(", {count} {what}") } else { String::new() };
+            let queued = u64::try_from(view.queued).unwrap_or(u64::MAX);
+            let lines = format!(
+                "{}  {:6} {}  ({}, {} members, history {}{}{})",
+                view.conversation,
+                kind_name(view.kind),
+                harmless_line(&view.title),
+                standing_name(view.standing),
+                view.members.len(),
+                history_name(view.history),
+                note(u64::from(view.unread), "unread"),
+                note(queued, "in the outbox")
+            );
+            printer.result(&conversation_json(&view), &lines)?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+pub(crate) async fn members(global: &Global, printer: &Printer, args: Members) -> Result<(), Failed> {
+    let node = open::node(global, printer, true).await?;
+    open::finishing(node, async |node| {
+        open::caught_up_if_reachable(node, printer).await?;
+        for member in name::conversation(node, &args.name).await?.members {
+            let role = member.role.map(role_name);
+            let object = json!({
+                "type": "member",
+                "account": member.account,
+                "username": member.username,
+                "role": role,
+                "devices": member.devices,
+                "verified": member.verified,
+            });
+            let lines = format!(
+                "{}  {}  {}, {} devices{}",
+                member.account,
+                harmless_line(&member.username),
+                role.unwrap_or("role unknown"),
+                member.devices.len(),
+                if member.verified { ", verified" } else { "" }
+            );
+            printer.result(&object, &lines)?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+pub(crate) async fn remove(global: &Global, printer: &Printer, args: Remove) -> Result<(), Failed> {
+    let node = open::node(global, printer, true).await?;
+    open::finishing(node, async |node| {
+        open::caught_up(node).await?;
+        let view = name::conversation(node, &args.name).await?;
+        let username = plain_username(&args.user);
+        let Some(member) = view.members.iter().find(|member| member.username == username) else {
+            let sentence = format!("{username} is not a member of {}", harmless_line(&view.title));
+            return Err(Failed::new(Exit::NotFound, "not_a_member", sentence));
+        };
+        let account: AccountId = member.account;
+        node.command(Command::RemoveMember { conversation: view.conversation, who: Who::Account(account) })
+            .await?;
+        let object = json!({ "type": "removed", "conversation": view.conversation, "account": account });
+        let lines =
+            format!("{username} is out of {} and reads nothing from now on.", harmless_line(&view.title));
+        printer.result(&object, &lines)
+    })
+    .await
+}
+
+/// People write user names with and without the @.
+pub(crate) fn plain_username(user: &str) -> String {
+    user.strip_prefix('@').unwrap_or(user).to_owned()
+}
+
+fn unexpected(outcome: &Outcome) -> Failed {
+    Failed::internal(format!("an unexpected outcome: {outcome:?}"))
+}

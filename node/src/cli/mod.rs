@@ -1,0 +1,52 @@
+//! The program: arguments in, one command, lines out, an exit code.
+//!
+//! Read in this order: [`args`] (what can be typed), [`exit`] (how it can end), [`open`] (profile, store and
+//! connection), [`name`] (what NAME means), then the commands: [`account`], [`conversations`], [`talk`], [`verify`].
+
+pub(crate) mod account;
+pub(crate) mod args;
+pub(crate) mod conversations;
+pub(crate) mod exit;
+pub(crate) mod name;
+pub(crate) mod open;
+pub(crate) mod output;
+pub(crate) mod prompt;
+pub(crate) mod talk;
+pub(crate) mod verify;
+
+use args::{Args, Command};
+use exit::Failed;
+use output::Printer;
+
+/// Runs one command.
+pub(crate) async fn run(args: Args) -> Result<(), Failed> {
+    let printer = Printer::new(args.global.json, args.global.quiet);
+    let global = &args.global;
+    match args.command {
+        Command::Register(register) => account::register(global, &printer, register).await,
+        Command::Login(login) => account::login(global, &printer, login).await,
+        Command::Recover(recover) => account::recover(global, &printer, recover).await,
+        Command::Logout => account::logout(global, &printer).await,
+        Command::Whoami => account::whoami(global, &printer).await,
+        Command::Devices(devices) => account::devices(global, &printer, devices).await,
+        Command::Create(create) => conversations::create(global, &printer, create).await,
+        Command::Invite(invite) => conversations::invite(global, &printer, invite).await,
+        Command::Join(join) => conversations::join(global, &printer, join).await,
+        Command::Leave(leave) => conversations::leave(global, &printer, leave).await,
+        Command::Rooms(rooms) => conversations::rooms(global, &printer, rooms).await,
+        Command::Members(members) => conversations::members(global, &printer, members).await,
+        Command::Remove(remove) => conversations::remove(global, &printer, remove).await,
+        Command::Send(send) => talk::send(global, &printer, send).await,
+        Command::History(history) => talk::history(global, &printer, history).await,
+        Command::Tail(tail) => talk::tail(global, &printer, tail).await,
+        Command::Chat(chat) => talk::chat(global, &printer, chat).await,
+        Command::Verify(verify) => verify::verify(global, &printer, verify).await,
+    }
+}
+
+/// Logs go to standard error, and only what `SOTTO_LOG` asks for (as `debug` or `sotto_node=trace`).
+pub(crate) fn start_logging() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("SOTTO_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("off"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}

@@ -1,0 +1,257 @@
+//! From a profile to a running node, and back to a closed store.
+
+use super::args::Global;
+use super::exit::{Failed, of_status};
+use super::output::Printer;
+use super::prompt;
+use sotto_e2ee::store::Store as _;
+use sotto_node::node::{Node, Session, Start, Status, resume};
+use sotto_node::profile::Profile;
+use sotto_node::secret::{self, SystemKeyring};
+use sotto_node::store::{OpenError, SqliteStore};
+use sotto_node_core::event::Event;
+use sotto_node_core::settings::Settings;
+use std::time::Duration;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+
+/// How long a command waits for the relay to answer at all.
+pub(crate) const CONNECT: Duration = Duration::from_secs(15);
+
+/// How long a command waits until every conversation has caught up.
+pub(crate) const CATCH_UP: Duration = Duration::from_secs(20);
+
+/// How long a command that is done waits for what is left in the outbox.
+const FLUSH: Duration = Duration::from_secs(10);
+
+pub(crate) type RunningNode = Node<SqliteStore>;
+
+/// The profile that the options name.
+pub(crate) fn profile(global: &Global) -> Result<Profile, Failed> {
+    let home = match &global.home {
+        Some(home) => home.clone(),
+        None => Profile::default_home()?,
+    };
+    Ok(Profile::new(&home, &global.profile)?)
+}
+
+pub(crate) fn settings() -> Settings {
+    Settings { agent: concat!("sotto/", env!("CARGO_PKG_VERSION")).to_owned(), ..Settings::default() }
+}
+
+/// The store of a profile that has one.
+pub(crate) async fn store(global: &Global) -> Result<SqliteStore, Failed> {
+    let profile = profile(global)?;
+    if !profile.exists() {
+        return Err(OpenError::Missing.into());
+    }
+    let lock = profile.lock()?;
+    let file = global.passphrase_file.clone();
+    // Argon2id and a keyring take their time; neither may hold up a runtime.
+    blocking(move || {
+        let (key, _) =
+            secret::open(&profile, &SystemKeyring, |ask| prompt::passphrase(file.as_deref(), ask))?;
+        Ok(SqliteStore::open(&profile, lock, &key)?)
+    })
+    .await
+}
+
+/// A new store for a profile that has none, or one that an interrupted registration left.
+pub(crate) async fn new_store(global: &Global, printer: &Printer) -> Result<NewStore, Failed> {
+    let profile = profile(global)?;
+    if profile.store_path().exists() {
+        let store = store(global).await?;
+        let used = sotto_node_core::client::Client::open(store, settings(), now());
+        return match used {
+            Ok(client) => Err(Failed::usage(format!(
+                "this profile belongs to {} already; use another --profile, or `sotto login` to sign in again",
+                client.username()
+            ))),
+            // The store is gone with the failed client; it is opened again below.
+            Err(sotto_node_core::client::OpenError::Empty) => {
+                Ok(NewStore { store: Some(self::store(global).await?), profile, fresh: false })
+            }
+            Err(error) => Err(error.into()),
+        };
+    }
+    let lock = profile.lock()?;
+    let file = global.passphrase_file.clone();
+    let given = prompt::passphrase_is_given(file.as_deref());
+    let place = profile.clone();
+    let (store, holder) = blocking(move || {
+        let (key, holder) =
+            secret::create(&place, &SystemKeyring, given, |ask| prompt::passphrase(file.as_deref(), ask))?;
+        Ok((SqliteStore::create(&place, lock, &key)?, holder))
+    })
+    .await?;
+    printer.remark(&format!("The local store is encrypted; its key is held by {holder}."));
+    Ok(NewStore { store: Some(store), profile, fresh: true })
+}
+
+/// A store that was just made. Unless it is used, its files go again: a refused registration leaves nothing behind.
+pub(crate) struct NewStore {
+    store: Option<SqliteStore>,
+    profile: Profile,
+    fresh: bool,
+}
+
+impl NewStore {
+    /// Takes the store out, for an attempt; [`Self::undo`] if it fails before anything is in the store.
+    pub(crate) fn take(&mut self) -> SqliteStore {
+        self.store.take().expect("a new store is used once")
+    }
+
+    /// Nothing came of it. Only files that this run made, and that hold nothing, are removed.
+    pub(crate) async fn undo(self, global: &Global) {
+        if !self.fresh {
+            return;
+        }
+        let empty = match store(global).await {
+            Ok(store) => store
+                .scan(&sotto_e2ee::store::Scan::prefix(Vec::new()).limit(1))
+                .is_ok_and(|rows| rows.is_empty()),
+            Err(_) => false,
+        };
+        if empty {
+            for path in [self.profile.store_path(), self.profile.key_path()] {
+                if let Err(error) = std::fs::remove_file(&path) {
+                    tracing::warn!(%error, path = %path.display(), "a new file could not be removed");
+                }
+            }
+        }
+    }
+}
+
+/// Opens the profile and starts its node.
+pub(crate) async fn node(global: &Global, printer: &Printer, online: bool) -> Result<RunningNode, Failed> {
+    let mut start = resume(store(global).await?, settings(), online)?;
+    take_link(global, printer, &mut start)?;
+    begin(start, printer)
+}
+
+/// Another link for a known profile: somebody confirmed a new fingerprint or address.
+fn take_link(global: &Global, printer: &Printer, start: &mut Start<SqliteStore>) -> Result<(), Failed> {
+    let Some(link) = &global.relay else { return Ok(()) };
+    let known = start.session.link().map_err(|error| Failed::usage(error.to_string()))?;
+    if known.relay != link.relay || known.fingerprint != link.fingerprint {
+        start.session.set_link(link);
+        start.session.save(start.client.store_mut())?;
+        printer.remark(&format!("The relay's link of this profile is now {}.", shown_link(&start.session)));
+    }
+    Ok(())
+}
+
+fn shown_link(session: &Session) -> String {
+    session.link().map(|link| link.to_string()).unwrap_or_default()
+}
+
+/// Opens the profile and starts its node, with every event from the first on.
+pub(crate) async fn node_with_events(
+    global: &Global,
+    printer: &Printer,
+) -> Result<(RunningNode, Receiver<Event>), Failed> {
+    let mut start = resume(store(global).await?, settings(), true)?;
+    take_link(global, printer, &mut start)?;
+    begin_with_events(start, printer)
+}
+
+/// Starts a node and says aloud what nobody may overlook.
+pub(crate) fn begin(start: Start<SqliteStore>, printer: &Printer) -> Result<RunningNode, Failed> {
+    Ok(begin_with_events(start, printer)?.0)
+}
+
+fn begin_with_events(
+    start: Start<SqliteStore>,
+    printer: &Printer,
+) -> Result<(RunningNode, Receiver<Event>), Failed> {
+    let (node, running) = Node::prepare(start)?;
+    let (mut events, all) = (node.events(), node.events());
+    tokio::spawn(running);
+    let printer = Printer::new(printer.is_json(), false);
+    tokio::spawn(async move {
+        loop {
+            match events.recv().await {
+                Ok(event) => warn(&printer, &event),
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return,
+            }
+        }
+    });
+    Ok((node, all))
+}
+
+fn warn(printer: &Printer, event: &Event) {
+    match event {
+        Event::IdentityChanged { username, was_verified, .. } => {
+            let name = sotto_node::text::harmless_line(username);
+            let before = if *was_verified { ", which you had verified" } else { "" };
+            printer.alarm(
+                "identity_changed",
+                &format!("THE IDENTITY OF {name}{before} HAS CHANGED. Either {name} started again from nothing, or \
+                          somebody poses as {name}. Compare: sotto verify {name}"),
+            );
+        }
+        Event::LogTampered { what, .. } => {
+            let what = sotto_node::text::harmless_line(what);
+            printer.alarm("log_tampered", &format!("THE RELAY'S LOG WAS TAMPERED WITH: {what}"));
+        }
+        Event::StoreFailed(what) => printer.alarm("store_failed", what),
+        _ => {}
+    }
+}
+
+/// Waits until the relay answers requests.
+pub(crate) async fn ready(node: &RunningNode) -> Result<(), Failed> {
+    let status = node.wait(CONNECT, |now| now.is_ready() || matches!(now, Status::Unreachable(_))).await;
+    of_status(&status).map_or(Ok(()), Err)
+}
+
+/// Waits until every conversation has caught up.
+pub(crate) async fn caught_up(node: &RunningNode) -> Result<(), Failed> {
+    ready(node).await?;
+    let enough = |now: &Status| matches!(now, Status::Synchronised(_) | Status::Unreachable(_));
+    let status = node.wait(CATCH_UP, enough).await;
+    of_status(&status).map_or(Ok(()), Err)
+}
+
+/// Catches up where the relay can be reached; says so where not, and goes on with what is here.
+pub(crate) async fn caught_up_if_reachable(node: &RunningNode, printer: &Printer) -> Result<(), Failed> {
+    match caught_up(node).await {
+        Err(failed) if failed.exit == super::exit::Exit::Unreachable => {
+            printer.remark(&format!("(offline, showing what is on this device: {})", failed.sentence));
+            Ok(())
+        }
+        other => other,
+    }
+}
+
+/// Lets the outbox empty itself if the relay is there, then closes everything.
+pub(crate) async fn finish(node: &RunningNode) {
+    if node.status().is_ready() {
+        node.wait_idle(FLUSH).await;
+    }
+    node.stop().await;
+}
+
+/// Runs a command on a node and closes the node however it ends.
+pub(crate) async fn finishing<T>(
+    node: RunningNode,
+    command: impl AsyncFnOnce(&RunningNode) -> Result<T, Failed>,
+) -> Result<T, Failed> {
+    let result = command(&node).await;
+    finish(&node).await;
+    result
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failed> + Send + 'static,
+) -> Result<T, Failed> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| Err(Failed::internal(format!("a thread ended badly: {error}"))))
+}
+
+/// The wall clock.
+pub(crate) fn now() -> sotto_protocol::ids::UnixMillis {
+    sotto_node::node::wall_clock()
+}

@@ -1,0 +1,262 @@
+//! Lines out: for people, or one JSON object a line.
+
+use super::exit::Failed;
+use serde_json::{Value, json};
+use sotto_node::text::{harmless, harmless_line};
+use sotto_node_core::view::{ConversationView, Line, Message, Origin, Standing};
+use sotto_protocol::body::conversation::{HistoryPolicy, Kind, Role};
+use sotto_protocol::ids::{AccountId, UnixMillis};
+use std::collections::HashMap;
+use std::io::{ErrorKind, Write as _};
+
+/// Where a command's results go.
+pub(crate) struct Printer {
+    json: bool,
+    quiet: bool,
+}
+
+impl Printer {
+    pub(crate) const fn new(json: bool, quiet: bool) -> Self {
+        Self { json, quiet }
+    }
+
+    pub(crate) const fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// A result: an object for programs, or lines for people (already harmless).
+    pub(crate) fn result(&self, object: &Value, lines: &str) -> Result<(), Failed> {
+        let mut out = std::io::stdout().lock();
+        let written = if self.json { writeln!(out, "{object}") } else { writeln!(out, "{lines}") };
+        match written.and_then(|()| out.flush()) {
+            // The reader has seen enough (`sotto history x | head`): what was asked for is done.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
+            Err(error) => Err(Failed::internal(format!("standard output: {error}"))),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// A remark for people, on standard error.
+    pub(crate) fn remark(&self, sentence: &str) {
+        if !self.quiet && !self.json {
+            let _ = writeln!(std::io::stderr().lock(), "{sentence}");
+        }
+    }
+
+    /// What nobody may overlook, on standard error whatever the options.
+    pub(crate) fn alarm(&self, code: &str, sentence: &str) {
+        let mut err = std::io::stderr().lock();
+        let _ = if self.json {
+            writeln!(err, "{}", json!({ "type": "alarm", "code": code, "text": sentence }))
+        } else {
+            writeln!(err, "!!! {sentence}")
+        };
+    }
+
+    /// One line of a history.
+    pub(crate) fn message(
+        &self,
+        message: &Message,
+        title: Option<&str>,
+        names: &Names,
+    ) -> Result<(), Failed> {
+        let text = line_text(&message.line, names);
+        let who = names.of(message.account, &message.username);
+        let place = title.map_or_else(String::new, |title| format!("[{}] ", harmless_line(title)));
+        let lines = match &message.line {
+            Line::Text(_) => {
+                // The lines of one message stay together, and none can pose as another message.
+                let indent = "\n                      | ";
+                format!("{}  {place}{who}: {}", moment(message.time), text.replace('\n', indent))
+            }
+            _ => format!("{}  {place}* {text}", moment(message.time)),
+        };
+        self.result(&message_json(message, title), &lines)
+    }
+}
+
+/// User names of accounts, for lines that only hold ids.
+#[derive(Default, Clone)]
+pub(crate) struct Names(HashMap<AccountId, String>);
+
+impl Names {
+    pub(crate) fn add(&mut self, view: &ConversationView) {
+        for member in &view.members {
+            if !member.username.is_empty() {
+                self.0.insert(member.account, member.username.clone());
+            }
+        }
+    }
+
+    fn of(&self, account: AccountId, known: &str) -> String {
+        match (known, self.0.get(&account)) {
+            ("", Some(name)) => harmless_line(name),
+            ("", None) => account.to_string().chars().take(8).collect(),
+            (known, _) => harmless_line(known),
+        }
+    }
+
+    fn list(&self, accounts: &[AccountId]) -> String {
+        accounts.iter().map(|account| self.of(*account, "")).collect::<Vec<_>>().join(", ")
+    }
+}
+
+fn line_text(line: &Line, names: &Names) -> String {
+    match line {
+        Line::Text(text) => harmless(text),
+        Line::Named(name) => format!("the conversation is called \"{}\" now", harmless_line(name)),
+        Line::Added(accounts) => format!("came in: {}", names.list(accounts)),
+        Line::Removed(accounts) => format!("went out: {}", names.list(accounts)),
+        Line::Rejoined(account) => format!("{} joined again with repaired keys", names.of(*account, "")),
+        Line::Left(account) => format!("{} left", names.of(*account, "")),
+        Line::Missing(why) => format!("a message cannot be read: {}", harmless_line(why)),
+        _ => "a message of a kind that this version does not know; update sotto".to_owned(),
+    }
+}
+
+fn message_json(message: &Message, title: Option<&str>) -> Value {
+    let (kind, detail) = match &message.line {
+        Line::Text(text) => ("text", json!({ "text": text })),
+        Line::Named(name) => ("named", json!({ "name": name })),
+        Line::Added(accounts) => ("added", json!({ "accounts": accounts })),
+        Line::Removed(accounts) => ("removed", json!({ "accounts": accounts })),
+        Line::Rejoined(account) => ("rejoined", json!({ "accounts": [account] })),
+        Line::Left(account) => ("left", json!({ "accounts": [account] })),
+        Line::Missing(why) => ("missing", json!({ "reason": why })),
+        _ => ("unknown", json!({})),
+    };
+    let mut object = json!({
+        "type": "message",
+        "conversation": message.conversation,
+        "sequence": message.sequence,
+        "time_ms": message.time,
+        "sent_at_ms": message.sent_at,
+        "account": message.account,
+        "username": message.username,
+        "device": message.device,
+        "own": message.own,
+        "origin": origin_name(message.origin),
+        "kind": kind,
+    });
+    if let (Value::Object(whole), Value::Object(detail)) = (&mut object, detail) {
+        whole.extend(detail);
+        if let Some(title) = title {
+            whole.insert("title".to_owned(), title.into());
+        }
+    }
+    object
+}
+
+/// A conversation, for lists.
+pub(crate) fn conversation_json(view: &ConversationView) -> Value {
+    json!({
+        "type": "conversation",
+        "conversation": view.conversation,
+        "kind": kind_name(view.kind),
+        "title": view.title,
+        "name": view.name,
+        "history": history_name(view.history),
+        "standing": standing_name(view.standing),
+        "suite": view.suite.map(|suite| suite.name()),
+        "epoch": view.epoch,
+        "cursor": view.cursor,
+        "unread": view.unread,
+        "queued": view.queued,
+        "members": view.members.len(),
+    })
+}
+
+pub(crate) const fn kind_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Direct => "direct",
+        Kind::Group => "group",
+        Kind::Room => "room",
+    }
+}
+
+pub(crate) const fn history_name(history: HistoryPolicy) -> &'static str {
+    match history {
+        HistoryPolicy::None => "none",
+        HistoryPolicy::SinceJoining => "since-joining",
+        HistoryPolicy::All => "all",
+    }
+}
+
+pub(crate) const fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::Member => "member",
+        Role::Moderator => "moderator",
+        Role::Owner => "owner",
+    }
+}
+
+pub(crate) const fn standing_name(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Joining => "joining",
+        Standing::Member => "member",
+        Standing::Leaving => "leaving",
+        Standing::Gone => "gone",
+    }
+}
+
+const fn origin_name(origin: Origin) -> &'static str {
+    match origin {
+        Origin::Message => "message",
+        Origin::Archive => "archive",
+        Origin::Resent => "resent",
+        Origin::Own => "own",
+    }
+}
+
+/// A moment in UTC, to the second: 20 characters, so that columns stand.
+pub(crate) fn moment(at: UnixMillis) -> String {
+    let format = time::macros::format_description!("[year]-[month]-[day] [hour]:[minute]:[second]Z");
+    let nanos = i128::from(at.0).saturating_mul(1_000_000);
+    time::OffsetDateTime::from_unix_timestamp_nanos(nanos)
+        .ok()
+        .and_then(|moment| moment.format(format).ok())
+        .unwrap_or_else(|| "an impossible moment".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sotto_protocol::ids::{ConversationId, DeviceId, MessageNumber, Sequence};
+
+    fn message(text: &str) -> Message {
+        Message {
+            conversation: ConversationId([1; 16]),
+            sequence: Sequence(7),
+            time: UnixMillis(1_700_000_000_000),
+            sent_at: UnixMillis(1_700_000_000_000),
+            account: AccountId([2; 16]),
+            username: "mallory".to_owned(),
+            device: DeviceId([3; 16]),
+            number: MessageNumber(1),
+            own: false,
+            line: Line::Text(text.to_owned()),
+            origin: Origin::Message,
+        }
+    }
+
+    #[test]
+    fn moments_are_utc_and_never_fail() {
+        assert_eq!(moment(UnixMillis(1_700_000_000_123)), "2023-11-14 22:13:20Z");
+        assert_eq!(moment(UnixMillis(u64::MAX)), "an impossible moment");
+    }
+
+    #[test]
+    fn json_keeps_the_text_as_it_was_on_one_line() {
+        let hostile = "a\u{1b}[2J\nb\u{202e}";
+        let line = message_json(&message(hostile), None).to_string();
+        assert!(!line.contains('\n') && !line.contains('\u{1b}'));
+        let read: Value = serde_json::from_str(&line).expect("JSON");
+        assert_eq!(read.get("text").and_then(Value::as_str), Some(hostile));
+        assert_eq!(read.get("sequence").and_then(Value::as_u64), Some(7));
+    }
+
+    #[test]
+    fn an_account_without_a_name_is_shown_by_the_start_of_its_id() {
+        assert_eq!(Names::default().list(&[AccountId([0xab; 16])]), "abababab");
+    }
+}

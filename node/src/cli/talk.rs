@@ -1,0 +1,408 @@
+//! `send`, `history`, `tail`, `chat`.
+
+use super::args::{Chat, Global, History, Send, Tail};
+use super::exit::{Exit, Failed, of_status};
+use super::name;
+use super::open::{self, RunningNode};
+use super::output::{Names, Printer};
+use super::prompt;
+use super::verify::refuse_if_changed;
+use serde_json::json;
+use sotto_e2ee::content::TEXT_BYTES_MAX;
+use sotto_node::node::{Progress, Status, Ticket};
+use sotto_node_core::command::Command;
+use sotto_node_core::event::{Event, Outcome};
+use sotto_node_core::view::{ConversationView, Message};
+use sotto_protocol::ids::{ConversationId, Sequence};
+use std::collections::{HashMap, VecDeque};
+use std::io::IsTerminal as _;
+use std::time::Duration;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+
+/// How long one text may wait for its acknowledgement before it counts as queued.
+const ACKNOWLEDGED: Duration = Duration::from_secs(30);
+
+/// Texts of one run that wait for their acknowledgement at once; half of what the relay takes.
+const UNDER_WAY_MAX: usize = 32;
+
+/// Lines that are fetched from the archive at once.
+const PAGE: u32 = 200;
+
+/// What became of texts.
+#[derive(Default)]
+struct Delivery {
+    sent: usize,
+    queued: usize,
+}
+
+pub(crate) async fn send(global: &Global, printer: &Printer, args: Send) -> Result<(), Failed> {
+    let text = match (&args.text, args.lines) {
+        (Some(text), _) => Some(text.clone()),
+        (None, false) => Some(prompt::whole_input(TEXT_BYTES_MAX)?),
+        (None, true) => None,
+    };
+    let node = open::node(global, printer, !args.queue).await?;
+    open::finishing(node, async |node| {
+        if !args.queue {
+            match open::caught_up(node).await {
+                Err(failed) if failed.exit != Exit::Unreachable => return Err(failed),
+                _ => {}
+            }
+        }
+        let view = name::conversation_or_open(node, &args.name).await?;
+        refuse_if_changed(node, &view, args.anyway).await?;
+        let mut texts = Texts::new(node, printer, view.conversation);
+        match text {
+            Some(text) => texts.push(text).await?,
+            None => {
+                let mut lines = prompt::lines();
+                while let Some(line) = lines.recv().await {
+                    let line =
+                        line.map_err(|error| Failed::usage(format!("standard input is not text: {error}")))?;
+                    if !line.is_empty() {
+                        texts.push(line).await?;
+                    }
+                }
+            }
+        }
+        texts.end().await
+    })
+    .await
+}
+
+/// Texts on their way to one conversation, in order, several at once.
+struct Texts<'a> {
+    node: &'a RunningNode,
+    printer: &'a Printer,
+    conversation: ConversationId,
+    under_way: VecDeque<Ticket>,
+    delivery: Delivery,
+}
+
+impl<'a> Texts<'a> {
+    fn new(node: &'a RunningNode, printer: &'a Printer, conversation: ConversationId) -> Self {
+        Self { node, printer, conversation, under_way: VecDeque::new(), delivery: Delivery::default() }
+    }
+
+    async fn push(&mut self, text: String) -> Result<(), Failed> {
+        if text.is_empty() {
+            return Err(Failed::usage("there is nothing to send: the text is empty"));
+        }
+        if self.under_way.len() >= UNDER_WAY_MAX {
+            self.settle_first().await?;
+        }
+        let send = Command::Send { conversation: self.conversation, text };
+        self.under_way.push_back(self.node.submit(send).await);
+        Ok(())
+    }
+
+    /// Waits until the oldest text is acknowledged, or safe on this device while the relay is away.
+    async fn settle_first(&mut self) -> Result<(), Failed> {
+        let Some(mut ticket) = self.under_way.pop_front() else { return Ok(()) };
+        let mut queued = None;
+        loop {
+            let progress = tokio::select! {
+                biased;
+                progress = ticket.progress() => progress,
+                _ = self.node.wait(ACKNOWLEDGED, |now| !now.is_ready()), if queued.is_some() => break,
+            };
+            match progress {
+                Progress::Queued { number, .. } => queued = Some(number),
+                Progress::Done(Outcome::Sent { conversation, number, sequence, time }) => {
+                    self.delivery.sent += 1;
+                    if self.printer.is_json() {
+                        let object = json!({
+                            "type": "sent",
+                            "conversation": conversation,
+                            "number": number,
+                            "sequence": sequence,
+                            "time_ms": time,
+                        });
+                        self.printer.result(&object, "")?;
+                    }
+                    return Ok(());
+                }
+                Progress::Done(other) => {
+                    return Err(Failed::internal(format!("an unexpected outcome: {other:?}")));
+                }
+                Progress::Failed(failure) => return Err(failure.into()),
+            }
+        }
+        self.delivery.queued += 1;
+        if self.printer.is_json() {
+            let object = json!({ "type": "queued", "conversation": self.conversation, "number": queued });
+            self.printer.result(&object, "")?;
+        }
+        Ok(())
+    }
+
+    /// Settles what is under way; a failure with the code for "queued" if not all were acknowledged.
+    async fn end(mut self) -> Result<(), Failed> {
+        while !self.under_way.is_empty() {
+            self.settle_first().await?;
+        }
+        let Delivery { sent, queued } = self.delivery;
+        if queued == 0 {
+            return Ok(());
+        }
+        let why = match of_status(&self.node.status()) {
+            Some(failed) if self.node.status() != Status::Offline => format!(" ({})", failed.sentence),
+            _ => String::new(),
+        };
+        let sentence = format!(
+            "{queued} queued, {sent} sent: what is queued waits in the outbox of this device{why}; the next sotto \
+             command that reaches the relay sends it"
+        );
+        Err(Failed::new(Exit::Unreachable, "queued", sentence))
+    }
+}
+
+pub(crate) async fn history(global: &Global, printer: &Printer, args: History) -> Result<(), Failed> {
+    let node = open::node(global, printer, true).await?;
+    open::finishing(node, async |node| {
+        open::caught_up_if_reachable(node, printer).await?;
+        let view = name::conversation(node, &args.name).await?;
+        let before = args.before.map(Sequence);
+        let wanted = usize::try_from(args.n).unwrap_or(usize::MAX);
+        let lines = read_history(node, view.conversation, before, wanted).await?;
+        let mut names = Names::default();
+        names.add(&view);
+        for message in &lines {
+            printer.message(message, None, &names)?;
+        }
+        if let Some(first) = lines.first().filter(|_| lines.len() == wanted) {
+            printer.remark(&format!("(older lines: --before {})", first.sequence));
+        }
+        if let (None, Some(last)) = (before, lines.last()) {
+            // Best effort: it only counts what is unread.
+            let read = Command::MarkRead { conversation: view.conversation, upto: last.sequence };
+            drop(node.submit(read).await);
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Local lines, and older ones from the archive where the local ones do not reach far enough.
+async fn read_history(
+    node: &RunningNode,
+    conversation: ConversationId,
+    before: Option<Sequence>,
+    wanted: usize,
+) -> Result<Vec<Message>, Failed> {
+    let local = async || {
+        Ok::<_, Failed>(node.ask(move |client| client.history(conversation, before, wanted)).await??)
+    };
+    let mut lines = local().await?;
+    let mut from = lines.first().map(|line| line.sequence).or(before);
+    while lines.len() < wanted && node.status().is_ready() {
+        let fetch = Command::FetchHistory { conversation, before: from, limit: PAGE };
+        let next = match node.command(fetch).await {
+            Ok(Outcome::History { next, .. }) => next,
+            Ok(other) => return Err(Failed::internal(format!("an unexpected outcome: {other:?}"))),
+            Err(failure) => {
+                tracing::debug!(%failure, "no older lines from the archive");
+                break;
+            }
+        };
+        lines = local().await?;
+        match next {
+            Some(next) => from = Some(next),
+            // The start of the log, or of what this device may read.
+            None => break,
+        }
+    }
+    Ok(lines)
+}
+
+pub(crate) async fn tail(global: &Global, printer: &Printer, args: Tail) -> Result<(), Failed> {
+    let (node, events) = open::node_with_events(global, printer).await?;
+    open::finishing(node, async |node| {
+        let mut live = Live::new(node, printer, events).await?;
+        first_connection(node, printer).await?;
+        if let Some(name) = &args.name {
+            live.only = Some(name::conversation(node, name).await?.conversation);
+        }
+        let mut end = std::pin::pin!(interrupted());
+        loop {
+            tokio::select! {
+                () = &mut end => return Ok(()),
+                result = live.next() => result?,
+                failed = for_good(node) => return Err(failed),
+            }
+        }
+    })
+    .await
+}
+
+pub(crate) async fn chat(global: &Global, printer: &Printer, args: Chat) -> Result<(), Failed> {
+    let (node, events) = open::node_with_events(global, printer).await?;
+    open::finishing(node, async |node| {
+        first_connection(node, printer).await?;
+        let view = name::conversation_or_open(node, &args.name).await?;
+        refuse_if_changed(node, &view, args.anyway).await?;
+        let mut live = Live::new(node, printer, events).await?;
+        live.only = Some(view.conversation);
+        // What is typed at a terminal stands there already.
+        live.skip_own = std::io::stdin().is_terminal() && !printer.is_json();
+        let past = usize::try_from(args.n).unwrap_or(0);
+        if past > 0 {
+            for message in read_history(node, view.conversation, None, past).await? {
+                live.show(&message, true)?;
+            }
+        }
+        printer.remark("(type to send, Ctrl-D to end)");
+        let mut texts = Texts::new(node, printer, view.conversation);
+        let mut lines = prompt::lines();
+        let mut end = std::pin::pin!(interrupted());
+        loop {
+            tokio::select! {
+                () = &mut end => break,
+                line = lines.recv() => match line {
+                    Some(Ok(line)) if line.trim().is_empty() => {}
+                    Some(Ok(line)) => texts.push(line).await?,
+                    Some(Err(error)) => return Err(Failed::usage(format!("standard input is not text: {error}"))),
+                    None => break,
+                },
+                result = live.next() => {
+                    result?;
+                    if let Some(upto) = live.last.get(&view.conversation).copied() {
+                        drop(node.submit(Command::MarkRead { conversation: view.conversation, upto }).await);
+                    }
+                }
+                failed = for_good(node) => return Err(failed),
+            }
+        }
+        texts.end().await
+    })
+    .await
+}
+
+/// Waits for the first connection; without one it goes on, and catches up when the relay is there.
+async fn first_connection(node: &RunningNode, printer: &Printer) -> Result<(), Failed> {
+    match open::caught_up(node).await {
+        Err(failed) if failed.exit == Exit::Unreachable => {
+            printer.remark(&format!("({}; trying again)", failed.sentence));
+            Ok(())
+        }
+        other => other,
+    }
+}
+
+/// The reason why no connection will come any more; never, while one may.
+async fn for_good(node: &RunningNode) -> Failed {
+    loop {
+        let status = node.wait(Duration::from_secs(3600), |_| false).await;
+        if status.is_final() {
+            return of_status(&status).unwrap_or_else(|| Failed::internal("the connection ended"));
+        }
+    }
+}
+
+/// Ctrl-C, or a polite request to end.
+async fn interrupted() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminate) => {
+                tokio::select! {
+                    _ = tokio::signal::ctrl_c() => {}
+                    _ = terminate.recv() => {}
+                }
+            }
+            Err(_) => drop(tokio::signal::ctrl_c().await),
+        }
+    }
+    #[cfg(not(unix))]
+    drop(tokio::signal::ctrl_c().await);
+}
+
+/// Messages as they arrive. Events say that there is something; the store says what, so nothing is lost when
+/// events come faster than a slow terminal takes them.
+struct Live<'a> {
+    node: &'a RunningNode,
+    printer: &'a Printer,
+    events: Receiver<Event>,
+    only: Option<ConversationId>,
+    skip_own: bool,
+    names: Names,
+    titles: HashMap<ConversationId, String>,
+    /// The last place that was shown, or that was there before.
+    last: HashMap<ConversationId, Sequence>,
+}
+
+impl<'a> Live<'a> {
+    async fn new(
+        node: &'a RunningNode,
+        printer: &'a Printer,
+        events: Receiver<Event>,
+    ) -> Result<Self, Failed> {
+        let mut live = Self {
+            node,
+            printer,
+            events,
+            only: None,
+            skip_own: false,
+            names: Names::default(),
+            titles: HashMap::new(),
+            last: HashMap::new(),
+        };
+        for view in name::views(node).await? {
+            live.learn(&view);
+        }
+        Ok(live)
+    }
+
+    fn learn(&mut self, view: &ConversationView) {
+        self.names.add(view);
+        self.titles.insert(view.conversation, view.title.clone());
+    }
+
+    async fn next(&mut self) -> Result<(), Failed> {
+        match self.events.recv().await {
+            Ok(Event::Message(message)) => self.show(&message, false),
+            Ok(Event::Conversation(view)) => {
+                self.learn(&view);
+                Ok(())
+            }
+            Ok(_) => Ok(()),
+            Err(RecvError::Lagged(missed)) => {
+                tracing::debug!(missed, "events were missed; reading the store");
+                self.catch_up(missed).await
+            }
+            Err(RecvError::Closed) => std::future::pending().await,
+        }
+    }
+
+    async fn catch_up(&mut self, missed: u64) -> Result<(), Failed> {
+        let lines = usize::try_from(missed).unwrap_or(usize::MAX).saturating_add(64);
+        for view in name::views(self.node).await? {
+            self.learn(&view);
+            let id = view.conversation;
+            for message in self.node.ask(move |client| client.history(id, None, lines)).await?? {
+                self.show(&message, false)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn show(&mut self, message: &Message, past: bool) -> Result<(), Failed> {
+        let id = message.conversation;
+        if self.only.is_some_and(|only| only != id) {
+            return Ok(());
+        }
+        let last = self.last.entry(id).or_default();
+        // Shown before: the store was read meanwhile.
+        if message.sequence <= *last && !past {
+            return Ok(());
+        }
+        *last = message.sequence.max(*last);
+        if self.skip_own && message.own && !past {
+            return Ok(());
+        }
+        let title = if self.only.is_some() { None } else { self.titles.get(&id).map(String::as_str) };
+        self.printer.message(message, title, &self.names)
+    }
+}

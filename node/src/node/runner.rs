@@ -1,0 +1,754 @@
+//! The one visible loop: it owns the client, and everything that happens to a client happens here, in order.
+//!
+//! ```text
+//!   requests (handle) --+                        +--> writer task --> link
+//!   frames (reader) ----+--> Client --> outputs -+--> events, tickets, status
+//!   time, dialler, jobs-+        \--> store      +--> jobs: refresh, register device, put vault
+//! ```
+//!
+//! Reading, writing, dialling and HTTP have tasks of their own, so that none of them stops another; they meet
+//! in the `select!` below and nowhere else.
+
+use super::{Progress, Request, Session, Start, Status, alarms, wall_clock as now};
+use crate::http::{AccountApi, HttpError, Tokens, Vault};
+use crate::tls::Trust;
+use crate::transport::{
+    Backoff, Carrier, DialError, Dialled, Link, LinkError, LinkReceiver, LinkSender, Target, dial,
+};
+use bytes::Bytes;
+use sotto_e2ee::store::{Store, StoreError};
+use sotto_node_core::client::Client;
+use sotto_node_core::command::{ArchiveKeys, Command, Token};
+use sotto_node_core::event::{Event, Output};
+use sotto_protocol::frame::Frame;
+use sotto_protocol::ids::DeviceId;
+use sotto_protocol::invite::RelayAddress;
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until};
+
+/// Batches of frames that a reader may be ahead of the client.
+const READ_AHEAD: usize = 16;
+
+/// Frames that the writer may be behind the client before the loop takes no new commands.
+const WRITE_BEHIND: usize = 256;
+
+/// How long the writer may take to finish at the end.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// When nothing is due.
+const LATER: Duration = Duration::from_secs(3600);
+
+pub(super) struct Runner<S: Store> {
+    client: Client<S>,
+    session: Session,
+    api: AccountApi,
+    relay: RelayAddress,
+    trust: Trust,
+    requests: mpsc::Receiver<Request<S>>,
+    events: broadcast::Sender<Event>,
+    status: watch::Sender<Status>,
+    /// Who waits for which command.
+    tickets: HashMap<Token, mpsc::UnboundedSender<Progress>>,
+    next_token: u64,
+    /// Who waits for an access token.
+    waiting_for_access: Vec<oneshot::Sender<Result<String, HttpError>>>,
+    /// The connection that stands, in three parts: the loop waits for both directions at once.
+    carrier: Option<Carrier>,
+    writing: Option<Writing>,
+    reading: Option<Reading>,
+    /// What the writer has not taken yet.
+    outgoing: VecDeque<Bytes>,
+    dialling: Option<JoinHandle<Result<Dialled, DialError>>>,
+    dial_at: Option<Instant>,
+    backoff: Backoff,
+    job: Option<JoinHandle<JobDone>>,
+    /// The job that runs is a refresh.
+    refreshing: bool,
+    jobs: VecDeque<Job>,
+    job_at: Option<Instant>,
+    job_backoff: Backoff,
+    store_failures: u32,
+}
+
+struct Writing {
+    frames: mpsc::Sender<Bytes>,
+    task: JoinHandle<()>,
+}
+
+struct Reading {
+    frames: mpsc::Receiver<Result<Vec<Frame>, LinkError>>,
+    task: JoinHandle<()>,
+}
+
+/// What is done over HTTP, one at a time and in this order.
+#[derive(PartialEq, Eq)]
+enum Job {
+    Refresh,
+    RegisterDevice,
+    PutVault(Bytes),
+}
+
+enum JobDone {
+    Refreshed(Result<Tokens, HttpError>),
+    Registered(Result<(), HttpError>),
+    VaultPut(Bytes, Result<VaultPut, HttpError>),
+}
+
+enum VaultPut {
+    Done(u64),
+    /// Another device was faster; this is what it put.
+    Conflict(Vault),
+}
+
+enum Turn {
+    GoOn,
+    Stop(oneshot::Sender<()>),
+}
+
+impl<S: Store + Send + 'static> Runner<S> {
+    pub(super) fn new(
+        start: Start<S>,
+        api: AccountApi,
+        relay: RelayAddress,
+        trust: Trust,
+        requests: mpsc::Receiver<Request<S>>,
+        events: broadcast::Sender<Event>,
+        status: watch::Sender<Status>,
+    ) -> Self {
+        Self {
+            client: start.client,
+            session: start.session,
+            api,
+            relay,
+            trust,
+            requests,
+            events,
+            status,
+            tickets: HashMap::new(),
+            next_token: 0,
+            waiting_for_access: Vec::new(),
+            carrier: None,
+            writing: None,
+            reading: None,
+            outgoing: VecDeque::new(),
+            dialling: None,
+            dial_at: start.online.then(Instant::now),
+            backoff: Backoff::default(),
+            job: None,
+            refreshing: false,
+            jobs: VecDeque::new(),
+            job_at: None,
+            job_backoff: Backoff::default(),
+            store_failures: 0,
+        }
+    }
+
+    pub(super) async fn run(mut self) {
+        self.begin();
+        loop {
+            self.drain();
+            self.start_what_is_due();
+            let deadline = self.deadline();
+            let room = self.outgoing.len() < WRITE_BEHIND;
+            let turn = tokio::select! {
+                // What was decided goes out before more is decided.
+                Some(permit) = reserve(&self.writing), if !self.outgoing.is_empty() => {
+                    if let Some(frames) = self.outgoing.pop_front() {
+                        permit.send(frames);
+                    }
+                    Turn::GoOn
+                }
+                Some(read) = read(&mut self.reading) => self.on_read(read),
+                result = finished(&mut self.dialling) => {
+                    self.dialling = None;
+                    self.on_dialled(result)
+                }
+                Some(done) = finished(&mut self.job) => {
+                    self.job = None;
+                    self.on_job(done)
+                }
+                request = self.requests.recv(), if room => match request {
+                    Some(request) => self.on_request(request),
+                    // Every handle is gone.
+                    None => break self.end(None).await,
+                },
+                () = sleep_until(deadline) => {
+                    self.client.handle_timeout(now(), &mut rand::rng());
+                    Turn::GoOn
+                }
+            };
+            if let Turn::Stop(tell) = turn {
+                self.drain();
+                break self.end(Some(tell)).await;
+            }
+        }
+    }
+
+    /// What is due before the first turn.
+    fn begin(&mut self) {
+        if self.dial_at.is_none() {
+            return;
+        }
+        if !self.session.is_signed_in() {
+            self.give_up(Status::SignedOut("this device is signed out; run `sotto login`".to_owned()));
+            return;
+        }
+        match self.session.access(now()).map(str::to_owned) {
+            Some(access) => self.use_access(access),
+            None => self.queue(Job::Refresh),
+        }
+        if !self.session.device_registered {
+            self.queue(Job::RegisterDevice);
+        }
+        if self.session.vault_version == 0 {
+            self.own_command(Command::SealVault);
+        }
+    }
+
+    /// Starts the next job and the next attempt to connect, if their time has come.
+    fn start_what_is_due(&mut self) {
+        let time = Instant::now();
+        if self.dial_at.is_some() && self.session.renew_at().is_some_and(|at| at <= now()) {
+            self.queue(Job::Refresh);
+        }
+        if self.job.is_none() && self.job_at.is_none_or(|at| at <= time) {
+            if let Some(job) = self.jobs.pop_front() {
+                self.job_at = None;
+                self.refreshing = job == Job::Refresh;
+                self.job = Some(self.start_job(job));
+            }
+        }
+        // Without a token the relay does not listen; without a registered device it does not know us.
+        let allowed = self.session.access(now()).is_some() && self.session.device_registered;
+        let free = self.carrier.is_none() && self.dialling.is_none();
+        if allowed && free && self.dial_at.is_some_and(|at| at <= time) {
+            let target = Target {
+                relay: self.relay.clone(),
+                trust: self.trust.clone(),
+                udp_doubtful: self.session.udp_doubtful,
+            };
+            self.dialling = Some(tokio::spawn(async move { dial(&target).await }));
+        }
+    }
+
+    /// The next moment at which something is due by itself.
+    fn deadline(&self) -> Instant {
+        let time = Instant::now();
+        let wall = now();
+        let in_ms =
+            |at: sotto_protocol::ids::UnixMillis| time + Duration::from_millis(at.0.saturating_sub(wall.0));
+        let renew =
+            self.session.renew_at().filter(|_| self.dial_at.is_some() && self.job.is_none()).map(in_ms);
+        let client = self.client.poll_timeout().map(in_ms);
+        let waiting_to_dial = self.carrier.is_none() && self.dialling.is_none();
+        let dial = self.dial_at.filter(|at| waiting_to_dial && *at > time);
+        let job = self.job_at.filter(|_| !self.jobs.is_empty());
+        [renew, client, dial, job].into_iter().flatten().min().unwrap_or(time + LATER).min(time + LATER)
+    }
+
+    /// Takes every output of the last input.
+    fn drain(&mut self) {
+        while let Some(output) = self.client.poll_output() {
+            match output {
+                Output::Send(frames) if self.carrier.is_some() => self.outgoing.push_back(frames),
+                Output::Send(_) => {}
+                Output::Disconnect => self.disconnect("the client gave the connection up"),
+                Output::Event(event) => self.on_event(event),
+                // A newer core may say more than this shell knows what to do with.
+                other => tracing::debug!(?other, "an output of an unknown kind"),
+            }
+        }
+    }
+
+    fn on_event(&mut self, event: Event) {
+        match &event {
+            Event::Done { token, outcome } => self.tell(*token, Progress::Done(outcome.clone()), true),
+            Event::Failed { token, failure } => self.tell(*token, Progress::Failed(failure.clone()), true),
+            Event::Queued { token, conversation, number, .. } => {
+                let progress = Progress::Queued { conversation: *conversation, number: *number };
+                self.tell(*token, progress, false);
+            }
+            Event::Ready { .. } => {
+                self.backoff.reset();
+                self.store_failures = 0;
+                if let Some(carrier) = self.carrier {
+                    self.status.send_replace(Status::Ready(carrier));
+                }
+            }
+            Event::Synchronised => {
+                if let Some(carrier) = self.carrier {
+                    self.status.send_replace(Status::Synchronised(carrier));
+                }
+            }
+            Event::TokenRefused(failure) => {
+                tracing::debug!(%failure, "the relay wants a fresh access token");
+                self.session.access_was_refused();
+                self.queue(Job::Refresh);
+            }
+            Event::Refused(failure) => {
+                let failure = failure.clone();
+                self.give_up(Status::Refused(failure));
+            }
+            Event::Goodbye { reason, reconnect_after_ms } => {
+                tracing::debug!(reason, reconnect_after_ms, "the relay says goodbye");
+                let wait = Duration::from_millis(u64::from(*reconnect_after_ms));
+                if self.dial_at.is_some() {
+                    self.dial_at = Some(Instant::now() + wait);
+                }
+            }
+            Event::VaultChanged(sealed) => {
+                // Only the newest counts.
+                self.jobs.retain(|job| !matches!(job, Job::PutVault(_)));
+                self.jobs.push_back(Job::PutVault(sealed.clone()));
+            }
+            Event::IdentityChanged { account, was_verified: true, .. } => {
+                if let Err(error) = alarms::raise(self.client.store_mut(), *account) {
+                    tracing::error!(%error, "a changed identity could not be noted");
+                }
+            }
+            Event::StoreFailed(what) => {
+                tracing::error!(what, "the local store failed");
+                self.store_failures = self.store_failures.saturating_add(1);
+                let what = what.clone();
+                if self.store_failures > 1 {
+                    self.give_up(Status::Ended(what));
+                } else {
+                    self.disconnect("the local store failed");
+                }
+            }
+            _ => {}
+        }
+        // Nobody may be listening.
+        let _ = self.events.send(event);
+    }
+
+    fn tell(&mut self, token: Token, progress: Progress, last: bool) {
+        let told = if last { self.tickets.remove(&token) } else { self.tickets.get(&token).cloned() };
+        if let Some(told) = told {
+            // Who submitted it may have stopped waiting.
+            let _ = told.send(progress);
+        }
+    }
+
+    fn on_request(&mut self, request: Request<S>) -> Turn {
+        match request {
+            Request::Submit(command, tell) => {
+                let token = self.token();
+                self.tickets.insert(token, tell);
+                self.client.handle_command(token, command, now(), &mut rand::rng());
+            }
+            Request::Ask(question) => question(&mut self.client),
+            Request::AccessToken(tell) => match self.session.access(now()) {
+                Some(access) => drop(tell.send(Ok(access.to_owned()))),
+                None => {
+                    self.waiting_for_access.push(tell);
+                    self.queue(Job::Refresh);
+                }
+            },
+            Request::Idle(tell) => {
+                let business = self.job.is_some() || !self.jobs.is_empty();
+                let _ = tell.send(self.client.is_ready() && self.client.is_idle() && !business);
+            }
+            Request::SignOut(tell) => self.sign_out(tell),
+            Request::Stop(tell) => return Turn::Stop(tell),
+        }
+        Turn::GoOn
+    }
+
+    fn sign_out(&mut self, tell: oneshot::Sender<Result<(), HttpError>>) {
+        let access = self.session.access(now()).map(str::to_owned);
+        self.session.forget_tokens();
+        if let Err(error) = self.save() {
+            tracing::error!(%error, "the tokens could not be forgotten");
+        }
+        self.give_up(Status::SignedOut("this device is signed out; run `sotto login`".to_owned()));
+        let api = self.api.clone();
+        tokio::spawn(async move {
+            let result = match access {
+                Some(access) => api.logout(&access).await,
+                // An expired session ends by itself.
+                None => Ok(()),
+            };
+            let _ = tell.send(result);
+        });
+    }
+
+    fn on_read(&mut self, read: Result<Vec<Frame>, LinkError>) -> Turn {
+        match read {
+            Ok(frames) => {
+                for frame in frames {
+                    if self.carrier.is_none() {
+                        break;
+                    }
+                    self.client.handle_frame(frame, now(), &mut rand::rng());
+                    self.drain();
+                }
+            }
+            Err(error) => {
+                tracing::debug!(%error, "the connection ended");
+                self.disconnect(&error.to_string());
+            }
+        }
+        Turn::GoOn
+    }
+
+    fn on_dialled(&mut self, result: Option<Result<Dialled, DialError>>) -> Turn {
+        match result {
+            Some(Ok(dialled)) => {
+                if self.session.udp_doubtful != dialled.udp_doubtful {
+                    self.session.udp_doubtful = dialled.udp_doubtful;
+                    if let Err(error) = self.save() {
+                        tracing::warn!(%error, "what was learned about the network is not kept");
+                    }
+                }
+                let Link { sender, receiver, binding, carrier } = dialled.link;
+                tracing::debug!(%carrier, "connected");
+                self.carrier = Some(carrier);
+                self.writing = Some(Writing::start(sender));
+                self.reading = Some(Reading::start(receiver));
+                self.client.handle_connected(binding, now(), &mut rand::rng());
+            }
+            Some(Err(DialError::WrongFingerprint(wrong))) => self.give_up(Status::WrongFingerprint(wrong)),
+            Some(Err(error)) => self.try_later(Status::Unreachable(error.to_string())),
+            None => self.try_later(Status::Unreachable("dialling was interrupted".to_owned())),
+        }
+        Turn::GoOn
+    }
+
+    fn disconnect(&mut self, why: &str) {
+        if self.carrier.take().is_some() {
+            if let Some(writing) = self.writing.take() {
+                writing.task.abort();
+            }
+            if let Some(reading) = self.reading.take() {
+                reading.task.abort();
+            }
+            self.outgoing.clear();
+            self.client.handle_disconnected(now(), &mut rand::rng());
+            // A goodbye has said when to come back already.
+            let said = self.dial_at.is_some_and(|at| at > Instant::now());
+            if !self.status.borrow().is_final() {
+                if said {
+                    self.status.send_replace(Status::Unreachable(why.to_owned()));
+                } else {
+                    self.try_later(Status::Unreachable(why.to_owned()));
+                }
+            }
+        }
+    }
+
+    fn try_later(&mut self, status: Status) {
+        if self.dial_at.is_some() {
+            self.dial_at = Some(Instant::now() + self.backoff.next_wait());
+            self.status.send_replace(status);
+        }
+    }
+
+    /// Trying again does not help: a person has to do something.
+    fn give_up(&mut self, status: Status) {
+        self.dial_at = None;
+        self.jobs.clear();
+        if let Some(dialling) = self.dialling.take() {
+            dialling.abort();
+        }
+        self.status.send_replace(status);
+        self.disconnect("given up");
+    }
+
+    fn token(&mut self) -> Token {
+        self.next_token = self.next_token.saturating_add(1);
+        Token(self.next_token)
+    }
+
+    /// A command of this loop's own, that nobody waits for.
+    fn own_command(&mut self, command: Command) {
+        let token = self.token();
+        self.client.handle_command(token, command, now(), &mut rand::rng());
+    }
+
+    fn use_access(&mut self, access: String) {
+        self.own_command(Command::SetAccessToken(access));
+    }
+
+    fn save(&mut self) -> Result<(), StoreError> {
+        self.session.save(self.client.store_mut())
+    }
+
+    fn queue(&mut self, job: Job) {
+        let running = job == Job::Refresh && self.refreshing;
+        if !self.jobs.contains(&job) && !running {
+            // Everything else needs a token.
+            if job == Job::Refresh { self.jobs.push_front(job) } else { self.jobs.push_back(job) }
+        }
+    }
+
+    fn start_job(&self, job: Job) -> JoinHandle<JobDone> {
+        let api = self.api.clone();
+        let access = self.session.access(now()).unwrap_or_default().to_owned();
+        match job {
+            Job::Refresh => {
+                let refresh = self.session.refresh_token().unwrap_or_default().to_owned();
+                tokio::spawn(async move { JobDone::Refreshed(api.refresh(&refresh).await) })
+            }
+            Job::RegisterDevice => {
+                let device = self.client.device().device();
+                let certificate = self.client.device().certificate_bytes();
+                let name = self.session.device_name.clone();
+                tokio::spawn(async move {
+                    JobDone::Registered(api.add_device(&access, device, &name, &certificate).await)
+                })
+            }
+            Job::PutVault(sealed) => {
+                let replaces = self.session.vault_version;
+                tokio::spawn(async move {
+                    let put = put_vault(&api, &access, replaces, &sealed).await;
+                    JobDone::VaultPut(sealed, put)
+                })
+            }
+        }
+    }
+
+    fn on_job(&mut self, done: JobDone) -> Turn {
+        self.refreshing = false;
+        match done {
+            JobDone::Refreshed(Ok(tokens)) => {
+                self.job_backoff.reset();
+                self.session.set_tokens(&tokens, now());
+                // The old refresh token is worth nothing now: the new one is on disk before anything uses it.
+                if let Err(error) = self.save() {
+                    self.give_up(Status::Ended(error.to_string()));
+                    return Turn::GoOn;
+                }
+                for waiting in self.waiting_for_access.drain(..) {
+                    let _ = waiting.send(Ok(tokens.access_token.clone()));
+                }
+                self.use_access(tokens.access_token.clone());
+            }
+            JobDone::Registered(Ok(())) => {
+                self.job_backoff.reset();
+                self.session.device_registered = true;
+                if let Err(error) = self.save() {
+                    self.give_up(Status::Ended(error.to_string()));
+                }
+            }
+            JobDone::VaultPut(_, Ok(VaultPut::Done(version))) => {
+                self.job_backoff.reset();
+                self.session.vault_version = version;
+                if let Err(error) = self.save() {
+                    tracing::warn!(%error, "the vault's version is not kept");
+                }
+            }
+            JobDone::VaultPut(_, Ok(VaultPut::Conflict(vault))) => self.merge_vault(&vault),
+            JobDone::Refreshed(Err(error)) => self.on_job_failed(Job::Refresh, error),
+            JobDone::Registered(Err(error)) => self.on_job_failed(Job::RegisterDevice, error),
+            JobDone::VaultPut(sealed, Err(error)) => self.on_job_failed(Job::PutVault(sealed), error),
+        }
+        Turn::GoOn
+    }
+
+    /// Another device of the account has put a vault: take over its keys, then put both.
+    fn merge_vault(&mut self, vault: &Vault) {
+        match self.client.recovery_key().open_vault(self.session.account, &vault.data) {
+            Ok(open) => {
+                self.session.vault_version = vault.version;
+                self.own_command(Command::ImportArchiveKeys(ArchiveKeys(open.archive_keys)));
+                self.own_command(Command::SealVault);
+            }
+            Err(error) => {
+                tracing::error!(%error, "the vault on the relay does not open and is left as it is")
+            }
+        }
+    }
+
+    fn on_job_failed(&mut self, job: Job, error: HttpError) {
+        tracing::debug!(%error, "an account request failed");
+        let again = match (&job, &error) {
+            (_, HttpError::WrongFingerprint(wrong)) => {
+                let wrong = *wrong;
+                self.give_up(Status::WrongFingerprint(wrong));
+                false
+            }
+            (Job::Refresh, HttpError::Refused(problem)) if matches!(problem.status, 400 | 401 | 403) => {
+                let sentence = "the session of this device has ended (expired, revoked or used twice); run `sotto login`";
+                self.session.forget_tokens();
+                if let Err(error) = self.save() {
+                    tracing::error!(%error, "the tokens could not be forgotten");
+                }
+                self.give_up(Status::SignedOut(sentence.to_owned()));
+                false
+            }
+            (_, HttpError::Refused(problem)) if problem.status == 401 => {
+                self.session.access_was_refused();
+                true
+            }
+            (Job::RegisterDevice, HttpError::Refused(problem))
+                if problem.status < 500 && problem.status != 429 =>
+            {
+                let code = sotto_node_core::event::FailureCode::Relay(
+                    sotto_protocol::error::ErrorCode::DeviceRefused,
+                );
+                let failure = sotto_node_core::event::Failure::new(code, problem.detail.clone());
+                self.give_up(Status::Refused(failure));
+                false
+            }
+            (Job::PutVault(_), HttpError::Refused(problem))
+                if problem.status < 500 && problem.status != 429 =>
+            {
+                tracing::error!(%problem, "the vault was refused; a new device would miss the newest archive keys");
+                false
+            }
+            _ => true,
+        };
+        if again {
+            self.job_at = Some(Instant::now() + self.job_backoff.next_wait());
+            let newer_vault =
+                matches!(job, Job::PutVault(_)) && self.jobs.iter().any(|j| matches!(j, Job::PutVault(_)));
+            if !newer_vault && !self.jobs.contains(&job) {
+                self.jobs.push_front(job);
+            }
+            if self.carrier.is_none() {
+                self.status.send_if_modified(|status| {
+                    let first = matches!(status, Status::Connecting);
+                    if first {
+                        *status = Status::Unreachable(error.to_string());
+                    }
+                    first
+                });
+            }
+        }
+        for waiting in self.waiting_for_access.drain(..) {
+            let sentence = error.to_string();
+            let _ = waiting.send(Err(match &error {
+                HttpError::WrongFingerprint(wrong) => HttpError::WrongFingerprint(*wrong),
+                HttpError::Refused(problem) => HttpError::Refused(problem.clone()),
+                _ => HttpError::Unreachable { relay: self.relay.to_string(), what: sentence },
+            }));
+        }
+    }
+
+    async fn end(mut self, tell: Option<oneshot::Sender<()>>) {
+        if let Some(dialling) = self.dialling.take() {
+            dialling.abort();
+        }
+        if let Some(writing) = self.writing.take() {
+            for frames in self.outgoing.drain(..) {
+                if writing.frames.send(frames).await.is_err() {
+                    break;
+                }
+            }
+            // The writer finishes what it has, then closes.
+            drop(writing.frames);
+            let _ = tokio::time::timeout(GOODBYE, writing.task).await;
+        }
+        if let Some(reading) = self.reading.take() {
+            reading.task.abort();
+        }
+        // A vault that waits is sealed again at the next start; tokens that are on their way must not be lost.
+        if let Some(job) = self.job.take() {
+            if let Ok(Ok(done)) = tokio::time::timeout(Duration::from_secs(5), job).await {
+                self.on_job(done);
+            }
+        }
+        self.status.send_replace(Status::Ended("the client has ended".to_owned()));
+        // The store is closed before anybody is told.
+        drop(self.client);
+        if let Some(tell) = tell {
+            let _ = tell.send(());
+        }
+    }
+}
+
+async fn put_vault(
+    api: &AccountApi,
+    access: &str,
+    replaces: u64,
+    sealed: &[u8],
+) -> Result<VaultPut, HttpError> {
+    match api.put_vault(access, replaces, sealed).await {
+        Ok(()) => Ok(VaultPut::Done(replaces.saturating_add(1))),
+        Err(HttpError::Refused(problem)) if matches!(problem.status, 409 | 412) => {
+            match api.vault(access).await? {
+                Some(vault) => Ok(VaultPut::Conflict(vault)),
+                None => Err(problem.into()),
+            }
+        }
+        Err(error) => Err(error),
+    }
+}
+
+impl Writing {
+    fn start(mut sender: LinkSender) -> Self {
+        let (frames, mut waiting) = mpsc::channel::<Bytes>(WRITE_BEHIND);
+        let task = tokio::spawn(async move {
+            let mut batch = Vec::new();
+            while waiting.recv_many(&mut batch, WRITE_BEHIND).await > 0 {
+                if sender.send(&mut batch).await.is_err() {
+                    // The reader sees the same end and says why.
+                    return;
+                }
+            }
+            sender.close().await;
+        });
+        Self { frames, task }
+    }
+}
+
+impl Reading {
+    fn start(mut receiver: LinkReceiver) -> Self {
+        let (tell, frames) = mpsc::channel(READ_AHEAD);
+        let task = tokio::spawn(async move {
+            loop {
+                let mut got = Vec::new();
+                let result = receiver.receive(&mut got).await;
+                // Whole frames that came before the end still count.
+                if !got.is_empty() && tell.send(Ok(got)).await.is_err() {
+                    return;
+                }
+                if let Err(error) = result {
+                    let _ = tell.send(Err(error)).await;
+                    return;
+                }
+            }
+        });
+        Self { frames, task }
+    }
+}
+
+/// Room at the writer; never, while there is no connection.
+async fn reserve(writing: &Option<Writing>) -> Option<mpsc::OwnedPermit<Bytes>> {
+    match writing {
+        Some(writing) => match writing.frames.clone().reserve_owned().await {
+            Ok(permit) => Some(permit),
+            // The writer has ended; the reader says why.
+            Err(_) => std::future::pending().await,
+        },
+        None => std::future::pending().await,
+    }
+}
+
+/// What the reader has; never, while there is no connection.
+async fn read(reading: &mut Option<Reading>) -> Option<Result<Vec<Frame>, LinkError>> {
+    match reading {
+        Some(reading) => reading.frames.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The result of a task; never, while there is none. `None` if it was aborted.
+async fn finished<T>(task: &mut Option<JoinHandle<T>>) -> Option<T> {
+    match task {
+        Some(task) => task.await.ok(),
+        None => std::future::pending().await,
+    }
+}
+
+/// An id for a new device.
+pub(super) fn new_device_id() -> DeviceId {
+    use rand::Rng as _;
+    let mut id = [0; 16];
+    rand::rng().fill_bytes(&mut id);
+    DeviceId(id)
+}

@@ -1,0 +1,231 @@
+//! The folder of one profile: one device of one account, and everything it knows.
+//!
+//! ```text
+//! HOME/PROFILE/
+//!   key.json     who holds the store key (keyring entry, or salt and cost of the passphrase); no secret
+//!   store.db     the encrypted store (SQLite)
+//!   store.db-wal what was committed and is not yet in store.db; empty when nothing runs
+//!   lock         held while a process uses the profile
+//!   lock-holder  which process that is, for people
+//! ```
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// The name of the profile when none is given.
+pub const DEFAULT_PROFILE: &str = "default";
+
+/// Where a profile lies. Nothing is created until it is needed.
+#[derive(Debug, Clone)]
+pub struct Profile {
+    folder: PathBuf,
+}
+
+/// The one process that may use a profile. Dropping it lets the next one in.
+#[derive(Debug)]
+pub struct ProfileLock {
+    // Held for the operating system's lock on it, which ends with the process however it ends.
+    _file: File,
+}
+
+/// Why a profile cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProfileError {
+    /// The name would leave the folder.
+    #[error("a profile name is 1 to 64 letters, digits, '-', '_' or '.', and does not start with '.': {0:?}")]
+    BadName(String),
+    /// There is no place for data on this system.
+    #[error("no folder for application data was found; name one with --home DIR or SOTTO_HOME")]
+    NoHome,
+    /// Another process has it.
+    #[error("the profile in {folder} is in use by {holder}; end that program, or use another --profile")]
+    InUse {
+        /// The folder.
+        folder: String,
+        /// What the other process wrote about itself.
+        holder: String,
+    },
+    /// The system refused.
+    #[error("the profile folder {folder} cannot be used: {source}")]
+    Io {
+        /// The folder.
+        folder: String,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl Profile {
+    /// The profile of a name under a home folder.
+    ///
+    /// # Errors
+    /// If the name is not one that a folder may have.
+    pub fn new(home: &Path, name: &str) -> Result<Self, ProfileError> {
+        let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+        if !plain || name.is_empty() || name.len() > 64 || name.starts_with('.') {
+            return Err(ProfileError::BadName(name.to_owned()));
+        }
+        Ok(Self { folder: home.join(name) })
+    }
+
+    /// The platform's folder for this program's data.
+    ///
+    /// # Errors
+    /// If the environment names no home.
+    pub fn default_home() -> Result<PathBuf, ProfileError> {
+        let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let home = || std::env::home_dir().filter(|home| !home.as_os_str().is_empty());
+        let found = if cfg!(windows) {
+            variable("APPDATA").map(|data| data.join("sotto"))
+        } else if cfg!(target_os = "macos") {
+            home().map(|home| home.join("Library/Application Support/sotto"))
+        } else {
+            // XDG Base Directory Specification 0.8: relative paths in the variable are ignored.
+            variable("XDG_DATA_HOME")
+                .filter(|data| data.is_absolute())
+                .or_else(|| home().map(|home| home.join(".local/share")))
+                .map(|data| data.join("sotto"))
+        };
+        found.ok_or(ProfileError::NoHome)
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn store_path(&self) -> PathBuf {
+        self.folder.join("store.db")
+    }
+
+    /// Who holds the store key.
+    #[must_use]
+    pub fn key_path(&self) -> PathBuf {
+        self.folder.join("key.json")
+    }
+
+    /// Whether somebody has registered or signed in here (in whatever state the files are).
+    #[must_use]
+    pub fn exists(&self) -> bool {
+        self.key_path().exists() || self.store_path().exists()
+    }
+
+    /// Makes the folder, readable by its owner only, and takes the lock.
+    ///
+    /// # Errors
+    /// If another process holds it, or the system refuses.
+    pub fn lock(&self) -> Result<ProfileLock, ProfileError> {
+        let failed = |source| ProfileError::Io { folder: self.folder.display().to_string(), source };
+        create_private_folder(&self.folder).map_err(failed)?;
+        let path = self.folder.join("lock");
+        let file = private_options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(failed)?;
+        let holder = self.folder.join("lock-holder");
+        match file.try_lock() {
+            Ok(()) => {
+                // Only a courtesy for the sentence above: losing it harms nothing.
+                let program = std::env::args().next().unwrap_or_else(|| "sotto".to_owned());
+                let program = Path::new(&program)
+                    .file_name()
+                    .map_or(program.clone(), |n| n.to_string_lossy().into_owned());
+                let _ = std::fs::write(&holder, format!("process {} ({program})", std::process::id()));
+                Ok(ProfileLock { _file: file })
+            }
+            Err(TryLockError::WouldBlock) => {
+                let holder =
+                    std::fs::read_to_string(&holder).unwrap_or_else(|_| "another process".to_owned());
+                let holder = crate::text::harmless_line(&holder);
+                Err(ProfileError::InUse { folder: self.folder.display().to_string(), holder })
+            }
+            Err(TryLockError::Error(source)) => Err(failed(source)),
+        }
+    }
+}
+
+/// Options that make files only their owner can read.
+pub(crate) fn private_options() -> OpenOptions {
+    #[cfg_attr(not(unix), allow(unused_mut))]
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+fn create_private_folder(folder: &Path) -> io::Result<()> {
+    #[cfg_attr(not(unix), allow(unused_mut))]
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+/// Writes a small file so that after a crash either the old or the new one is there, whole.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    let beside = PathBuf::from(beside);
+    let mut file = private_options().write(true).create(true).truncate(true).open(&beside)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    drop(file);
+    std::fs::rename(&beside, path)?;
+    sync_folder(path)
+}
+
+/// Makes a rename durable: a folder is a file too.
+pub(crate) fn sync_folder(of: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    if let Some(folder) = of.parent() {
+        File::open(folder)?.sync_all()?;
+    }
+    #[cfg(not(unix))]
+    let _ = of;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_profile_name_never_leaves_the_home_folder() {
+        for bad in ["", "..", ".hidden", "a/b", "a\\b", "a b", &"x".repeat(65)] {
+            assert!(matches!(Profile::new(Path::new("/h"), bad), Err(ProfileError::BadName(_))), "{bad}");
+        }
+        let good = Profile::new(Path::new("/h"), "work-2").expect("a good name");
+        assert_eq!(good.folder(), Path::new("/h/work-2"));
+    }
+
+    #[test]
+    fn a_second_user_of_a_profile_is_told_who_has_it() {
+        let home = tempfile::tempdir().expect("a folder");
+        let profile = Profile::new(home.path(), "default").expect("a good name");
+        let held = profile.lock().expect("nobody else");
+        let refused = profile.lock().expect_err("it is held");
+        assert!(refused.to_string().contains(&format!("process {}", std::process::id())), "{refused}");
+        drop(held);
+        profile.lock().expect("free again");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_the_owner_can_read_a_profile() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let home = tempfile::tempdir().expect("a folder");
+        let profile = Profile::new(home.path(), "default").expect("a good name");
+        let _held = profile.lock().expect("nobody else");
+        let mode = std::fs::metadata(profile.folder()).expect("it is there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+    }
+}

@@ -1,0 +1,66 @@
+//! Sealing one value: XChaCha20-Poly1305 under the store key, bound to the key of its row.
+
+use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
+use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use rand::Rng as _;
+use sotto_e2ee::store::Value;
+use zeroize::Zeroizing;
+
+/// The key of a profile's store. It has no `Debug` and is wiped when dropped.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StoreKey(Zeroizing<[u8; 32]>);
+
+impl StoreKey {
+    /// A key from its bytes.
+    #[must_use]
+    pub const fn new(bytes: Zeroizing<[u8; 32]>) -> Self {
+        Self(bytes)
+    }
+
+    /// A key drawn at random.
+    #[must_use]
+    pub fn random() -> Self {
+        let mut bytes = Zeroizing::new([0; 32]);
+        rand::rng().fill_bytes(&mut *bytes);
+        Self(bytes)
+    }
+
+    /// The bytes, for the keyring.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+/// Bytes of a nonce. 192 bits drawn at random never repeat in practice, so no counter has to survive a crash.
+const NONCE_BYTES: usize = 24;
+
+pub(super) struct Sealer {
+    cipher: XChaCha20Poly1305,
+}
+
+impl Sealer {
+    pub(super) fn new(key: &StoreKey) -> Self {
+        Self { cipher: XChaCha20Poly1305::new(&(*key.0).into()) }
+    }
+
+    /// nonce ‖ ciphertext and tag. The row key is authenticated: a value moved to another row does not open.
+    pub(super) fn seal(&self, row_key: &[u8], value: &[u8]) -> Vec<u8> {
+        let mut nonce = [0_u8; NONCE_BYTES];
+        rand::rng().fill_bytes(&mut nonce);
+        let sealed = self
+            .cipher
+            .encrypt(&XNonce::from(nonce), Payload { msg: value, aad: row_key })
+            .expect("encryption fails only for values of 256 GiB");
+        let mut out = nonce.to_vec();
+        out.extend_from_slice(&sealed);
+        out
+    }
+
+    /// The value, or nothing if these are not bytes that this key sealed for this row.
+    pub(super) fn open(&self, row_key: &[u8], sealed: &[u8]) -> Option<Value> {
+        let (nonce, ciphertext) = sealed.split_first_chunk::<NONCE_BYTES>()?;
+        let payload = Payload { msg: ciphertext, aad: row_key };
+        self.cipher.decrypt(&XNonce::from(*nonce), payload).ok().map(Zeroizing::new)
+    }
+}

@@ -1,0 +1,114 @@
+//! A WebSocket over TLS 1.3: for networks that let no UDP through. One binary message is one frame or several.
+
+use super::{
+    Carrier, Link, LinkError, LinkReceiver, LinkSender, Receiving, Sending, WEBSOCKET_PATH, take_frames,
+};
+use crate::http::{HttpError, connect_tls};
+use crate::tls::Trust;
+use bytes::{Bytes, BytesMut};
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt as _, StreamExt as _};
+use sotto_protocol::body::connection::{ChannelBinding, EXPORTER_LABEL};
+use sotto_protocol::frame::{Frame, FrameError, HEADER_BYTES};
+use sotto_protocol::invite::RelayAddress;
+use sotto_protocol::limits::FRAME_BODY_BYTES_MAX;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{Error as WsError, Message};
+
+type Stream = WebSocketStream<TlsStream<TcpStream>>;
+
+/// One message holds at most one frame of the largest size and some small ones.
+const MESSAGE_BYTES_MAX: usize = FRAME_BODY_BYTES_MAX + HEADER_BYTES + 64 * 1024;
+
+/// How long a closing connection may take to say so.
+const GOODBYE: Duration = Duration::from_millis(500);
+
+pub(super) struct Sender {
+    sink: SplitSink<Stream, Message>,
+}
+
+pub(super) struct Receiver {
+    stream: SplitStream<Stream>,
+}
+
+/// Why there is no WebSocket.
+pub(super) enum Failed {
+    /// TCP, TLS or the certificate.
+    Below(HttpError),
+    /// The upgrade.
+    Upgrade(String),
+}
+
+pub(super) async fn dial(relay: &RelayAddress, trust: &Trust) -> Result<Link, Failed> {
+    let tls = connect_tls(relay, trust, &[b"http/1.1"]).await.map_err(Failed::Below)?;
+    let (_, session) = tls.get_ref();
+    let exported = session
+        .export_keying_material([0; 32], EXPORTER_LABEL, None)
+        .map_err(|error| Failed::Upgrade(error.to_string()))?;
+    let config = WebSocketConfig::default()
+        .max_message_size(Some(MESSAGE_BYTES_MAX))
+        .max_frame_size(Some(MESSAGE_BYTES_MAX));
+    let url = format!("wss://{relay}{WEBSOCKET_PATH}");
+    let (stream, _) = tokio_tungstenite::client_async_with_config(url, tls, Some(config))
+        .await
+        .map_err(|error| Failed::Upgrade(error.to_string()))?;
+    let (sink, stream) = stream.split();
+    Ok(Link {
+        sender: LinkSender(Sending::WebSocket(Box::new(Sender { sink }))),
+        receiver: LinkReceiver(Receiving::WebSocket(Box::new(Receiver { stream }))),
+        binding: ChannelBinding::TlsExporter(exported),
+        carrier: Carrier::WebSocket,
+    })
+}
+
+impl Sender {
+    pub(super) async fn send(&mut self, frames: &mut Vec<Bytes>) -> Result<(), LinkError> {
+        for frame in frames.drain(..) {
+            self.sink.feed(Message::Binary(frame)).await.map_err(|error| lost(&error))?;
+        }
+        self.sink.flush().await.map_err(|error| lost(&error))
+    }
+
+    pub(super) async fn close(mut self) {
+        let _ = tokio::time::timeout(GOODBYE, self.sink.close()).await;
+    }
+}
+
+impl Receiver {
+    pub(super) async fn receive(&mut self, into: &mut Vec<Frame>) -> Result<(), LinkError> {
+        let had = into.len();
+        while into.len() == had {
+            match self.stream.next().await {
+                Some(Ok(Message::Binary(bytes))) => {
+                    let mut buffer = BytesMut::from(bytes);
+                    take_frames(&mut buffer, into)?;
+                    // A frame never spans two messages.
+                    if !buffer.is_empty() {
+                        return Err(FrameError::Malformed { kind: 0 }.into());
+                    }
+                }
+                // The library answers pings by itself.
+                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
+                Some(Ok(Message::Text(_))) => return Err(FrameError::Malformed { kind: 0 }.into()),
+                Some(Ok(Message::Close(close))) => {
+                    let reason = close.map_or_else(String::new, |close| close.reason.to_string());
+                    return Err(LinkError::Closed(crate::text::harmless_line(&reason)));
+                }
+                Some(Err(error)) => return Err(lost(&error)),
+                None => return Err(LinkError::Closed("the relay ended the stream".to_owned())),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn lost(error: &WsError) -> LinkError {
+    match error {
+        WsError::ConnectionClosed | WsError::AlreadyClosed => LinkError::Closed(error.to_string()),
+        other => LinkError::Lost(other.to_string()),
+    }
+}
