@@ -78,11 +78,9 @@ pub(crate) fn broken() -> anyhow::Result<Vec<String>> {
             broken.push(format!("{server} reaches sotto-e2ee: servers cannot decrypt"));
         }
     }
-    let everything: BTreeSet<&str> = graph.normal.keys().map(String::as_str).collect();
-    for banned in BANNED {
-        if everything.contains(banned) {
-            broken.push(format!("{banned} is in the dependency graph"));
-        }
+    let everything = tree(&["--workspace", "-e", "all"])?;
+    for banned in BANNED.into_iter().filter(|name| everything.contains(*name)) {
+        broken.push(format!("{banned} is in the dependency graph"));
     }
     for pure in PURE {
         broken.extend(impure_reach(pure)?);
@@ -90,14 +88,17 @@ pub(crate) fn broken() -> anyhow::Result<Vec<String>> {
     Ok(broken)
 }
 
-/// What a pure crate reaches of I/O. `cargo tree` resolves features for this crate alone; the metadata would add
-/// those that other members of the workspace turn on.
 fn impure_reach(pure: &str) -> anyhow::Result<Vec<String>> {
-    let tree = cargo(["tree", "--locked", "-p", pure, "-e", "normal", "--prefix", "none", "--format", "{p}"])
-        .output()?;
-    let reached: BTreeSet<&str> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
-    let impure = IMPURE.into_iter().filter(|name| reached.contains(name));
+    let reached = tree(&["-p", pure, "-e", "normal"])?;
+    let impure = IMPURE.into_iter().filter(|name| reached.contains(*name));
     Ok(impure.map(|name| format!("{pure} is pure and reaches {name}")).collect())
+}
+
+/// Names of packages as `cargo tree` finds them: with the features that are turned on for what is asked about, on this
+/// platform. The metadata would add what other members, or other platforms, turn on.
+fn tree(of: &[&str]) -> anyhow::Result<BTreeSet<String>> {
+    let tree = cargo(["tree", "--locked", "--prefix", "none", "--format", "{p}"]).args(of).output()?;
+    Ok(tree.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect())
 }
 
 /// Packages by name with the names of what they depend on, build and test dependencies apart. Two versions of one
