@@ -35,6 +35,7 @@ async fn a_refusal_carries_status_code_sentence_and_when_to_come_back() {
     assert_eq!(problem.retry_after, Some(Duration::from_secs(7)));
 }
 
+/// P-001.
 #[tokio::test]
 async fn another_certificate_is_refused_and_nothing_is_sent() {
     let server = Server::http(Answer::json(200, "{}")).await;

@@ -72,6 +72,7 @@ async fn a_proof_is_bound_to_its_connection() {
     assert_ne!(first, second);
 }
 
+/// P-001.
 #[tokio::test]
 async fn a_wrong_fingerprint_ends_both_attempts_and_shows_both_fingerprints() {
     for server in [Server::both().await, Server::websocket().await] {

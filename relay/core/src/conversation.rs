@@ -264,6 +264,7 @@ pub(crate) mod tests {
         (from.0, to.0)
     }
 
+    /// P-026.
     #[test]
     fn a_member_sees_from_its_joining_on_and_a_removed_one_up_to_its_removal() {
         let conversation = with_intervals(HistoryPolicy::SinceJoining, &[(10, Some(20)), (50, None)]);

@@ -190,6 +190,7 @@ mod tests {
         }
     }
 
+    /// P-015.
     #[test]
     fn a_hello_is_answered_by_a_hello_and_a_challenge_under_its_id() {
         let (_, answer) = AwaitHello.handle(&frame_of(&Hello::new("test/1")), [3; 32]).unwrap();
@@ -220,6 +221,7 @@ mod tests {
         }
     }
 
+    /// P-004.
     #[test]
     fn a_proof_counts_only_for_its_nonce_its_connection_its_device_and_its_key() {
         let key = SigningKey::from_bytes(&[7; 32]);
@@ -242,6 +244,7 @@ mod tests {
         assert_eq!(claim(&good, [4; 32]).verify(&[0xff; 32]), Err(BadProof));
     }
 
+    /// P-003.
     #[test]
     fn a_request_before_the_proof_is_unexpected() {
         let state = AwaitProof { nonce: Challenged([0; 32]) };

@@ -197,6 +197,7 @@ mod tests {
         assert_eq!(registry.count(), 0);
     }
 
+    /// P-005.
     #[test]
     fn revoking_a_session_ends_its_connections_and_no_others() {
         let registry = Registry::default();

@@ -39,6 +39,7 @@ async fn a_user_name_signs_in_like_an_address() {
     assert_eq!(person(&world.post("/api/v1/auth/login", body).await.ok(200)).id, anna.id);
 }
 
+/// P-040.
 #[tokio::test]
 async fn an_unknown_account_is_answered_like_a_wrong_password() {
     let world = World::new();
@@ -54,6 +55,7 @@ async fn an_unknown_account_is_answered_like_a_wrong_password() {
     assert_eq!(answers.len(), 1, "one answer for all of them: {answers:#?}");
 }
 
+/// P-040.
 #[tokio::test]
 async fn registering_an_address_that_is_in_use_looks_like_any_other_registration() {
     let world = World::new();
@@ -120,6 +122,7 @@ async fn the_first_account_is_the_operators_where_the_operator_wants_it() {
     world.post("/api/v1/auth/register", registration("anna")).await.refused_as(403, "registration_closed");
 }
 
+/// P-005.
 #[tokio::test]
 async fn tokens_that_are_forged_expired_or_missing_are_refused() {
     let world = World::new();

@@ -54,6 +54,7 @@ async fn a_device_is_registered_listed_and_removed_with_its_session() {
     world.delete_as(&phone, &path).await.refused_as(404, "not_found");
 }
 
+/// P-043.
 #[tokio::test]
 async fn certificates_that_do_not_count_are_refused_with_the_reason() {
     let world = World::new();

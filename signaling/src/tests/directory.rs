@@ -46,6 +46,7 @@ async fn registered(world: &World, name: &str, number: u8) -> (Person, TestDevic
     (person, device)
 }
 
+/// P-037.
 #[tokio::test]
 async fn a_published_key_package_is_handed_out_once_and_the_relay_is_told_that_few_are_left() {
     let world = World::new();

@@ -10,6 +10,7 @@ fn tokens(person: &Person, json: &Value) -> Person {
     }
 }
 
+/// P-041.
 #[tokio::test]
 async fn a_spent_refresh_token_ends_its_whole_session() {
     let world = World::new();

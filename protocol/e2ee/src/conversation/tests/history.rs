@@ -143,6 +143,7 @@ fn an_answer_is_readable_by_the_asking_device_only() {
     assert_eq!(take(&mut bob, sender(&alice), &answer), [Epoch(0)], "epoch 1 bob has from the group itself");
 }
 
+/// P-034.
 #[test]
 fn the_archive_refuses_what_was_moved_altered_or_relabelled() {
     let mut bob = Person::new(2, 2);

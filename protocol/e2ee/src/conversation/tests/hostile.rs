@@ -47,6 +47,7 @@ fn trio() -> (Person, Person, Person, Relay) {
     (alice, bob, carol, relay)
 }
 
+/// P-032.
 #[test]
 fn every_hostile_application_entry_is_refused_for_its_reason() {
     let (mut alice, mut bob, carol, mut relay) = trio();
@@ -153,6 +154,7 @@ fn reordered_and_withheld_contents_are_noticed() {
 }
 
 /// Decision 11: the history of a log is compared by what its readers say to each other.
+/// P-035.
 #[test]
 fn a_forked_log_is_told_by_the_next_content() {
     let (mut alice, mut bob, mut carol, mut relay) = trio();
@@ -198,6 +200,7 @@ fn an_honest_log_raises_no_alert_however_its_readers_lag() {
     }
 }
 
+/// P-035.
 #[test]
 fn a_rewritten_and_a_rewound_log_are_told() {
     let (mut alice, mut bob, _, mut relay) = trio();
@@ -322,6 +325,7 @@ fn package_showing(me: &LocalDevice, certificate: Vec<u8>) -> KeyPackage {
     bundle.expect("the library builds it").into_key_package()
 }
 
+/// P-030.
 #[test]
 fn forged_certificates_are_refused_wherever_they_come_in() {
     let (alice, mut bob, mut mallory, relay) = trio();
@@ -371,6 +375,7 @@ fn forged_certificates_are_refused_wherever_they_come_in() {
     assert_eq!(refused(&mut bob, &mallory, message), Outcome::Undecryptable(Reason::ForgedCertificate));
 }
 
+/// P-036.
 #[test]
 fn a_changed_identity_key_is_told_loudly_when_it_joins() {
     let (mut alice, mut bob, carol, mut relay) = trio();

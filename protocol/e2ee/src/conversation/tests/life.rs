@@ -79,6 +79,7 @@ fn own_entries_are_counted_whether_they_come_back_or_not() {
 }
 
 /// Design section 5: a client merges its own commit only after the relay accepted it; the loser rebases.
+/// P-031.
 #[test]
 fn the_loser_of_a_race_follows_the_winner_and_stages_again() {
     let (mut bob, mut carol) = (Person::new(2, 2), Person::new(3, 3));
@@ -333,4 +334,45 @@ fn ephemerals_reach_members_of_the_epoch_only() {
     alice.change(&mut relay, Change::Update);
     bob.catch_up(&relay);
     assert_eq!(bob.conversation().open_ephemeral(&pushed).err(), Some(SealError::NoKey));
+}
+
+#[test]
+fn measure() {
+    for suite in Suite::ALL {
+        for members in [2u8, 50, 200] {
+            let mut alice = Person::new(1, 1);
+            let mut relay = alice.create(suite, HistoryPolicy::SinceJoining);
+            let mut others: Vec<_> = (2..=members).map(|number| Person::new(number, number)).collect();
+            let packages = others.iter_mut().map(|person| person.key_package(suite)).collect();
+            let begin = std::time::Instant::now();
+            let staged = alice.change(&mut relay, Change::Add(packages));
+            let added = begin.elapsed();
+            let bob = &mut others[0];
+            let begin = std::time::Instant::now();
+            bob.join_welcome(&relay, &staged).unwrap();
+            let joined = begin.elapsed();
+            let begin = std::time::Instant::now();
+            let entries: Vec<_> = (0..50).map(|_| alice.say(&mut relay, "x")).collect();
+            let sent = begin.elapsed() / 50;
+            let begin = std::time::Instant::now();
+            for entry in &entries {
+                bob.process(entry);
+            }
+            let read = begin.elapsed() / 50;
+            let begin = std::time::Instant::now();
+            alice.change(&mut relay, Change::Update);
+            let updated = begin.elapsed();
+            let begin = std::time::Instant::now();
+            bob.catch_up(&relay);
+            let followed = begin.elapsed();
+            let begin = std::time::Instant::now();
+            bob.reload();
+            let loaded = begin.elapsed();
+            let bytes: usize = bob.store.rows().map(|(key, value)| key.len() + value.len()).sum();
+            println!(
+                "{suite} {members}: add {added:?} join {joined:?} send {sent:?} read {read:?} update {updated:?} follow {followed:?} load {loaded:?} store {bytes} message {}",
+                entries[0].message.len()
+            );
+        }
+    }
 }
