@@ -2,12 +2,14 @@
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
-/// Hands jobs to a pool; the threads end when it is gone and every job is done.
+/// Hands jobs to a pool of threads; dropping it waits until every job is done and the threads have ended.
 #[derive(Debug)]
 pub(super) struct Pool<J> {
-    jobs: Sender<J>,
+    /// `None` only while it is dropped.
+    jobs: Option<Sender<J>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 impl<J: Send + 'static> Pool<J> {
@@ -20,7 +22,7 @@ impl<J: Send + 'static> Pool<J> {
         let (jobs, queue) = channel();
         let queue: Arc<Mutex<Receiver<J>>> = Arc::new(Mutex::new(queue));
         let work = Arc::new(work);
-        for number in 0..threads.max(1) {
+        let start = |number| {
             let (queue, work) = (queue.clone(), work.clone());
             thread::Builder::new().name(format!("sotto-{name}-{number}")).spawn(move || {
                 loop {
@@ -28,13 +30,26 @@ impl<J: Send + 'static> Pool<J> {
                     let Ok(job) = job else { return };
                     work(job);
                 }
-            })?;
-        }
-        Ok(Self { jobs })
+            })
+        };
+        let threads = (0..threads.max(1)).map(start).collect::<std::io::Result<_>>()?;
+        Ok(Self { jobs: Some(jobs), threads })
     }
 
     pub(super) fn put(&self, job: J) {
-        // Cannot fail while a thread lives, and they live as long as this does.
-        let _ = self.jobs.send(job);
+        if let Some(jobs) = &self.jobs {
+            // Cannot fail while a thread lives, and they live as long as this does.
+            let _ = jobs.send(job);
+        }
+    }
+}
+
+impl<J> Drop for Pool<J> {
+    fn drop(&mut self) {
+        self.jobs = None;
+        for thread in self.threads.drain(..) {
+            // A thread that panicked has said so; there is nothing to wait for.
+            let _ = thread.join();
+        }
     }
 }

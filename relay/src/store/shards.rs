@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A sled database whose `flush` is followed by an fsync of its file (sled's own is `sync_file_range`, which
 /// survives `kill -9` and loses everything on a power cut).
@@ -27,13 +27,12 @@ impl SyncedDb {
     pub(super) fn open(folder: &Path, options: &SledOptions) -> Result<Self, StoreError> {
         let is_new = !folder.join("db").exists();
         // Nothing is flushed by sled's own thread: the committer says when.
-        let db = sled::Config::new()
+        let config = sled::Config::new()
             .path(folder)
             .segment_size(SEGMENT_BYTES)
             .cache_capacity(options.cache_bytes)
-            .flush_every_ms(None)
-            .open()
-            .map_err(|error| sled_error(folder, error))?;
+            .flush_every_ms(None);
+        let db = open_patiently(&config).map_err(|error| sled_error(folder, error))?;
         let path = folder.join("db");
         let file = File::open(&path).map_err(StoreError::io("cannot open", &path))?;
         let opened =
@@ -70,6 +69,19 @@ impl SyncedDb {
         }
         Ok(Took { write: begin.elapsed(), fsync: flushed.elapsed() })
     }
+}
+
+/// Opens a database. This process holds the lock of the whole store, so whoever still has this one open is a
+/// thread of sled's (or a reader) that is about to close it.
+fn open_patiently(config: &sled::Config) -> sled::Result<sled::Db> {
+    let is_locked = |error: &sled::Error| matches!(error, sled::Error::Io(error) if error.to_string().contains("could not acquire lock"));
+    for _ in 0..100 {
+        match config.open() {
+            Err(error) if is_locked(&error) => std::thread::sleep(Duration::from_millis(20)),
+            other => return other,
+        }
+    }
+    config.open()
 }
 
 fn sled_error(folder: &Path, error: sled::Error) -> StoreError {
