@@ -95,6 +95,7 @@ async fn members_welcomes_and_groups_survive_a_kill_without_a_checkpoint() {
     assert_eq!((states.conversations[0].epoch.0, states.conversations[0].members.len()), (2, 2));
 }
 
+/// P-028.
 #[tokio::test]
 async fn a_failed_fsync_acknowledges_nothing_any_more_and_ends_the_engine() {
     let mut world = World::new();
@@ -117,6 +118,7 @@ async fn a_failed_fsync_acknowledges_nothing_any_more_and_ends_the_engine() {
     assert_eq!(text(&entries[0]), "kept");
 }
 
+/// P-029.
 #[tokio::test]
 async fn a_full_disk_refuses_appends_serves_reads_and_recovers() {
     let world = World::new();

@@ -77,6 +77,7 @@ async fn an_added_device_gets_its_welcome_and_tree_and_sees_what_came_since() {
     assert_eq!(members, [("user1", Role::Owner, 0), ("user2", Role::Member, 2)]);
 }
 
+/// P-023.
 #[tokio::test]
 async fn the_first_valid_commit_of_an_epoch_wins_and_the_loser_is_told() {
     let world = World::new();
@@ -110,6 +111,7 @@ async fn the_first_valid_commit_of_an_epoch_wins_and_the_loser_is_told() {
     assert_eq!(a.code(&forged).await, ErrorCode::CommitInvalid);
 }
 
+/// P-026.
 #[tokio::test]
 async fn a_removed_member_sees_its_removal_and_nothing_after() {
     let world = World::new();
@@ -133,6 +135,7 @@ async fn a_removed_member_sees_its_removal_and_nothing_after() {
     assert_eq!(states.conversations, []);
 }
 
+/// P-025.
 #[tokio::test]
 async fn a_stranger_cannot_tell_a_conversation_from_none() {
     let world = World::new();

@@ -6,6 +6,7 @@ use sotto_protocol::body::push::{Behind, Ephemeral};
 use sotto_protocol::frame::{FrameKind, Header};
 use sotto_protocol::limits::RECEIVER_QUEUE_BYTES_MAX;
 
+/// P-021.
 #[tokio::test]
 async fn an_append_is_acknowledged_in_order_and_a_repeat_answered_with_its_entry() {
     let world = World::new();
@@ -35,6 +36,7 @@ async fn a_repeat_in_the_same_batch_is_answered_too() {
     }
 }
 
+/// P-021, P-022.
 #[tokio::test]
 async fn each_wrong_append_is_refused_for_its_reason_and_nothing_is_stored() {
     let world = World::new();
@@ -122,6 +124,7 @@ async fn large_entries_are_shared_by_the_receivers_and_arrive_whole() {
     }
 }
 
+/// P-027.
 #[tokio::test]
 async fn a_slow_receiver_falls_behind_with_one_word_and_slows_nobody() {
     let world = World::new();
