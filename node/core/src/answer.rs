@@ -27,7 +27,7 @@ impl Core {
             Ask::Stock => self.stock(ctx, &frame.decode()?)?,
             Ask::Publish => self.published(ctx, &frame.decode()?),
             Ask::Follow(asked) => self.followed(ctx, &asked, &frame.decode()?),
-            Ask::Fetch(id) => self.fetched(ctx, id, &frame.decode()?)?,
+            Ask::Fetch(id, after) => self.fetched(ctx, id, after, &frame.decode()?)?,
             Ask::Append(id, number) => self.appended(ctx, id, number, &frame.decode()?)?,
             Ask::Commit(id) => self.committed(ctx, id, &frame.decode()?)?,
             Ask::Create(id) => self.created(ctx, id, &frame.decode()?)?,
@@ -69,7 +69,7 @@ impl Core {
             }
             Ask::WelcomeGroup(id) | Ask::WelcomeState(id) => self.welcome_refused(ctx, id, until)?,
             Ask::WelcomeTaken(id) => self.welcome_taken(id),
-            Ask::Fetch(id)
+            Ask::Fetch(id, _)
             | Ask::Append(id, _)
             | Ask::Commit(id)
             | Ask::Create(id)
@@ -120,7 +120,7 @@ impl Core {
     ) -> Result<(), StoreError> {
         self.release(&ask);
         match ask {
-            Ask::Fetch(_) => self.fetch_refused(ctx, id, error),
+            Ask::Fetch(..) => self.fetch_refused(ctx, id, error),
             Ask::Append(_, number) => self.append_refused(ctx, id, number, error),
             Ask::Commit(_) => self.commit_refused(ctx, id, error),
             Ask::Create(_) => self.create_refused(ctx, id, error),
@@ -151,17 +151,17 @@ impl Core {
             Ask::Mine => self.link.asked_mine = false,
             Ask::Stock | Ask::Publish => self.link.asked_stock = false,
             Ask::Follow(asked) => {
-                for id in asked {
+                for id in asked.keys() {
                     if let Some(convo) = self.convos.get_mut(id) {
                         convo.flight.following = false;
                     }
                 }
-                self.dirty.extend(asked);
+                self.dirty.extend(asked.keys());
             }
             Ask::WelcomeGroup(id) => self.arrival_mut(*id, |arrival| arrival.asked_group = false),
             Ask::WelcomeState(id) => self.arrival_mut(*id, |arrival| arrival.asked_state = false),
             Ask::WelcomeTaken(id) => self.arrival_mut(*id, |arrival| arrival.asked_taken = false),
-            Ask::Fetch(id)
+            Ask::Fetch(id, _)
             | Ask::Append(id, _)
             | Ask::Commit(id)
             | Ask::Create(id)
@@ -176,7 +176,7 @@ impl Core {
                 let Some(convo) = self.convos.get_mut(id) else { return };
                 let flight = &mut convo.flight;
                 match ask {
-                    Ask::Fetch(_) => flight.fetching = false,
+                    Ask::Fetch(..) => flight.fetching = false,
                     Ask::Append(_, number) => {
                         flight.appends.remove(number);
                     }

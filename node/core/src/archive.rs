@@ -347,10 +347,7 @@ impl Core {
                         convo.wake_at(until);
                     }
                 }
-                Step::Rejoin => {
-                    convo.flight.damaged = true;
-                    return self.begin_rejoin(ctx, convo);
-                }
+                Step::Rejoin => return self.begin_rejoin(ctx, convo),
                 // A commit is no content: nothing of it is missing once the state is mended.
                 Step::GiveUp if row.number.0 == 0 => self.mended(ctx, convo, number),
                 Step::GiveUp => {

@@ -237,7 +237,8 @@ impl Core {
             }
             Err(ConversationError::Damaged(_)) => {
                 convo.flight.commit = true; // ends the caller's loop; a rejoin begins with a fresh flight
-                self.damaged(ctx, convo)
+                convo.flight.damaged = true;
+                Ok(())
             }
             Err(error) => {
                 self.change_failed(ctx, convo, id, &error.into());
@@ -290,7 +291,10 @@ impl Core {
                     convo.flight.wanted = convo.flight.wanted.max(answer.sequence);
                     Ok(())
                 }
-                Err(_) => core.damaged(ctx, convo),
+                Err(_) => {
+                    convo.flight.damaged = true;
+                    Ok(())
+                }
             }
         })?;
         Ok(())
@@ -318,7 +322,8 @@ impl Core {
             }
             if let Some(group) = convo.group.as_mut() {
                 if store_or(group.abandon(ctx.tx))?.is_err() {
-                    return core.damaged(ctx, convo);
+                    convo.flight.damaged = true;
+                    return Ok(());
                 }
             }
             convo.row_mut().staged = None;

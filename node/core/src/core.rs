@@ -403,12 +403,13 @@ pub(crate) fn load_group(tx: &Transaction<'_>, convo: &mut Convo) -> Result<(), 
     Ok(())
 }
 
-/// Tells a failing store from everything else that can go wrong in a group.
+/// Tells a failing store from everything else that can go wrong in a group. A damaged row of a group is among
+/// the latter: joining again replaces it, and everything else in the store is still good.
 pub(crate) fn store_or<T>(
     result: Result<T, ConversationError>,
 ) -> Result<Result<T, ConversationError>, StoreError> {
     match result {
-        Err(ConversationError::Store(error)) => Err(error),
+        Err(ConversationError::Store(error)) if !matches!(error, StoreError::Damaged(_)) => Err(error),
         other => Ok(other),
     }
 }

@@ -81,7 +81,7 @@ impl Core {
         let following = std::mem::take(&mut self.link.to_follow);
         if !following.is_empty() {
             let body =
-                Follow { conversations: following.iter().copied().collect(), extensions: Default::default() };
+                Follow { conversations: following.keys().copied().collect(), extensions: Default::default() };
             self.link.ask(ctx, &self.settings, Ask::Follow(following), &body);
         }
         if !self.link.synchronised && self.is_synchronised() {
@@ -197,7 +197,7 @@ impl Core {
         }
         if !convo.flight.followed && !convo.flight.following {
             convo.flight.following = true;
-            self.link.to_follow.insert(convo.id);
+            self.link.to_follow.insert(convo.id, convo.cursor());
         }
         self.drive_fetch(ctx, convo);
         if !convo.caught_up() {
@@ -207,10 +207,17 @@ impl Core {
         self.drive_leaving(ctx, convo);
         self.drive_leavers(ctx, convo);
         self.drive_repair(ctx, convo)?;
+        if let Some(joining) = convo.row().joining.clone() {
+            return self.drive_joining(ctx, convo, joining);
+        }
         self.drive_backfill(ctx, convo);
         self.drive_keys(ctx, convo)?;
         self.drive_changes(ctx, convo)?;
-        self.drive_outbox(ctx, convo)
+        self.drive_outbox(ctx, convo)?;
+        if convo.flight.damaged {
+            convo.wake_at(ctx.now); // found while looking around: repaired by the next look
+        }
+        Ok(())
     }
 
     /// The log goes further than we have read.
@@ -235,7 +242,7 @@ impl Core {
     fn fetch(&mut self, ctx: &mut Ctx<'_>, conversation: ConversationId, after: Sequence) {
         let limit = u32::try_from(FETCH_ENTRIES_MAX).unwrap_or(u32::MAX);
         let body = Fetch { conversation, after, limit, extensions: Default::default() };
-        self.link.ask(ctx, &self.settings, Ask::Fetch(conversation), &body);
+        self.link.ask(ctx, &self.settings, Ask::Fetch(conversation, after), &body);
     }
 
     fn drive_joining(

@@ -6,7 +6,7 @@ use crate::event::{Event, Failure, FailureCode, Outcome};
 use crate::link::{Arrival, Ask};
 use crate::rows::{Backfill, ConversationRow, Joining, KeysAsked, StagedRow};
 use crate::view::Standing;
-use sotto_e2ee::conversation::Conversation;
+use sotto_e2ee::conversation::{Conversation, Reason};
 use sotto_e2ee::repair::{self, Repair};
 use sotto_e2ee::store::StoreError;
 use sotto_protocol::body::conversation::{Group, HistoryPolicy, Kind, List, State, States, Welcomes, Which};
@@ -342,6 +342,10 @@ impl Core {
     /// The group's state does not work: join again, and read what was missed from the archive.
     pub(crate) fn begin_rejoin(&mut self, ctx: &mut Ctx<'_>, convo: &mut Convo) -> Result<(), StoreError> {
         let cursor = convo.group.as_ref().map_or(convo.row().last_line, Conversation::cursor);
+        if convo.flight.damaged {
+            // An envelope that could not be read was counted when it came; a state that does not work is counted here.
+            repair::count_failure(ctx.tx, Reason::KeyGone)?;
+        }
         // The broken state stays in the store until the new one replaces it: by it the new one is a *re*join.
         convo.group = None;
         convo.rejoin_began = Some(ctx.now);

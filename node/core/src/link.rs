@@ -16,7 +16,7 @@ use sotto_protocol::body::push::{Behind, Delivered, Ephemeral, KeyPackagesLow, W
 use sotto_protocol::error::{Blame, ErrorCode, WireError};
 use sotto_protocol::frame::{Body, Frame, FrameError, encode_into};
 use sotto_protocol::hello::SPOKEN;
-use sotto_protocol::ids::{AccountId, ConversationId, RequestId, UnixMillis};
+use sotto_protocol::ids::{AccountId, ConversationId, RequestId, Sequence, UnixMillis};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Where the connection stands.
@@ -48,8 +48,9 @@ pub(crate) enum Ask {
     Mine,
     Stock,
     Publish,
-    Follow(BTreeSet<ConversationId>),
-    Fetch(ConversationId),
+    /// With the cursors of then: a push may move one before the answer comes.
+    Follow(BTreeMap<ConversationId, Sequence>),
+    Fetch(ConversationId, Sequence),
     Append(ConversationId, u64),
     Commit(ConversationId),
     Create(ConversationId),
@@ -104,7 +105,7 @@ pub(crate) struct Link {
     pub(crate) want_publish: bool,
     pub(crate) publish_token: Option<crate::command::Token>,
     pub(crate) arrivals: BTreeMap<ConversationId, Arrival>,
-    pub(crate) to_follow: BTreeSet<ConversationId>,
+    pub(crate) to_follow: BTreeMap<ConversationId, Sequence>,
     pub(crate) synchronised: bool,
     /// Nothing of the background is asked before this time: the relay asked for rest.
     pub(crate) hold: Option<UnixMillis>,

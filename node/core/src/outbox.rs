@@ -8,6 +8,7 @@ use crate::event::{Event, Failure, FailureCode, Outcome};
 use crate::link::Ask;
 use crate::rows::{self, HistoryRow, Kept, OutboxRow, SealedRow};
 use crate::view::{Line, Origin, Standing};
+use sotto_e2ee::conversation::Conversation;
 use sotto_e2ee::store::StoreError;
 use sotto_protocol::body::log::{Append, Appended};
 use sotto_protocol::error::{ErrorCode, WireError};
@@ -41,12 +42,20 @@ impl Core {
             return Ok(());
         }
         let numbers: Vec<u64> = convo.outbox.keys().copied().take(APPENDS_OUTSTANDING_MAX).collect();
+        let epoch = convo.group.as_ref().map(Conversation::epoch);
         for number in numbers {
             if convo.flight.appends.contains(&number) {
+                // One that was encrypted for an epoch that has ended comes back as stale and has to be encrypted
+                // again *before* the ones behind it: receivers forget the keys that they skip.
+                let sealed = convo.outbox.get(&number).and_then(|row| row.sealed.as_ref());
+                if sealed.map(|sealed| sealed.epoch) != epoch {
+                    break;
+                }
                 continue;
             }
             if !self.seal_row(ctx, convo, number)? {
-                return self.damaged(ctx, convo);
+                convo.flight.damaged = true;
+                return Ok(());
             }
             let Some(sealed) = convo.outbox.get(&number).and_then(|row| row.sealed.clone()) else { continue };
             convo.flight.appends.insert(number);
@@ -161,7 +170,8 @@ impl Core {
             return Ok(());
         }
         if store_or(group.appended(ctx.tx, number, sequence))?.is_err() {
-            return self.damaged(ctx, convo);
+            convo.flight.damaged = true;
+            return Ok(());
         }
         if convo.cursor() < sequence {
             let head = convo.flight.expected.map_or(sequence, |(head, _)| head.max(sequence));

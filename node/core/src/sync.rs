@@ -16,7 +16,7 @@ use sotto_protocol::body::log::{Entries, Entry, Followed};
 use sotto_protocol::body::push;
 use sotto_protocol::error::{ErrorCode, WireError};
 use sotto_protocol::ids::{AccountId, ConversationId, Epoch, MessageNumber, Sequence, UnixMillis};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How often a log that is said to go on is asked for what comes.
 const EMPTY_FETCHES_MAX: u32 = 3;
@@ -28,10 +28,10 @@ impl Core {
     pub(crate) fn followed(
         &mut self,
         ctx: &mut Ctx<'_>,
-        asked: &BTreeSet<ConversationId>,
+        asked: &BTreeMap<ConversationId, Sequence>,
         answer: &Followed,
     ) {
-        for id in asked {
+        for (id, before) in asked {
             self.dirty.insert(*id);
             let Some(convo) = self.convos.get_mut(id) else { continue };
             convo.flight.following = false;
@@ -41,7 +41,7 @@ impl Core {
             // Who is no member any more is not in the answer; the log up to the removal says so itself.
             let wanted = head.unwrap_or(cursor.next());
             convo.flight.wanted = convo.flight.wanted.max(wanted);
-            let alert = head.and_then(|head| check_head(cursor, head));
+            let alert = head.and_then(|head| check_head(*before, head));
             self.alerts(ctx, *id, alert.into_iter().collect());
         }
     }
@@ -67,12 +67,13 @@ impl Core {
         &mut self,
         ctx: &mut Ctx<'_>,
         id: ConversationId,
+        after: Sequence,
         answer: &Entries,
     ) -> Result<(), StoreError> {
         self.with(id, |core, convo| {
             convo.flight.fetching = false;
             convo.flight.wanted = convo.flight.wanted.max(answer.head);
-            let alert = check_head(convo.cursor(), answer.head);
+            let alert = check_head(after, answer.head);
             core.alerts(ctx, id, alert.into_iter().collect());
             if answer.entries.is_empty() {
                 // A push may have overtaken this answer; but what is not there the third time is not there.
@@ -142,7 +143,7 @@ impl Core {
         match store_or(group.process(ctx.tx, &self.me, entry, ctx.now))? {
             Ok(processed) => self.take_processed(ctx, convo, entry, processed),
             Err(_) => {
-                self.damaged(ctx, convo)?;
+                convo.flight.damaged = true;
                 Ok(())
             }
         }
@@ -407,15 +408,6 @@ impl Core {
         let rank = convo.members().iter().position(|member| member.device == self.me.device()).unwrap_or(0);
         let before_us = u64::try_from(rank).unwrap_or(0).min(20);
         ctx.later(before_us.saturating_mul(self.settings.jitter_ms), self.settings.jitter_ms)
-    }
-
-    /// A state that does not work any more: counted, and joined again.
-    pub(crate) fn damaged(&mut self, ctx: &mut Ctx<'_>, convo: &mut Convo) -> Result<(), StoreError> {
-        if !convo.flight.damaged {
-            convo.flight.damaged = true;
-            sotto_e2ee::repair::count_failure(ctx.tx, sotto_e2ee::conversation::Reason::KeyGone)?;
-        }
-        Ok(())
     }
 
     /// This device is out: what waited fails, the history stays.

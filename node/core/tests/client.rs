@@ -171,10 +171,11 @@ fn what_is_said_while_away_arrives_in_order_both_ways() {
 #[test]
 fn a_wild_network_loses_doubles_and_mixes_up_nothing() {
     for seed in 0..30 {
-        let mut world = World::new(1_000 + seed, SUITE, Profile::WILD);
+        let mut world = calm(1_000 + seed);
         let (alice, bob) = (world.person("alice"), world.person("bob"));
         world.settle();
         let id = direct(&mut world, alice, "bob");
+        world.net.set_profile(Profile::WILD);
         for n in 0..40 {
             let who = if world.chance(500) { alice } else { bob };
             world.command(who, Command::Send { conversation: id, text: format!("{who} {n}") });
@@ -240,39 +241,88 @@ fn a_process_that_ends_at_any_commit_loses_and_doubles_nothing() {
     }
 }
 
-#[test]
-fn a_damaged_conversation_repairs_itself_and_reads_what_it_missed() {
-    let mut world = calm(5);
+/// What happens to a row on a bad medium.
+#[derive(Debug, Clone, Copy)]
+enum Damage {
+    Unreadable,
+    Gone,
+}
+
+/// Damages the n-th row (or all) of the encryption layer's state of a conversation; false if there are fewer.
+fn damage(world: &World, who: Who, n: Option<usize>, damage: Damage) -> bool {
+    // 0x01 is the group, 0x02 its record.
+    let state = |key: &Vec<u8>| matches!(key.first(), Some(1..=2));
+    let medium = &world.devices[who].medium;
+    let rows: Vec<Vec<u8>> = medium.keys().into_iter().filter(state).collect();
+    let chosen = match n {
+        None => rows.as_slice(),
+        Some(n) => rows.get(n..=n).unwrap_or_default(),
+    };
+    for key in chosen {
+        match damage {
+            Damage::Unreadable => medium.damage(key),
+            Damage::Gone => medium.lose(key),
+        }
+    }
+    !chosen.is_empty()
+}
+
+/// Bob's state is damaged while he is away, texts and a new epoch come meanwhile; back, he has to have it all.
+fn repairs(seed: u64, n: Option<usize>, how: Damage) -> Option<World> {
+    let mut world = calm(seed);
     let (alice, bob, carol) = (world.person("alice"), world.person("bob"), world.person("carol"));
     world.settle();
     let id = group(&mut world, alice, "band", &["bob", "carol"], HistoryPolicy::SinceJoining);
     say(&mut world, alice, id, "before");
+    say(&mut world, bob, id, "mine");
     world.settle();
     world.switch_off(bob);
     say(&mut world, alice, id, "missed one");
     assert_eq!(world.run(carol, Command::RenewKeys { conversation: id }), Ok(Outcome::Nothing));
     say(&mut world, carol, id, "missed two");
-    // Every row of the library's group state is flipped; the client's own rows stay.
-    let damaged = world.devices[bob].medium.damage(|key, value| {
-        let own = key.first().is_some_and(|prefix| *prefix < 0x40);
-        let group = own && key.windows(16).any(|window| window == id.as_bytes()) && value.len() > 200;
-        group.then(|| Some(value.iter().map(|byte| byte ^ 0x55).collect()))
-    });
-    assert!(damaged > 0, "something was damaged");
+    if !damage(&world, bob, n, how) {
+        return None;
+    }
     world.crash(bob);
     world.switch_on(bob);
     world.settle();
-    assert_eq!(texts(&world, bob, id), ["before", "missed one", "missed two"], "{}", world.story());
-    let from_archive = world.history(bob, id).into_iter().filter(|line| line.origin == Origin::Archive);
-    assert!(from_archive.count() >= 2);
-    let repaired = world.devices[bob].events.iter().any(|event| matches!(event, Event::Repaired { .. }));
-    assert!(repaired, "the repair is told");
-    let rejoined = world.history(alice, id).into_iter().any(|line| matches!(line.line, Line::Rejoined(_)));
-    assert!(rejoined, "the members see it\n{}", world.story());
+    let expected = ["before", "mine", "missed one", "missed two"];
+    assert_eq!(texts(&world, bob, id), expected, "{how:?} {n:?}\n{}", world.story());
     say(&mut world, bob, id, "back");
     world.settle();
-    assert_eq!(texts(&world, carol, id).last().map(String::as_str), Some("back"));
-    assert_eq!(world.view(alice, id).expect("there").members.len(), 3, "his old leaf went");
+    for who in [alice, bob, carol] {
+        let last = texts(&world, who, id).pop();
+        assert_eq!(last.as_deref(), Some("back"), "{how:?} {n:?} {who}\n{}", world.story());
+    }
+    assert_eq!(world.view(alice, id).expect("there").members.len(), 3, "no leaf is left behind");
+    Some(world)
+}
+
+#[test]
+fn a_damaged_conversation_repairs_itself_and_reads_what_it_missed() {
+    let world = repairs(5, None, Damage::Unreadable).expect("there is state to damage");
+    let (alice, bob) = (0, 1);
+    let id = world.devices[bob].client.conversations().expect("memory")[0].conversation;
+    let from_archive = world.history(bob, id).into_iter().filter(|line| line.origin == Origin::Archive);
+    assert_eq!(from_archive.count(), 2);
+    let told = |event: &Event| matches!(event, Event::Repaired { .. });
+    assert!(world.devices[bob].events.iter().any(told), "the repair is told");
+    let stats = world.devices[bob].client.stats().expect("memory");
+    assert_eq!(stats.repairs.get("Rejoined"), Some(&1));
+    assert!(stats.failures.values().sum::<u64>() > 0, "and counted");
+    let rejoined = world.history(alice, id).into_iter().any(|line| matches!(line.line, Line::Rejoined(_)));
+    assert!(rejoined, "the members see it\n{}", world.story());
+}
+
+#[test]
+fn whichever_single_row_is_damaged_nothing_stays_unreadable() {
+    for how in [Damage::Unreadable, Damage::Gone] {
+        let mut n = 0;
+        while repairs(50, Some(n), how).is_some() {
+            n += 1;
+        }
+        assert!(n > 10, "there are rows to damage");
+    }
 }
 
 #[test]

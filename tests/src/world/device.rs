@@ -8,7 +8,7 @@ use sotto_node_core::command::{Command, Token};
 use sotto_node_core::event::{Event, Failure, Outcome};
 use sotto_node_core::settings::Settings;
 use sotto_protocol::ids::{AccountId, DeviceId, UnixMillis};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// A store that outlives its client, and that can be told to fail.
@@ -22,6 +22,8 @@ struct Inner {
     /// The process ends at this commit: before it reaches the medium, or right after.
     ends_at: Option<(u64, Ending)>,
     ended: bool,
+    /// Rows that cannot be read until they are written again.
+    unreadable: BTreeSet<Vec<u8>>,
 }
 
 /// At which side of a commit a process ends.
@@ -49,28 +51,41 @@ impl Medium {
         self.inner().ends_at = Some((at, ending));
     }
 
-    /// Changes rows behind the client's back: damage.
-    pub fn damage(&self, change: impl Fn(&[u8], &[u8]) -> Option<Option<Vec<u8>>>) -> usize {
-        let mut inner = self.inner();
+    /// The keys of all rows.
+    #[must_use]
+    pub fn keys(&self) -> Vec<Vec<u8>> {
+        self.inner().rows.rows().map(|(key, _)| key.to_vec()).collect()
+    }
+
+    /// Makes a row unreadable, as a bad medium does under a sealed store.
+    pub fn damage(&self, key: &[u8]) {
+        self.inner().unreadable.insert(key.to_vec());
+    }
+
+    /// Takes a row away.
+    pub fn lose(&self, key: &[u8]) {
         let mut batch = Batch::default();
-        for (key, value) in inner.rows.rows() {
-            if let Some(new) = change(key, value) {
-                batch.changes.insert(key.to_vec(), new.map(Value::new));
-            }
-        }
-        let count = batch.changes.len();
-        inner.rows.commit(batch).expect("memory does not fail");
-        count
+        batch.changes.insert(key.to_vec(), None);
+        self.inner().rows.commit(batch).expect("memory does not fail");
     }
 }
 
 impl Store for Medium {
     fn get(&self, key: &[u8]) -> Result<Option<Value>, StoreError> {
-        self.inner().rows.get(key)
+        let inner = self.inner();
+        inner.check(key)?;
+        inner.rows.get(key)
     }
 
     fn scan(&self, scan: &Scan) -> Result<Vec<Row>, StoreError> {
-        self.inner().rows.scan(scan)
+        let inner = self.inner();
+        let rows = inner.rows.scan(scan)?;
+        rows.iter().try_for_each(|row| inner.check(&row.key))?;
+        Ok(rows)
+    }
+
+    fn keys(&self, prefix: &[u8]) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.inner().rows.keys(prefix)
     }
 
     fn commit(&mut self, batch: Batch) -> Result<(), StoreError> {
@@ -83,7 +98,20 @@ impl Store for Medium {
         if inner.ended && ending != Some(Ending::After) {
             return Err(StoreError::Failed("the process ended here".to_owned()));
         }
+        for key in batch.changes.keys() {
+            inner.unreadable.remove(key);
+        }
         inner.rows.commit(batch)
+    }
+}
+
+impl Inner {
+    /// As a store does whose seal over a row does not open.
+    fn check(&self, key: &[u8]) -> Result<(), StoreError> {
+        if self.unreadable.contains(key) {
+            return Err(StoreError::Damaged("the seal of a row does not open".to_owned()));
+        }
+        Ok(())
     }
 }
 

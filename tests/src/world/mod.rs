@@ -344,6 +344,17 @@ impl World {
 
     // Looking.
 
+    /// The log of a conversation in brief, for the message of a failing test.
+    #[must_use]
+    pub fn log(&self, conversation: ConversationId) -> String {
+        let line = |entry: sotto_protocol::body::log::Entry| {
+            let who = self.devices.iter().position(|device| device.id == entry.device);
+            let (sequence, kind, number, epoch) = (entry.sequence, entry.kind, entry.number, entry.epoch);
+            format!("{sequence} {kind:?} by {who:?} number {number} epoch {epoch}")
+        };
+        self.relay.log(conversation).into_iter().map(line).collect::<Vec<_>>().join("\n")
+    }
+
     /// The last happenings, for the message of a failing test.
     #[must_use]
     pub fn story(&self) -> String {

@@ -46,6 +46,15 @@ pub trait Store {
     /// If the medium fails or is damaged.
     fn scan(&self, scan: &Scan) -> Result<Vec<Row>, StoreError>;
 
+    /// The keys that start with `prefix`, in order. A store whose keys can be read where a value is damaged does
+    /// so here: this is how what is damaged gets deleted.
+    ///
+    /// # Errors
+    /// If the medium fails.
+    fn keys(&self, prefix: &[u8]) -> Result<Vec<Vec<u8>>, StoreError> {
+        Ok(self.scan(&Scan::prefix(prefix))?.into_iter().map(|row| row.key).collect())
+    }
+
     /// Applies all of the batch or nothing of it; it is on the medium when this returns.
     ///
     /// # Errors

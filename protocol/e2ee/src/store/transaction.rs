@@ -83,9 +83,14 @@ impl<'a> Transaction<'a> {
     /// # Errors
     /// If the store fails.
     pub fn delete_prefix(&self, prefix: &[u8]) -> Result<(), StoreError> {
-        for row in self.scan(&Scan::prefix(prefix))? {
-            self.delete(row.key);
-        }
+        let mut keys = self.store.keys(prefix)?;
+        keys.extend(
+            self.layers
+                .borrow()
+                .iter()
+                .flat_map(|layer| layer.keys().filter(|key| key.starts_with(prefix)).cloned()),
+        );
+        keys.into_iter().for_each(|key| self.delete(key));
         Ok(())
     }
 
