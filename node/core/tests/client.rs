@@ -5,8 +5,8 @@
 mod world;
 
 use sotto_mls::suite::Suite;
-use sotto_node_core::command::{ArchiveKeys, Command, NewConversation};
-use sotto_node_core::event::{Event, FailureCode, Outcome};
+use sotto_node_core::command::{ArchiveKeys, Command, NewConversation, Token};
+use sotto_node_core::event::{Event, FailureCode, Outcome, Output};
 use sotto_node_core::view::{Line, Origin, Standing};
 use sotto_protocol::body::conversation::HistoryPolicy;
 use sotto_protocol::ids::ConversationId;
@@ -396,6 +396,134 @@ fn a_listed_room_is_joined_by_its_name() {
     assert_eq!(texts(&world, bob, id), ["welcome all", "thanks"], "{}", world.story());
     assert_eq!(texts(&world, alice, id), ["welcome all", "thanks"]);
     assert_eq!(world.view(bob, id).expect("in").name, "Lounge");
+}
+
+/// Runs a wild script; gives the log and what happened.
+fn wild_story(seed: u64) -> (String, Vec<String>) {
+    let mut world = calm(seed);
+    let (alice, bob) = (world.person("alice"), world.person("bob"));
+    world.settle();
+    let id = group(&mut world, alice, "band", &["bob"], HistoryPolicy::SinceJoining);
+    world.net.set_profile(Profile::WILD);
+    for n in 0..60 {
+        let who = if world.chance(500) { alice } else { bob };
+        let command = if world.chance(300) {
+            Command::RenewKeys { conversation: id }
+        } else {
+            Command::Send { conversation: id, text: format!("{n}") }
+        };
+        world.command(who, command);
+        world.pass(40);
+    }
+    world.settle();
+    (world.log(id), world.trace)
+}
+
+#[test]
+fn the_same_seed_is_the_same_world() {
+    assert_eq!(wild_story(77), wild_story(77));
+    assert_ne!(wild_story(77).1, wild_story(78).1);
+}
+
+#[test]
+fn a_lost_store_commit_sends_nothing_and_says_so() {
+    let mut world = calm(12);
+    let (alice, bob) = (world.person("alice"), world.person("bob"));
+    world.settle();
+    let id = direct(&mut world, alice, "bob");
+    let at = world.devices[alice].medium.commits() + 1;
+    world.devices[alice].medium.end_at(at, Ending::Before);
+    let command = Command::Send { conversation: id, text: "lost".to_owned() };
+    let (now, device) = (world.now, &mut world.devices[alice]);
+    device.client.handle_command(Token(9_999), command, now, &mut world.rng);
+    let outputs: Vec<Output> = std::iter::from_fn(|| device.client.poll_output()).collect();
+    assert!(!outputs.iter().any(|output| matches!(output, Output::Send(_))), "{outputs:?}");
+    let failed = |output: &Output| match output {
+        Output::Event(Event::Failed { token, failure }) => {
+            *token == Token(9_999) && failure.code == FailureCode::Store
+        }
+        _ => false,
+    };
+    assert!(outputs.iter().any(failed), "{outputs:?}");
+    world.crash(alice);
+    world.settle();
+    say(&mut world, alice, id, "kept");
+    world.settle();
+    assert_eq!(texts(&world, bob, id), ["kept"]);
+}
+
+#[test]
+fn typing_and_receipts_reach_who_is_there() {
+    let mut world = calm(13);
+    let (alice, bob) = (world.person("alice"), world.person("bob"));
+    world.settle();
+    let id = direct(&mut world, alice, "bob");
+    say(&mut world, alice, id, "read this");
+    world.settle();
+    let upto = world.view(bob, id).expect("there").last.expect("a line").sequence;
+    assert_eq!(world.run(bob, Command::Typing { conversation: id }), Ok(Outcome::Nothing));
+    assert_eq!(world.run(bob, Command::MarkRead { conversation: id, upto }), Ok(Outcome::Nothing));
+    world.settle();
+    let events = &world.devices[alice].events;
+    assert!(events.iter().any(|event| matches!(event, Event::Typing { .. })));
+    assert!(events.iter().any(|event| matches!(event, Event::Read { upto: read, .. } if *read == upto)));
+    assert_eq!(world.view(bob, id).expect("there").unread, 0);
+}
+
+#[test]
+fn a_vault_gives_a_new_device_the_past_while_nobody_else_is_there() {
+    let mut world = calm(14);
+    let (alice, bob) = (world.person("alice"), world.person("bob"));
+    world.settle();
+    let id = direct(&mut world, alice, "bob");
+    say(&mut world, alice, id, "one");
+    say(&mut world, bob, id, "two");
+    assert_eq!(world.run(bob, Command::SealVault), Ok(Outcome::Nothing));
+    world.settle();
+    let sealed = world.devices[bob].events.iter().rev().find_map(|event| match event {
+        Event::VaultChanged(bytes) => Some(bytes.clone()),
+        _ => None,
+    });
+    let account = world.devices[bob].account;
+    let vault = world.devices[bob]
+        .client
+        .recovery_key()
+        .open_vault(account, &sealed.expect("the vault was sealed"))
+        .expect("the recovery key opens it");
+    world.switch_off(alice);
+    world.switch_off(bob);
+    let laptop = world.further_device(bob, ArchiveKeys(vault.archive_keys));
+    world.settle();
+    assert_eq!(texts(&world, laptop, id), ["one", "two"], "{}", world.story());
+}
+
+#[test]
+fn a_relay_that_alters_rewinds_or_forks_is_noticed() {
+    let mut world = calm(15);
+    let (alice, bob) = (world.person("alice"), world.person("bob"));
+    world.settle();
+    let id = direct(&mut world, alice, "bob");
+    say(&mut world, alice, id, "one");
+    world.settle();
+    world.switch_off(bob);
+    say(&mut world, alice, id, "two");
+    let last = world.relay.log(id).last().expect("an entry").sequence;
+    world.relay.tamper(id, last, |entry| {
+        let mut bytes = entry.message.0.to_vec();
+        let end = bytes.len() - 1;
+        bytes[end] ^= 1;
+        entry.message = bytes.into();
+    });
+    world.switch_on(bob);
+    world.settle();
+    let undecryptable = |event: &Event| matches!(event, Event::Undecryptable { .. });
+    assert!(world.devices[bob].events.iter().any(undecryptable), "the bit flip is noticed");
+    assert_eq!(texts(&world, bob, id), ["one", "two"], "and the archive has the text");
+    // What alice wrote does not match what bob was shown: his next words say so to her.
+    say(&mut world, bob, id, "three");
+    world.settle();
+    let forked = |event: &Event| matches!(event, Event::LogTampered { .. });
+    assert!(world.devices[alice].events.iter().any(forked), "{}", world.story());
 }
 
 #[test]
