@@ -6,7 +6,7 @@ use super::{Alert, Conversation, ConversationError, Staged, chain, forget_group}
 use crate::identity::LocalDevice;
 use crate::key_package;
 use crate::mls::{Provider, Suite, capabilities, create_config, group_id, join_config};
-use crate::store::{MlsStorage, Transaction};
+use crate::store::{MlsStorage, Transaction, prefix};
 use openmls::messages::group_info::VerifiableGroupInfo;
 use openmls::prelude::{
     LeafNodeParameters, Lifetime, MlsGroup, MlsMessageBodyIn, MlsMessageIn, MlsMessageOut, RatchetTreeIn,
@@ -209,6 +209,7 @@ impl Conversation {
         };
         let mut conversation = Self { id, group, record, roster };
         let epoch = conversation.epoch();
+        tx.delete_prefix(&prefix::key(prefix::PLACED, id, &[]))?; // Places of an earlier membership.
         for member in &members {
             // Whoever was there before: certain is only that they are members now.
             if record::since(tx, id, member.account)?.is_none() {

@@ -3,7 +3,7 @@
 use crate::pins::{self, Seen};
 use crate::seal::Sender;
 use crate::store::{StoreError, Transaction};
-use openmls::prelude::{LeafNodeIndex, MlsGroup};
+use openmls::prelude::{LeafNodeIndex, Member, MlsGroup};
 use sotto_mls::credential::check_leaf;
 use sotto_protocol::ids::UnixMillis;
 use std::cell::RefCell;
@@ -11,9 +11,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Alert;
 
-/// The certificates of the leaves of one epoch, each checked once when it is asked for.
+/// The certificates that were checked: each once, however often its leaf is looked at and in whichever epoch.
 #[derive(Default)]
-pub(super) struct Roster(RefCell<BTreeMap<u32, Sender>>);
+pub(super) struct Roster(RefCell<BTreeMap<[u8; 32], Checked>>);
+
+/// A credential that verifies for the device key that it is kept under.
+struct Checked {
+    credential: Vec<u8>,
+    sender: Sender,
+}
 
 /// A leaf whose certificate does not verify, or contradicts another leaf's.
 pub(super) struct Forged;
@@ -21,24 +27,29 @@ pub(super) struct Forged;
 impl Roster {
     /// The device at a leaf; `None` if there is no leaf or its certificate is forged.
     pub(super) fn at(&self, group: &MlsGroup, index: LeafNodeIndex) -> Option<Sender> {
-        if let Some(sender) = self.0.borrow().get(&index.u32()) {
-            return Some(*sender);
+        self.of(&group.member_at(index)?)
+    }
+
+    fn of(&self, member: &Member) -> Option<Sender> {
+        let key = <[u8; 32]>::try_from(member.signature_key.as_slice()).ok()?;
+        let credential = member.credential.serialized_content();
+        if let Some(checked) = self.0.borrow().get(&key).filter(|checked| checked.credential == credential) {
+            return Some(checked.sender);
         }
-        let member = group.member_at(index)?;
-        let certificate = check_leaf(&member.credential, &member.signature_key).ok()?;
+        let certificate = check_leaf(&member.credential, &key).ok()?;
         let sender = Sender::from(&certificate);
-        self.0.borrow_mut().insert(index.u32(), sender);
+        self.0.borrow_mut().insert(key, Checked { credential: credential.to_vec(), sender });
         Some(sender)
     }
 
     /// Every device. Leaves were checked when they entered the group, so none is left out.
     pub(super) fn all(&self, group: &MlsGroup) -> Vec<Sender> {
-        group.members().filter_map(|member| self.at(group, member.index)).collect()
+        group.members().filter_map(|member| self.of(&member)).collect()
     }
 
     /// Every device with its leaf.
     pub(super) fn leaves(&self, group: &MlsGroup) -> Vec<(LeafNodeIndex, Sender)> {
-        group.members().filter_map(|member| Some((member.index, self.at(group, member.index)?))).collect()
+        group.members().filter_map(|member| Some((member.index, self.of(&member)?))).collect()
     }
 
     /// Checks every leaf: the certificates verify, each device has one leaf, each account one identity key.
@@ -47,7 +58,7 @@ impl Roster {
         let mut identities = BTreeMap::new();
         let mut senders = Vec::new();
         for member in group.members() {
-            let sender = self.at(group, member.index).ok_or(Forged)?;
+            let sender = self.of(&member).ok_or(Forged)?;
             let identity = identities.entry(sender.account).or_insert(sender.identity_key);
             if !devices.insert(sender.device) || *identity != sender.identity_key {
                 return Err(Forged);

@@ -210,7 +210,6 @@ impl Conversation {
         let result = tx.nested(|| operation(self));
         if result.is_err() {
             self.record = record;
-            self.roster = Roster::default();
             self.group = load_group(tx, self.id)?;
         }
         result
@@ -229,7 +228,6 @@ impl Conversation {
 
     /// The group is in a new epoch since this entry: the chain begins anew, and there is another archive key.
     fn begin_epoch(&mut self, tx: &Transaction<'_>, start: Sequence) -> Result<(), ConversationError> {
-        self.roster = Roster::default();
         chain::forget(tx, self.id)?;
         self.record.epoch_start = start;
         self.record.cursor = start;
@@ -259,5 +257,7 @@ fn forget_group(tx: &Transaction<'_>, id: ConversationId) -> Result<(), Conversa
         CodecError::Store(error) => error.into(),
         other => ConversationError::library(other),
     })?;
+    // Who joins again counts everybody's numbers from there: what was missed in between was not withheld.
+    tx.delete_prefix(&prefix::key(prefix::NUMBER, id, &[]))?;
     Ok(chain::forget(tx, id)?)
 }

@@ -66,7 +66,7 @@ pub enum Outcome {
 pub struct CommitSummary {
     /// The epoch that it began.
     pub epoch: Epoch,
-    /// Whose it is; always known except in a summary of our own removal's state.
+    /// Whose it is. (`None` cannot be in an outcome: a commit whose committer is not known is refused.)
     pub committer: Option<Sender>,
     /// Devices that came.
     pub added: Vec<Sender>,
