@@ -21,7 +21,7 @@ pub fn program(name: &str) -> PathBuf {
     assert!(
         path.is_file(),
         "{} is not built. `cargo xtask test` builds it before the tests; by hand: \
-         `cargo build -p sotto-relay -p sotto-node --bins`",
+         `cargo build -p sotto-relay -p sotto-node -p xtask --bins`",
         path.display()
     );
     path
