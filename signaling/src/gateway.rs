@@ -1,6 +1,6 @@
 //! Frames over a WebSocket: the same bytes as over QUIC, in binary messages.
 
-use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
+use axum::extract::ws::{Message, WebSocket};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
@@ -47,7 +47,7 @@ impl std::fmt::Debug for GatewayConnection {
 
 /// The relay's side of the WebSocket endpoint.
 pub trait Gateway: Send + Sync + 'static {
-    /// Serves a connection until it ends. Runs on a task of its own.
+    /// Serves a connection until it ends, on a task of its own. A relay that drains says so in frames.
     fn serve(&self, connection: GatewayConnection) -> BoxFuture<'static, ()>;
 }
 
@@ -65,11 +65,4 @@ pub(crate) fn split(socket: WebSocket) -> (Outgoing, Incoming) {
     let outgoing =
         sink.sink_map_err(GatewayError::from).with(async |bytes: Bytes| Ok(Message::Binary(bytes)));
     (Box::pin(outgoing), incoming)
-}
-
-/// Refuses a socket that was upgraded while the relay went away.
-pub(crate) async fn turn_away(mut socket: WebSocket, reason: String) {
-    let frame = CloseFrame { code: close_code::AGAIN, reason: reason.into() };
-    // The peer may be gone already; there is nothing left to tell it.
-    let _gone = socket.send(Message::Close(Some(frame))).await;
 }

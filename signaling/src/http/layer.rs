@@ -29,7 +29,7 @@ impl Trace {
 const TRACE_HEADER: HeaderName = HeaderName::from_static("x-trace-id");
 const NO_SNIFF: HeaderName = HeaderName::from_static("x-content-type-options");
 
-/// A problem leaves its handler as an extension; [`observe`] writes it out, with the trace id.
+/// A problem leaves its handler as an extension; `observe` writes it out, with the trace id.
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = self.code.status().into_response();

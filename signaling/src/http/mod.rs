@@ -1,7 +1,7 @@
 //! The HTTP API: thin handlers around [`Signaling`], and the document that describes them.
 //!
-//! A request passes [`observe`](layer::observe) (trace id, address, rate, time limit, log line), then a handler
-//! whose arguments are already checked ([`extract`]), and leaves as JSON or as a problem.
+//! A request passes `layer::observe` (trace id, address, rate, time limit, log line), then a handler
+//! whose arguments are already checked (`extract`), and leaves as JSON or as a problem.
 
 pub mod bodies;
 

@@ -4,8 +4,7 @@ use super::Api;
 use super::document::Refusals;
 use super::extract::Peer;
 use super::layer::Trace;
-use crate::gateway::{GatewayConnection, split, turn_away};
-use crate::hooks::Readiness;
+use crate::gateway::{GatewayConnection, split};
 use crate::problem::{Problem, ProblemCode};
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
@@ -47,9 +46,6 @@ pub(super) async fn open(
         .max_write_buffer_size(WRITE_BYTES_MAX);
     Ok(upgrade.on_upgrade(move |socket| {
         async move {
-            if let Readiness::NotReady(why) = api.signaling.readiness() {
-                return turn_away(socket, why).await;
-            }
             let (outgoing, incoming) = split(socket);
             let connection = GatewayConnection { peer, trace: trace.0, extensions, incoming, outgoing };
             api.gateway.serve(connection).await;

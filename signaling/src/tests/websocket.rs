@@ -4,7 +4,6 @@ use super::*;
 use sotto_protocol::limits::FRAME_BODY_BYTES_MAX;
 use tokio::net::TcpListener;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 async fn listen(world: &World) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -38,19 +37,6 @@ async fn a_text_message_or_one_that_is_too_large_ends_the_connection() {
         let end = socket.next().await;
         assert!(!matches!(end, Some(Ok(Message::Binary(_)))), "{end:?}");
     }
-}
-
-#[tokio::test]
-async fn a_draining_relay_turns_sockets_away_with_the_reason() {
-    let world = World::new();
-    let address = listen(&world).await;
-    *world.diary.draining.lock().unwrap() = Some("the relay is draining".to_owned());
-    let (mut socket, _) =
-        tokio_tungstenite::connect_async(format!("ws://{address}/api/v1/ws")).await.unwrap();
-    let Some(Ok(Message::Close(Some(frame)))) = socket.next().await else {
-        panic!("not closed");
-    };
-    assert_eq!((frame.code, frame.reason.as_str()), (CloseCode::Again, "the relay is draining"));
 }
 
 #[tokio::test]
