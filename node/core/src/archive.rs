@@ -153,7 +153,7 @@ impl Core {
 
     pub(crate) fn backfill_refused(
         &mut self,
-        ctx: &mut Ctx<'_>,
+        ctx: &Ctx<'_>,
         id: ConversationId,
         _error: WireError,
     ) -> Result<(), StoreError> {
@@ -169,7 +169,7 @@ impl Core {
     }
 
     /// Asks for the archive keys of the epochs that this device was not there for.
-    pub(crate) fn drive_keys(&mut self, ctx: &mut Ctx<'_>, convo: &mut Convo) -> Result<(), StoreError> {
+    pub(crate) fn drive_keys(&self, ctx: &mut Ctx<'_>, convo: &mut Convo) -> Result<(), StoreError> {
         let Some(asked) = convo.row().keys_asked.clone() else { return Ok(()) };
         // First what the keys at hand open: often that is everything.
         let locked = match &convo.row().backfill {
@@ -187,10 +187,8 @@ impl Core {
         }
         let Some(group) = convo.group.as_mut() else { return Ok(()) };
         let request = group.request_keys(ctx.tx, &mut ctx.rng, asked.from, asked.until);
-        if let Ok(content) = store_or(request)? {
-            if let Some(kept) = Kept::of(content) {
-                self.queue(ctx, convo, kept);
-            }
+        if let Some(kept) = store_or(request)?.ok().and_then(Kept::of) {
+            self.queue(ctx, convo, kept);
         }
         convo.wake_at(ctx.later(KEYS_WAIT_MS, 1));
         if let Some(asked) = convo.row_mut().keys_asked.as_mut() {
@@ -235,8 +233,8 @@ impl Core {
 
     /// Our turn to answer a request for keys.
     pub(crate) fn give_keys(
-        &mut self,
-        ctx: &mut Ctx<'_>,
+        &self,
+        ctx: &Ctx<'_>,
         convo: &mut Convo,
         answer: &Answer,
     ) -> Result<(), StoreError> {
@@ -259,7 +257,7 @@ impl Core {
 
     fn keys_came(
         &mut self,
-        ctx: &mut Ctx<'_>,
+        ctx: &Ctx<'_>,
         convo: &mut Convo,
         sender: &Sender,
         content: &Content,
@@ -289,7 +287,7 @@ impl Core {
     // Envelopes that did not decrypt.
 
     pub(crate) fn undecryptable(
-        &mut self,
+        &self,
         ctx: &mut Ctx<'_>,
         convo: &mut Convo,
         entry: &Entry,
@@ -361,7 +359,7 @@ impl Core {
     }
 
     fn ask_resend(
-        &mut self,
+        &self,
         ctx: &mut Ctx<'_>,
         convo: &mut Convo,
         mut sequences: Vec<Sequence>,
@@ -428,7 +426,7 @@ impl Core {
         &mut self,
         id: ConversationId,
         number: u64,
-        ctx: &mut Ctx<'_>,
+        ctx: &Ctx<'_>,
     ) -> Result<(), StoreError> {
         self.with(id, |core, convo| {
             core.archive_tried(ctx, convo, number);
@@ -452,7 +450,7 @@ impl Core {
 
     /// Says in the history that something is missing, and why.
     fn missing(
-        &mut self,
+        &self,
         ctx: &mut Ctx<'_>,
         convo: &mut Convo,
         sequence: Sequence,
@@ -475,8 +473,8 @@ impl Core {
 
     /// Sends again what this device said and another could not read.
     fn send_again(
-        &mut self,
-        ctx: &mut Ctx<'_>,
+        &self,
+        ctx: &Ctx<'_>,
         convo: &mut Convo,
         sender: &Sender,
         request: &Content,
@@ -511,7 +509,7 @@ impl Core {
     }
 
     fn resent(
-        &mut self,
+        &self,
         ctx: &mut Ctx<'_>,
         convo: &mut Convo,
         sender: &Sender,
@@ -567,7 +565,7 @@ impl Core {
     /// Takes keys from a vault.
     pub(crate) fn import_keys(
         &mut self,
-        ctx: &mut Ctx<'_>,
+        ctx: &Ctx<'_>,
         keys: &crate::command::ArchiveKeys,
     ) -> Result<(), StoreError> {
         archive_keys::import(ctx.tx, &keys.0)?;

@@ -38,7 +38,7 @@ enum Plan {
 impl Core {
     pub(crate) fn add_change(
         &mut self,
-        ctx: &mut Ctx<'_>,
+        ctx: &Ctx<'_>,
         convo: &mut Convo,
         change: Change,
         token: Option<Token>,
@@ -139,7 +139,7 @@ impl Core {
     }
 
     /// Of the packages in hand those of devices that are not in yet, checked.
-    fn verified(&mut self, ctx: &mut Ctx<'_>, convo: &Convo, claimed: &[Claimed]) -> Vec<VerifiedKeyPackage> {
+    fn verified(&self, ctx: &mut Ctx<'_>, convo: &Convo, claimed: &[Claimed]) -> Vec<VerifiedKeyPackage> {
         let Some(suite) = convo.group.as_ref().map(Conversation::suite) else { return Vec::new() };
         let mut seen: BTreeSet<_> = convo.members().iter().map(|member| member.device).collect();
         let mut verified = Vec::new();
@@ -168,7 +168,7 @@ impl Core {
 
     pub(crate) fn claimed(
         &mut self,
-        ctx: &mut Ctx<'_>,
+        ctx: &Ctx<'_>,
         id: ConversationId,
         change: u64,
         account: AccountId,
@@ -205,7 +205,7 @@ impl Core {
     /// No package for this account: it is left out.
     pub(crate) fn claim_refused(
         &mut self,
-        ctx: &mut Ctx<'_>,
+        ctx: &Ctx<'_>,
         id: ConversationId,
         change: u64,
         account: AccountId,
@@ -320,11 +320,11 @@ impl Core {
                 let failure = Failure::from(error);
                 return core.join_refused(ctx, convo, &failure);
             }
-            if let Some(group) = convo.group.as_mut() {
-                if store_or(group.abandon(ctx.tx))?.is_err() {
-                    convo.flight.damaged = true;
-                    return Ok(());
-                }
+            if let Some(group) = convo.group.as_mut()
+                && store_or(group.abandon(ctx.tx))?.is_err()
+            {
+                convo.flight.damaged = true;
+                return Ok(());
             }
             convo.row_mut().staged = None;
             core.change_failed(ctx, convo, staged.change, &error.into());

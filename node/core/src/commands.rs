@@ -207,7 +207,7 @@ impl Core {
     }
 
     fn verify(
-        &mut self,
+        &self,
         ctx: &mut Ctx<'_>,
         token: Token,
         who: &Who,

@@ -321,7 +321,7 @@ impl Core {
     }
 
     /// What goes to the person, loudly.
-    pub(crate) fn alerts(&mut self, ctx: &mut Ctx<'_>, conversation: ConversationId, alerts: Vec<Alert>) {
+    pub(crate) fn alerts(&self, ctx: &mut Ctx<'_>, conversation: ConversationId, alerts: Vec<Alert>) {
         for alert in alerts {
             let event = match alert {
                 Alert::IdentityChanged { account, was_verified, .. } => {
@@ -364,7 +364,7 @@ impl Core {
 
     /// Adds a line to the local history. Only a `live` one is an event of its own.
     pub(crate) fn add_line(
-        &mut self,
+        &self,
         ctx: &mut Ctx<'_>,
         convo: &mut Convo,
         sequence: Sequence,

@@ -312,7 +312,7 @@ impl Core {
     }
 
     /// Answers to other devices, at their times.
-    fn answers_due(&mut self, ctx: &mut Ctx<'_>) -> Result<(), StoreError> {
+    fn answers_due(&mut self, ctx: &Ctx<'_>) -> Result<(), StoreError> {
         if !self.link.is_ready() {
             return Ok(());
         }

@@ -11,6 +11,8 @@ use sotto_protocol::ids::{AccountId, ConversationId, DeviceId, MessageNumber, Se
 /// What comes out of a client. Everything in it happened already: the store has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
+// An event is as large as a conversation's view; they are few beside the frames, and each lives for a moment.
+#[allow(clippy::large_enum_variant)]
 pub enum Output {
     /// One or more whole frames for the connection, in this order.
     Send(Bytes),

@@ -140,7 +140,7 @@ impl Core {
     }
 
     /// Forgets a conversation that never was.
-    fn discard(&mut self, ctx: &mut Ctx<'_>, id: ConversationId) -> Result<(), StoreError> {
+    fn discard(&mut self, ctx: &Ctx<'_>, id: ConversationId) -> Result<(), StoreError> {
         let Some(mut convo) = self.convos.remove(&id) else { return Ok(()) };
         convo.group = None;
         let _ = store_or(Conversation::forget(ctx.tx, id))?;
@@ -288,7 +288,7 @@ impl Core {
             if !convo.is_member() {
                 let row = convo.row_mut();
                 row.standing = Standing::Joining;
-                row.joining.get_or_insert(external.clone());
+                row.joining.get_or_insert_with(|| external.clone());
             }
             Ok(())
         })?;
@@ -340,8 +340,8 @@ impl Core {
     // By external commit.
 
     /// The group's state does not work: join again, and read what was missed from the archive.
-    pub(crate) fn begin_rejoin(&mut self, ctx: &mut Ctx<'_>, convo: &mut Convo) -> Result<(), StoreError> {
-        let cursor = convo.group.as_ref().map_or(convo.row().last_line, Conversation::cursor);
+    pub(crate) fn begin_rejoin(&self, ctx: &Ctx<'_>, convo: &mut Convo) -> Result<(), StoreError> {
+        let cursor = convo.group.as_ref().map_or_else(|| convo.row().last_line, Conversation::cursor);
         if convo.flight.damaged {
             // An envelope that could not be read was counted when it came; a state that does not work is counted here.
             repair::count_failure(ctx.tx, Reason::KeyGone)?;

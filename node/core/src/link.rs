@@ -17,7 +17,7 @@ use sotto_protocol::error::{Blame, ErrorCode, WireError};
 use sotto_protocol::frame::{Body, Frame, FrameError, encode_into};
 use sotto_protocol::hello::SPOKEN;
 use sotto_protocol::ids::{AccountId, ConversationId, RequestId, Sequence, UnixMillis};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Where the connection stands.
 #[derive(Default, Clone, Copy, PartialEq, Eq, Debug)]

@@ -26,7 +26,7 @@ const FAR_BEYOND: u64 = 1 << 40;
 
 impl Core {
     /// Puts a content into the outbox.
-    pub(crate) fn queue(&mut self, ctx: &mut Ctx<'_>, convo: &mut Convo, content: Kept) -> MessageNumber {
+    pub(crate) fn queue(&self, ctx: &Ctx<'_>, convo: &mut Convo, content: Kept) -> MessageNumber {
         let number = convo.row().last_number.next();
         convo.row_mut().last_number = number;
         let row = OutboxRow { content, queued: ctx.now, first_seen: None, sealed: None };
@@ -81,7 +81,7 @@ impl Core {
         let content = row.content.content();
         let result = group.encrypt(ctx.tx, &mut ctx.rng, &self.me, MessageNumber(number), &content, ctx.now);
         let Ok(encrypted) = store_or(result)? else { return Ok(false) };
-        row.first_seen.get_or_insert(group.cursor());
+        row.first_seen.get_or_insert_with(|| group.cursor());
         row.sealed = Some(SealedRow {
             epoch: encrypted.epoch,
             message: encrypted.message.0.to_vec(),
@@ -159,7 +159,7 @@ impl Core {
 
     /// Tells the group where our entry stands, for the history check and the cursor.
     fn place_own(
-        &mut self,
+        &self,
         ctx: &mut Ctx<'_>,
         convo: &mut Convo,
         number: MessageNumber,
@@ -191,8 +191,7 @@ impl Core {
             match error.code() {
                 Some(ErrorCode::Stale) => {
                     // Entries that end our epoch are in the log; an answer that we overtook needs nothing.
-                    let epoch =
-                        convo.group.as_ref().map_or(Epoch(0), sotto_e2ee::conversation::Conversation::epoch);
+                    let epoch = convo.group.as_ref().map_or(Epoch(0), Conversation::epoch);
                     if error.context > epoch.0 {
                         convo.flight.wanted = convo.flight.wanted.max(convo.cursor().next());
                     }
@@ -233,7 +232,7 @@ impl Core {
 
     /// Gives what waits new numbers from `start` on: the relay's count of this device is not ours, because one
     /// of the two stores was put back to an older state.
-    fn renumber(&mut self, ctx: &mut Ctx<'_>, convo: &mut Convo, start: u64) {
+    fn renumber(&mut self, ctx: &Ctx<'_>, convo: &mut Convo, start: u64) {
         let old = std::mem::take(&mut convo.outbox);
         for number in old.keys() {
             ctx.tx.delete(rows::outbox_key(convo.id, MessageNumber(*number)));

@@ -39,7 +39,7 @@ impl Core {
             let cursor = convo.cursor();
             let head = answer.heads.iter().find(|(head_of, _)| head_of == id).map(|(_, head)| *head);
             // Who is no member any more is not in the answer; the log up to the removal says so itself.
-            let wanted = head.unwrap_or(cursor.next());
+            let wanted = head.unwrap_or_else(|| cursor.next());
             convo.flight.wanted = convo.flight.wanted.max(wanted);
             let alert = head.and_then(|head| check_head(*before, head));
             self.alerts(ctx, *id, alert.into_iter().collect());
@@ -316,7 +316,7 @@ impl Core {
     }
 
     fn commit_lines(
-        &mut self,
+        &self,
         ctx: &mut Ctx<'_>,
         convo: &mut Convo,
         sequence: Sequence,
@@ -341,8 +341,8 @@ impl Core {
         let row = HistoryRow {
             time,
             sent_at: time,
-            account: by.map_or(self.me.account(), |by| by.account),
-            device: by.map_or(self.me.device(), |by| by.device),
+            account: by.map_or_else(|| self.me.account(), |by| by.account),
+            device: by.map_or_else(|| self.me.device(), |by| by.device),
             number: MessageNumber(0),
             epoch: summary.epoch,
             line,
@@ -351,7 +351,7 @@ impl Core {
         self.add_line(ctx, convo, sequence, &row, true);
     }
 
-    fn leaver(&mut self, ctx: &mut Ctx<'_>, convo: &mut Convo, entry: &Entry, account: AccountId) {
+    fn leaver(&self, ctx: &mut Ctx<'_>, convo: &mut Convo, entry: &Entry, account: AccountId) {
         let row = HistoryRow {
             time: entry.time,
             sent_at: entry.time,

@@ -14,7 +14,7 @@ use device::Device;
 use net::{Happening, Network, Profile};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
-use relay::{ConnectionId, Relay};
+use relay::Relay;
 use sotto_e2ee::identity::AccountIdentity;
 use sotto_e2ee::identity::recovery::RecoveryKey;
 use sotto_mls::suite::Suite;
@@ -220,7 +220,7 @@ impl World {
             Happening::Dial(who) => self.dial(who),
             Happening::ToRelay(connection, bytes) => {
                 for (to, bytes) in self.relay.handle(connection, &frame(bytes), self.now) {
-                    self.net.to_device(&mut self.rng, self.now, to, bytes);
+                    self.net.carry_down(&mut self.rng, self.now, to, bytes);
                 }
             }
             Happening::ToDevice(connection, bytes) => {
@@ -319,7 +319,7 @@ impl World {
         while let Ok(Some(frame)) = Frame::take(&mut buffer, FRAME_BODY_BYTES_MAX) {
             let mut whole = frame.header.encode().to_vec();
             whole.extend_from_slice(&frame.body);
-            self.net.to_relay(&mut self.rng, self.now, connection, whole.into());
+            self.net.carry_up(&mut self.rng, self.now, connection, whole.into());
         }
     }
 
@@ -415,6 +415,3 @@ fn frame(bytes: Bytes) -> Frame {
         .flatten()
         .expect("the world carries whole frames only")
 }
-
-/// A connection between a device and the relay.
-pub type Connection = ConnectionId;

@@ -113,7 +113,7 @@ impl Network {
     }
 
     /// Carries a frame to the relay.
-    pub fn to_relay(
+    pub fn carry_up(
         &mut self,
         rng: &mut ChaCha20Rng,
         now: UnixMillis,
@@ -125,7 +125,7 @@ impl Network {
     }
 
     /// Carries a frame to a device.
-    pub fn to_device(
+    pub fn carry_down(
         &mut self,
         rng: &mut ChaCha20Rng,
         now: UnixMillis,

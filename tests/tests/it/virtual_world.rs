@@ -113,7 +113,13 @@ fn converged(world: &World, seed: u64, id: ConversationId, racers: &[Who], expec
     let texts = world.texts(racers[0], id);
     assert_eq!(texts.len(), expected, "seed {seed}: every text once\n{}\n{}", world.log(id), world.story());
     for (who, device) in world.devices.iter().enumerate() {
-        assert_eq!(world.failures(who), 0, "seed {seed}: {who} could not decrypt\n{}\n{}", world.log(id), world.story());
+        assert_eq!(
+            world.failures(who),
+            0,
+            "seed {seed}: {who} could not decrypt\n{}\n{}",
+            world.log(id),
+            world.story()
+        );
         let alarms = device
             .events
             .iter()
