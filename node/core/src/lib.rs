@@ -8,7 +8,8 @@
 //! person can look at), [`client`] (how it is driven), then the machinery: `rows` (what is kept), `core` (memory),
 //! `link` (proving who we are, requests and their answers), `drive` (the look around that asks for what is
 //! wanted), `sync` (following the log), `outbox` (sending once and in order), `change` (commits and their
-//! races), `join` (getting in), `archive` (reading the past), `directory` (key packages), `operation` and
+//! races), `join` (getting in), `archive` (reading the past), `repair` (what could
+//! not be decrypted), `directory` (key packages), `operation` and
 //! `commands` (what people ask).
 
 pub mod client;
@@ -29,5 +30,6 @@ mod link;
 mod operation;
 mod outbox;
 mod queries;
+mod repair;
 mod rows;
 mod sync;
