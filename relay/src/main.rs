@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use sotto_relay::config::{self, Config, ConfigError, ENVIRONMENT_FILE, Source, Values};
-use sotto_relay::{Relay, RunError, StartError, logs, operator, tls, welcome};
+use sotto_relay::{Relay, RunError, StartError, exporter, logs, metrics, operator, tls, welcome};
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -45,6 +45,8 @@ enum Command {
     /// Show or check the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Print what each figure of /metrics means, as a Markdown table.
+    Metrics,
     /// Invites, for relays that ask for one.
     #[command(subcommand)]
     Invite(InviteCommand),
@@ -175,27 +177,27 @@ type Failure = (Exit, String);
 fn run(cli: Cli) -> Result<(), Failure> {
     let wrong = |error: ConfigError| (Exit::Config, error.to_string());
     let values = cli.settings.values().map_err(wrong)?;
-    if let Some(Command::Config(ConfigCommand::Print)) = cli.command {
-        return say(&config::print(&values));
-    }
     let config = Config::from_values(&values).map_err(wrong)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| (Exit::Failed, format!("cannot start threads: {error}")))?;
     match cli.command {
         None | Some(Command::Run) => {
             logs::install(&config);
-            runtime.block_on(run_relay(config))
+            runtime()?.block_on(run_relay(config))
         }
-        Some(Command::Config(_)) => say("the configuration is good\n"),
+        Some(Command::Config(ConfigCommand::Print)) => say(&config::print(&values)),
+        Some(Command::Config(ConfigCommand::Check)) => say("the configuration is good\n"),
+        Some(Command::Metrics) => {
+            say(&metrics::markdown(metrics::METRICS.iter().copied().chain(exporter::table())))
+        }
         Some(Command::Invite(InviteCommand::Create { uses, days })) => {
-            let link = runtime
-                .block_on(operator::create_invite(&config, uses, days))
-                .map_err(|error| (Exit::Failed, error.to_string()))?;
-            say(&format!("{link}\n"))
+            let made = runtime()?.block_on(operator::create_invite(&config, uses, days));
+            say(&format!("{}\n", made.map_err(|error| (Exit::Failed, error.to_string()))?))
         }
     }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    let built = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    built.map_err(|error| (Exit::Failed, format!("cannot start threads: {error}")))
 }
 
 async fn run_relay(config: Config) -> Result<(), Failure> {

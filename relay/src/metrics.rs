@@ -124,8 +124,8 @@ pub fn describe(table: &[Metric]) {
 
 /// A table of metrics as Markdown.
 #[must_use]
-pub fn markdown(table: &[Metric]) -> String {
-    let rows = table.iter().map(|metric| {
+pub fn markdown(table: impl Iterator<Item = Metric>) -> String {
+    let rows = table.map(|metric| {
         let labels = metric.labels.replace('|', "\\|");
         format!("| `{}` | {:?} | {labels} | {} |\n", metric.name, metric.kind, metric.help)
     });

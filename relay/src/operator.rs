@@ -3,7 +3,6 @@
 //! While the relay runs, its folder is locked, so a command asks it over loopback, with the key that lies in
 //! the folder. While it is stopped, the command opens the folder itself.
 
-use crate::accounts::SledTable;
 use crate::api::{Accounts, signaling_config};
 use crate::clock;
 use crate::config::Config;
@@ -152,7 +151,7 @@ async fn create_in_folder(
     let identity =
         Identity::load(folder, config.certificate.as_ref(), crate::relay::certificate_names(config))?;
     let link = crate::relay::link(config, config.listen.port(), &identity);
-    let (table, _) = SledTable::open(&folder.join("accounts"))?;
+    let (table, _) = crate::relay::open_accounts(config, folder)?;
     // Nothing is signed while an invite is made: any key will do.
     let keys = TokenKeys::from_seed(&Zeroizing::new([0; 32]));
     let store = Arc::new(Accounts::open(table));

@@ -15,7 +15,7 @@ use crate::ready::ReadyFile;
 use crate::session::registry::Registry;
 use crate::session::{Counters, Sessions};
 use crate::sockets::{ListenError, bind_both, bind_tcp};
-use crate::store::SledOptions;
+use crate::store::{RealDisk, SledOptions};
 use crate::tls::{Identity, TlsError};
 use crate::{api, clock, metrics, quic, ready, tls, web};
 use rand::RngExt as _;
@@ -209,12 +209,20 @@ impl Opened {
         let folder = DataFolder::open(&config.data_dir)?;
         folder.remove(ready::FILE);
         let identity = Identity::load(&folder, config.certificate.as_ref(), certificate_names(config))?;
-        let (table, broken) = SledTable::open(&folder.join("accounts"))?;
+        let (table, broken) = open_accounts(config, &folder)?;
         let store = Arc::new(api::Accounts::open(table));
         let directory = Arc::new(crate::directory::CachedDirectory::new(store.clone()));
         let (engine, engine_thread) = Engine::open(engine_config(config, &folder), clock::now, directory)?;
         Ok(Self { folder, identity, store, engine, engine_thread, broken })
     }
+}
+
+/// The accounts of a data folder.
+pub(crate) fn open_accounts(
+    config: &Config,
+    folder: &DataFolder,
+) -> Result<(SledTable, watch::Receiver<Option<String>>), AccountsError> {
+    SledTable::open(&folder.join("accounts"), Arc::new(RealDisk), config.disk_free_min)
 }
 
 /// An account may save up this many seconds of its rate.

@@ -94,7 +94,7 @@ impl Client {
     }
 
     /// Sends bytes as they are. An error means that the relay has closed, which the test will see by reading.
-    pub(crate) async fn send_raw(&mut self, bytes: impl Into<Bytes>) {
+    pub(crate) async fn send_raw(&self, bytes: impl Into<Bytes>) {
         let _ = self.out.send(bytes.into()).await;
     }
 

@@ -1,5 +1,8 @@
 //! A real relay on real sockets, asked by a small client of these tests' own.
 
+// Clippy knows tests by their attribute; the helpers beside them are tests too.
+#![allow(clippy::unwrap_used)]
+
 mod client;
 mod http_api;
 mod program;

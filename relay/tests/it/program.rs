@@ -81,12 +81,12 @@ fn each_way_not_to_start_has_its_code_and_its_sentence() {
 
     says(&program(&data).output().unwrap(), 5, "another relay is using the data folder");
     let other = home.path().join("other");
-    let taken = ready.http.unwrap().to_string();
-    says(&program(&other).args(["--http", &taken]).output().unwrap(), 4, "another program has this port");
+    let taken = format!("http={}", ready.http.unwrap());
+    says(&program(&other).args(["--set", &taken]).output().unwrap(), 4, "another program has this port");
     says(&program(&other).args(["--set", "lisen=x"]).output().unwrap(), 3, "did you mean `listen`?");
     says(&program(&other).env("SOTTO_RELAY_DRAIN", "soon").output().unwrap(), 3, "expected a time");
     says(&program(&other).args(["--config", "/nowhere.toml"]).output().unwrap(), 3, "/nowhere.toml");
-    says(&program(&other).args(["--http", "0.0.0.0:0"]).output().unwrap(), 3, "beyond loopback");
+    says(&program(&other).args(["--set", "http=0.0.0.0:0"]).output().unwrap(), 3, "beyond loopback");
     says(&program(&other).arg("--nonsense").output().unwrap(), 2, "--nonsense");
     let file = home.path().join("file");
     std::fs::write(&file, "").unwrap();
@@ -108,7 +108,10 @@ fn the_printed_configuration_is_one_that_the_program_takes() {
 fn invites_are_made_while_the_relay_runs_and_while_it_is_stopped() {
     let home = tempfile::tempdir().unwrap();
     let invite = || {
-        let made = program(home.path()).args(["invite", "create"]).output().unwrap();
+        let made = program(home.path())
+            .args(["invite", "create", "--public-address", "relay.example.org"])
+            .output()
+            .unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         let link = String::from_utf8(made.stdout).unwrap();
         link.trim().parse::<sotto_protocol::invite::Invite>().unwrap().code.unwrap()
