@@ -133,8 +133,12 @@ fn play(programs: &Path, folder: &Path, text: &str) -> anyhow::Result<()> {
     writing.wait_until_underway(lines.len() / 4)?;
     relay.kill_and_start_again()?;
     println!("   the relay was killed and started again on the same data");
-    writing.finish()?;
+    let queued = writing.finish_or_queue()?;
+    alice.empty_the_outbox()?;
     group.heard(&alice, lines);
+    println!(
+        "   (the relay was killed among these lines; {queued} of them waited in Alice's outbox and went out after it)"
+    );
     group.say(&bob, GROUP, script.take(5)?)?;
     group.is_what_reads(&bob, GROUP)?;
 

@@ -13,7 +13,10 @@ use std::time::{Duration, Instant};
 /// How long any command may take, a restart of the relay in its middle included.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// `sotto`: refused by the relay. See `sotto --help`.
+/// `sotto`: relay unreachable, texts are queued. See `sotto --help`.
+const EXIT_UNREACHABLE: i32 = 4;
+
+/// `sotto`: refused by the relay.
 const EXIT_REFUSED: i32 = 5;
 
 /// `sotto`: no such account, conversation or device.
@@ -62,6 +65,19 @@ impl Person {
     /// The same, without waiting.
     pub(super) fn start_writing(&self, to: &str, lines: &[String]) -> anyhow::Result<Running> {
         self.start(&["send", to, "--lines"], lines)
+    }
+
+    /// Waits until nothing is left in the outbox of this device: each command that reaches the relay goes on with it.
+    pub(super) fn empty_the_outbox(&self) -> anyhow::Result<()> {
+        let start = Instant::now();
+        loop {
+            let rooms = self.does(&["rooms"], &[])?;
+            let queued = |room: &Value| room.get("queued").and_then(Value::as_u64).unwrap_or_default();
+            if rooms.iter().map(queued).all(|count| count == 0) {
+                return Ok(());
+            }
+            ensure!(start.elapsed() < PATIENCE, "the outbox of {} does not empty", self.name);
+        }
     }
 
     /// Checks that writing is refused.
@@ -170,6 +186,17 @@ impl Running {
             }
         }
         Ok(())
+    }
+
+    /// Waits for the end; how many of the texts wait in the outbox because the relay went away.
+    pub(super) fn finish_or_queue(mut self) -> anyhow::Result<usize> {
+        let status = self.end()?;
+        let queued = self.seen.iter().filter(|line| line.contains("\"type\":\"queued\"")).count();
+        match (status.code(), queued) {
+            (Some(0), 0) => Ok(0),
+            (Some(EXIT_UNREACHABLE), queued) if queued > 0 => Ok(queued),
+            _ => bail!("a command of {} ended with {status}: {}", self.who, self.what_it_said()),
+        }
     }
 
     /// Waits for the end, which must be a good one.
