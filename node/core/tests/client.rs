@@ -169,6 +169,7 @@ fn what_is_said_while_away_arrives_in_order_both_ways() {
     assert_eq!(texts(&world, bob, id), expected);
 }
 
+/// P-024.
 #[test]
 fn a_wild_network_loses_doubles_and_mixes_up_nothing() {
     for seed in 0..30 {
