@@ -27,6 +27,7 @@ async fn a_drain_answers_what_is_queued_and_everything_is_there_at_the_next_star
     assert_eq!(alice.append(101, "next").await.unwrap().sequence, Sequence(101));
 }
 
+/// P-020.
 #[tokio::test]
 async fn what_was_acknowledged_is_there_after_a_kill_at_any_moment() {
     let world = World::new();
