@@ -187,6 +187,9 @@ async fn send(
         chunks.drain(..).for_each(|chunk| buffer.extend_from_slice(&chunk));
         free = 0;
         while let Some(frame) = Frame::take(&mut buffer, FRAME_BODY_BYTES_MAX).expect("a frame comes") {
+            if done.load(Ordering::Relaxed) {
+                return;
+            }
             assert_eq!(frame.header.kind, Appended::KIND, "every message is taken");
             free += 1;
         }

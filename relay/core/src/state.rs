@@ -361,3 +361,6 @@ impl State {
         moved
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,8 @@
 //! FORMAT            the format, checked at every opening
 //! LOCK              held by the process that has it open
 //! checkpoint/       a sled database: the last checkpoint
-//! shards/           one folder for each shard, named by its number, each a sled database
+//! shards/           one folder for each shard, named by its number, each a sled database; one that is being
+//!                   made is called new-..., one that is being deleted gone-...
 //! ```
 
 use super::{Disk, StoreError};

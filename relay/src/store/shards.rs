@@ -12,6 +12,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+/// A database that is being made has this before its name.
+const NEW: &str = "new-";
+
 /// A sled database whose `flush` is followed by an fsync of its file (sled's own is `sync_file_range`, which
 /// survives `kill -9` and loses everything on a power cut).
 #[derive(Debug)]
@@ -25,7 +28,37 @@ pub(super) struct SyncedDb {
 
 impl SyncedDb {
     pub(super) fn open(folder: &Path, options: &SledOptions) -> Result<Self, StoreError> {
-        let is_new = !folder.join("db").exists();
+        if !folder.exists() {
+            Self::make(folder, options)?;
+        }
+        Self::open_made(folder, options)
+    }
+
+    /// Makes an empty database under another name and gives it its own when it is on the disk, so that a power
+    /// cut in the middle leaves none rather than half of one.
+    fn make(folder: &Path, options: &SledOptions) -> Result<(), StoreError> {
+        let parent = folder.parent().unwrap_or(folder);
+        let name = folder.file_name().unwrap_or_default().to_string_lossy();
+        let new = parent.join(format!("{NEW}{name}"));
+        if new.exists() {
+            std::fs::remove_dir_all(&new).map_err(StoreError::io("cannot delete", &new))?;
+        }
+        let made = Self::open_made(&new, options)?;
+        made.flush()?;
+        drop(made);
+        if options.sync == SyncMode::FlushAndFsync {
+            for path in [&new.join("conf"), &new.join("db"), &new] {
+                sync_path(&*options.disk, path)?;
+            }
+        }
+        std::fs::rename(&new, folder).map_err(StoreError::io("cannot rename", &new))?;
+        if options.sync == SyncMode::FlushAndFsync {
+            sync_path(&*options.disk, parent)?;
+        }
+        Ok(())
+    }
+
+    fn open_made(folder: &Path, options: &SledOptions) -> Result<Self, StoreError> {
         // Nothing is flushed by sled's own thread: the committer says when.
         let config = sled::Config::new()
             .path(folder)
@@ -35,19 +68,7 @@ impl SyncedDb {
         let db = open_patiently(&config).map_err(|error| sled_error(folder, error))?;
         let path = folder.join("db");
         let file = File::open(&path).map_err(StoreError::io("cannot open", &path))?;
-        let opened =
-            Self { db, folder: folder.to_owned(), file, sync: options.sync, disk: options.disk.clone() };
-        if is_new {
-            opened.flush()?;
-            if options.sync == SyncMode::FlushAndFsync {
-                // The folder itself must be found again after a power cut.
-                let parent = folder.parent().unwrap_or(folder);
-                for path in [&folder.join("conf"), folder, parent] {
-                    sync_path(&*options.disk, path)?;
-                }
-            }
-        }
-        Ok(opened)
+        Ok(Self { db, folder: folder.to_owned(), file, sync: options.sync, disk: options.disk.clone() })
     }
 
     pub(super) fn tree(&self, name: &str) -> Result<sled::Tree, StoreError> {

@@ -160,6 +160,28 @@ fn a_missing_batch_is_damage_and_not_skipped() {
     assert!(error.contains("batch 2 is due and 3 comes"), "{error}");
 }
 
+#[test]
+fn what_a_power_cut_left_half_made_or_half_deleted_is_not_taken_for_a_shard() {
+    let home = tempfile::tempdir().unwrap();
+    let mut store = sled::open(&options(&home)).unwrap();
+    store.shard_at(UnixMillis(0)).unwrap();
+    store.append(BatchNumber(1), b"one").unwrap();
+    drop(store);
+    for half in ["shards/new-000000000001", "shards/gone-0", "new-checkpoint"] {
+        let half = home.path().join("log").join(half);
+        std::fs::create_dir_all(&half).unwrap();
+        std::fs::write(half.join("conf"), "").unwrap();
+        std::fs::write(half.join("db"), "torn").unwrap();
+    }
+    let mut store = sled::open(&options(&home)).unwrap();
+    assert_eq!(replayed(&store, 0).len(), 1);
+    let span = SledOptions::new("").shard_span.as_millis() as u64;
+    assert_eq!(store.shard_at(UnixMillis(span)).unwrap(), ShardId(1));
+    store.append(BatchNumber(2), b"two").unwrap();
+    assert_eq!(replayed(&store, 0).len(), 2);
+    assert!(!home.path().join("log/shards/gone-0").exists());
+}
+
 #[derive(Debug, Default)]
 struct Failing(AtomicBool);
 
