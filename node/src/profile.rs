@@ -4,6 +4,7 @@
 //! HOME/PROFILE/
 //!   key.json     who holds the store key (keyring entry, or salt and cost of the passphrase); no secret
 //!   store.db     the encrypted store (SQLite)
+//!   row-keys     a random secret for each of its rows, worth nothing without the store key
 //!   store.db-wal what was committed and is not yet in store.db; empty when nothing runs
 //!   lock         held while a process uses the profile
 //!   lock-holder  which process that is, for people
@@ -101,6 +102,12 @@ impl Profile {
     #[must_use]
     pub fn store_path(&self) -> PathBuf {
         self.folder.join("store.db")
+    }
+
+    /// The secrets of the store's rows.
+    #[must_use]
+    pub fn row_keys_path(&self) -> PathBuf {
+        self.folder.join("row-keys")
     }
 
     /// Who holds the store key.

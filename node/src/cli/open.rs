@@ -113,7 +113,7 @@ impl NewStore {
             Err(_) => false,
         };
         if empty {
-            for path in [self.profile.store_path(), self.profile.key_path()] {
+            for path in [self.profile.store_path(), self.profile.row_keys_path(), self.profile.key_path()] {
                 if let Err(error) = std::fs::remove_file(&path) {
                     tracing::warn!(%error, path = %path.display(), "a new file could not be removed");
                 }

@@ -1,19 +1,23 @@
 //! The encrypted local store: SQLite for atomicity and durability, XChaCha20-Poly1305 for everything in it.
 //!
-//! *Keys that are gone are gone from disk* (forward secrecy is worth nothing if the file system remembers):
-//! `secure_delete` overwrites what is deleted or replaced, and each commit ends with a checkpoint that
-//! empties the write-ahead log, so no older image of a page stays in either file.
+//! *Keys that are gone are gone from disk* (forward secrecy is worth nothing if the file system remembers).
+//! Three layers see to it: each value has a secret of its own that is overwritten when the value goes
+//! (the `row_keys` module), `secure_delete` overwrites what is deleted or replaced, and each commit ends with a
+//! checkpoint that empties the write-ahead log, so no older image of a page stays in either file.
 //! Row keys are stored as they are (SQLite must order them); they hold ids and counters, never content.
 
+mod row_keys;
 mod seal;
 
 pub use seal::StoreKey;
 
 use crate::profile::{Profile, ProfileError, ProfileLock, sync_folder};
+use row_keys::{RowKeys, Slot};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, params};
 use seal::Sealer;
 use sha2::{Digest as _, Sha256};
 use sotto_e2ee::store::{Batch, Row, Scan, Store, StoreError, Value};
+use std::collections::{BTreeMap, HashSet};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -23,6 +27,12 @@ pub const FORMAT: i64 = 1;
 /// "Sott": tells our files from other people's SQLite files.
 const APPLICATION_ID: i32 = 0x536f_7474;
 
+/// The header's own secret is no secret: the header is never deleted.
+const HEADER_SECRET: [u8; 32] = [0; 32];
+
+/// Bytes before a sealed value that say which secret it uses.
+const SLOT_BYTES: usize = size_of::<Slot>();
+
 /// The row key (of the header, not a row) and the text that show whether a key is the right one.
 const KEY_CHECK_NAME: &[u8] = b"sotto store key check";
 const KEY_CHECK_TEXT: &[u8] = b"this key opens this store";
@@ -31,6 +41,7 @@ const KEY_CHECK_TEXT: &[u8] = b"this key opens this store";
 pub struct SqliteStore {
     connection: Connection,
     sealer: Sealer,
+    row_keys: RowKeys,
     path: PathBuf,
     _lock: ProfileLock,
 }
@@ -115,6 +126,7 @@ impl SqliteStore {
             .map_err(|error| failed(error.to_string()))?;
         let sealer = Sealer::new(key);
         make(&beside, &sealer).map_err(|error| failed(error.to_string()))?;
+        RowKeys::create(&profile.row_keys_path()).map_err(|error| failed(error.to_string()))?;
         std::fs::rename(&beside, &path)
             .and_then(|()| sync_folder(&path))
             .map_err(|error| failed(error.to_string()))?;
@@ -157,7 +169,7 @@ impl SqliteStore {
             return Err(damaged("its header does not match its checksum"));
         }
         let sealer = Sealer::new(key);
-        match sealer.open(KEY_CHECK_NAME, &key_check) {
+        match sealer.open(&HEADER_SECRET, KEY_CHECK_NAME, &key_check) {
             Some(text) if text.as_slice() == KEY_CHECK_TEXT => {}
             _ => return Err(OpenError::WrongKey),
         }
@@ -166,8 +178,24 @@ impl SqliteStore {
         if verdict != "ok" {
             return Err(OpenError::Damaged { what: verdict, path: path.clone() });
         }
-        let store = Self { connection, sealer, path: path.clone(), _lock: lock };
-        // A process that was killed may have left older images in the write-ahead log.
+        let io_failed =
+            |error: std::io::Error| OpenError::Failed { what: error.to_string(), path: path.clone() };
+        let mut row_keys = match RowKeys::open(&profile.row_keys_path()) {
+            Ok(Some(row_keys)) => row_keys,
+            Ok(None) => return Err(damaged("its file row-keys is not what was written")),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(damaged("its file row-keys is missing"));
+            }
+            Err(error) => return Err(io_failed(error)),
+        };
+        // A process that was killed may have left secrets that nothing names, and older images in the
+        // write-ahead log.
+        let named = slots_in_use(&connection).map_err(judge)?;
+        if named.iter().any(|slot| row_keys.secret(*slot).is_none()) {
+            return Err(damaged("its file row-keys lacks keys that rows name"));
+        }
+        row_keys.keep_only(&named).map_err(io_failed)?;
+        let store = Self { connection, sealer, row_keys, path: path.clone(), _lock: lock };
         store.forget_old_images();
         Ok(store)
     }
@@ -176,6 +204,14 @@ impl SqliteStore {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Makes values that are gone unreadable for good.
+    fn clear_secrets(&mut self, slots: Vec<Slot>) {
+        // The commit itself stands; what could not be cleared is tried again with the next one.
+        if let Err(error) = self.row_keys.clear(slots) {
+            tracing::warn!(%error, "keys of deleted values are cleared later");
+        }
     }
 
     /// Moves what was committed into the main file and empties the write-ahead log.
@@ -191,9 +227,48 @@ impl SqliteStore {
     }
 
     fn unseal(&self, key: &[u8], sealed: &[u8]) -> Result<Value, StoreError> {
-        self.sealer.open(key, sealed).ok_or_else(|| {
+        let opened = sealed.split_first_chunk::<SLOT_BYTES>().and_then(|(slot, sealed)| {
+            let secret = self.row_keys.secret(Slot::from_be_bytes(*slot))?;
+            self.sealer.open(secret, key, sealed)
+        });
+        opened.ok_or_else(|| {
             StoreError::Damaged(format!("a value fails its authentication. {}", recovery(&self.path)))
         })
+    }
+
+    /// The batch as one transaction; gives the secrets that nothing names afterwards.
+    fn apply(
+        &mut self,
+        changes: &BTreeMap<Vec<u8>, Option<Value>>,
+        fresh: &[Slot],
+    ) -> rusqlite::Result<Vec<Slot>> {
+        let transaction = self.connection.transaction()?;
+        let mut old = Vec::new();
+        {
+            let mut find =
+                transaction.prepare_cached("SELECT substr(value, 1, 4) FROM rows WHERE key = ?1")?;
+            let mut put = transaction.prepare_cached(
+                "INSERT INTO rows (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+            )?;
+            let mut delete = transaction.prepare_cached("DELETE FROM rows WHERE key = ?1")?;
+            let mut fresh = fresh.iter();
+            for (key, value) in changes {
+                let slot: Option<Vec<u8>> = find.query_row([key], |row| row.get(0)).optional()?;
+                old.extend(slot.as_deref().and_then(slot_of));
+                match value {
+                    Some(value) => {
+                        let slot = *fresh.next().expect("a secret was drawn for each value");
+                        let secret = self.row_keys.secret(slot).expect("it was just drawn");
+                        let mut sealed = slot.to_be_bytes().to_vec();
+                        sealed.extend_from_slice(&self.sealer.seal(secret, key, value));
+                        put.execute(params![key, sealed])?;
+                    }
+                    None => drop(delete.execute([key])?),
+                }
+            }
+        }
+        transaction.commit()?;
+        Ok(old)
     }
 
     fn judge(&self, error: &rusqlite::Error) -> StoreError {
@@ -244,7 +319,7 @@ fn make(path: &Path, sealer: &Sealer) -> rusqlite::Result<()> {
              value BLOB NOT NULL
          ) STRICT, WITHOUT ROWID;",
     )?;
-    let key_check = sealer.seal(KEY_CHECK_NAME, KEY_CHECK_TEXT);
+    let key_check = sealer.seal(&HEADER_SECRET, KEY_CHECK_NAME, KEY_CHECK_TEXT);
     connection.execute(
         "INSERT INTO header (id, format, key_check, key_check_sum) VALUES (1, ?1, ?2, ?3)",
         params![FORMAT, key_check, Sha256::digest(&key_check).as_slice()],
@@ -319,25 +394,39 @@ impl Store for SqliteStore {
         if batch.changes.is_empty() {
             return Ok(());
         }
-        let apply = |connection: &mut Connection, sealer: &Sealer| -> rusqlite::Result<()> {
-            let transaction = connection.transaction()?;
-            {
-                let mut put = transaction.prepare_cached(
-                    "INSERT INTO rows (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-                )?;
-                let mut delete = transaction.prepare_cached("DELETE FROM rows WHERE key = ?1")?;
-                for (key, value) in &batch.changes {
-                    match value {
-                        Some(value) => put.execute(params![key, sealer.seal(key, value)])?,
-                        None => delete.execute([key])?,
-                    };
-                }
+        // In this order: see `row_keys` for what a crash between two of the steps leaves.
+        let values = batch.changes.values().filter(|value| value.is_some()).count();
+        let fresh = self.row_keys.draw(values).map_err(|error| io_fault(&error))?;
+        let old = match self.apply(&batch.changes, &fresh) {
+            Ok(old) => old,
+            Err(error) => {
+                let error = self.judge(&error);
+                self.clear_secrets(fresh);
+                return Err(error);
             }
-            transaction.commit()
         };
-        apply(&mut self.connection, &self.sealer).map_err(|error| self.judge(&error))?;
+        self.clear_secrets(old);
         self.forget_old_images();
         Ok(())
+    }
+}
+
+/// Every secret that a row names.
+fn slots_in_use(connection: &Connection) -> rusqlite::Result<HashSet<Slot>> {
+    let mut select = connection.prepare("SELECT substr(value, 1, 4) FROM rows")?;
+    let slots = select.query_map([], |row| row.get::<_, Vec<u8>>(0))?;
+    slots.map(|slot| slot.map(|slot| slot_of(&slot))).filter_map(Result::transpose).collect()
+}
+
+fn slot_of(bytes: &[u8]) -> Option<Slot> {
+    bytes.first_chunk().map(|slot| Slot::from_be_bytes(*slot))
+}
+
+fn io_fault(error: &std::io::Error) -> StoreError {
+    if error.kind() == std::io::ErrorKind::StorageFull {
+        StoreError::Full
+    } else {
+        StoreError::Failed(error.to_string())
     }
 }
 

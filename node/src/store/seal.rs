@@ -1,8 +1,10 @@
-//! Sealing one value: XChaCha20-Poly1305 under the store key, bound to the key of its row.
+//! Sealing one value: XChaCha20-Poly1305 under the store key and the row's secret, bound to the key of its row.
 
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use hkdf::Hkdf;
 use rand::Rng as _;
+use sha2::Sha256;
 use sotto_e2ee::store::Value;
 use zeroize::Zeroizing;
 
@@ -36,20 +38,29 @@ impl StoreKey {
 const NONCE_BYTES: usize = 24;
 
 pub(super) struct Sealer {
-    cipher: XChaCha20Poly1305,
+    store_key: StoreKey,
 }
 
 impl Sealer {
     pub(super) fn new(key: &StoreKey) -> Self {
-        Self { cipher: XChaCha20Poly1305::new(&(*key.0).into()) }
+        Self { store_key: key.clone() }
+    }
+
+    /// The key of one row: HKDF-SHA256 of the store key, salted with the row's secret (RFC 5869).
+    fn cipher(&self, row_secret: &[u8; 32]) -> XChaCha20Poly1305 {
+        let mut key = Zeroizing::new([0; 32]);
+        Hkdf::<Sha256>::new(Some(row_secret), self.store_key.as_bytes())
+            .expand(b"sotto store row v1", &mut *key)
+            .expect("32 bytes are within what HKDF gives");
+        XChaCha20Poly1305::new(&(*key).into())
     }
 
     /// nonce ‖ ciphertext and tag. The row key is authenticated: a value moved to another row does not open.
-    pub(super) fn seal(&self, row_key: &[u8], value: &[u8]) -> Vec<u8> {
+    pub(super) fn seal(&self, row_secret: &[u8; 32], row_key: &[u8], value: &[u8]) -> Vec<u8> {
         let mut nonce = [0_u8; NONCE_BYTES];
         rand::rng().fill_bytes(&mut nonce);
         let sealed = self
-            .cipher
+            .cipher(row_secret)
             .encrypt(&XNonce::from(nonce), Payload { msg: value, aad: row_key })
             .expect("encryption fails only for values of 256 GiB");
         let mut out = nonce.to_vec();
@@ -58,9 +69,9 @@ impl Sealer {
     }
 
     /// The value, or nothing if these are not bytes that this key sealed for this row.
-    pub(super) fn open(&self, row_key: &[u8], sealed: &[u8]) -> Option<Value> {
+    pub(super) fn open(&self, row_secret: &[u8; 32], row_key: &[u8], sealed: &[u8]) -> Option<Value> {
         let (nonce, ciphertext) = sealed.split_first_chunk::<NONCE_BYTES>()?;
         let payload = Payload { msg: ciphertext, aad: row_key };
-        self.cipher.decrypt(&XNonce::from(*nonce), payload).ok().map(Zeroizing::new)
+        self.cipher(row_secret).decrypt(&XNonce::from(*nonce), payload).ok().map(Zeroizing::new)
     }
 }

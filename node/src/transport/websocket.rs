@@ -8,7 +8,7 @@ use crate::tls::Trust;
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
-use sotto_protocol::body::connection::{ChannelBinding, EXPORTER_LABEL};
+use sotto_protocol::body::connection::ChannelBinding;
 use sotto_protocol::frame::{Frame, FrameError, HEADER_BYTES};
 use sotto_protocol::invite::RelayAddress;
 use sotto_protocol::limits::FRAME_BODY_BYTES_MAX;
@@ -45,10 +45,6 @@ pub(super) enum Failed {
 
 pub(super) async fn dial(relay: &RelayAddress, trust: &Trust) -> Result<Link, Failed> {
     let tls = connect_tls(relay, trust, &[b"http/1.1"]).await.map_err(Failed::Below)?;
-    let (_, session) = tls.get_ref();
-    let exported = session
-        .export_keying_material([0; 32], EXPORTER_LABEL, None)
-        .map_err(|error| Failed::Upgrade(error.to_string()))?;
     let config = WebSocketConfig::default()
         .max_message_size(Some(MESSAGE_BYTES_MAX))
         .max_frame_size(Some(MESSAGE_BYTES_MAX));
@@ -60,7 +56,8 @@ pub(super) async fn dial(relay: &RelayAddress, trust: &Trust) -> Result<Link, Fa
     Ok(Link {
         sender: LinkSender(Sending::WebSocket(Box::new(Sender { sink }))),
         receiver: LinkReceiver(Receiving::WebSocket(Box::new(Receiver { stream }))),
-        binding: ChannelBinding::TlsExporter(exported),
+        // The relay cannot tell us from a browser here, and a browser has no exporter.
+        binding: ChannelBinding::NonceOnly,
         carrier: Carrier::WebSocket,
     })
 }
