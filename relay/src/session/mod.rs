@@ -403,7 +403,8 @@ impl Connection<'_> {
                 other => {
                     // In the order of the requests: what came before goes first.
                     self.submit(&mut group).await?;
-                    self.answer(&frame, other).await?;
+                    // Boxed: rare, and as large as all that the directory does.
+                    Box::pin(self.answer(&frame, other)).await?;
                 }
             }
         };
