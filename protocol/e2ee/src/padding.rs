@@ -68,10 +68,8 @@ mod tests {
         fn any_bytes_unpad_without_panic_and_to_one_form_only(bytes in proptest::collection::vec(prop_oneof![Just(0), any::<u8>()], 0..600)) {
             let mut bytes = bytes;
             bytes.resize(if bytes.len() > 256 { 512 } else { 256 }, 0);
-            if let Some(plain) = unpad(&bytes) {
-                if let Some(padded) = pad(plain) {
-                    prop_assert!(padded.len() < bytes.len() || *padded == bytes);
-                }
+            if let Some(padded) = unpad(&bytes).and_then(pad) {
+                prop_assert!(padded.len() < bytes.len() || *padded == bytes);
             }
         }
     }

@@ -24,6 +24,7 @@ pub(crate) fn rng() -> ChaCha20Rng {
 }
 
 /// The system's clock: the library looks at it too when it checks key packages.
+#[allow(clippy::disallowed_methods)] // Not the crate, its test, gives this time as an argument.
 pub(crate) fn now() -> UnixMillis {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("the clock is after 1970");
     UnixMillis(u64::try_from(since.as_millis()).expect("the clock is before the year 500 million"))
@@ -235,8 +236,7 @@ impl Person {
     /// Processes everything that the relay has after the cursor.
     pub(crate) fn catch_up(&mut self, relay: &Relay) -> Vec<Processed> {
         let mut processed = Vec::new();
-        loop {
-            let Some(conversation) = &self.conversation else { break };
+        while let Some(conversation) = &self.conversation {
             let cursor = conversation.cursor();
             let Some(entry) = relay.entries.iter().find(|entry| entry.sequence > cursor) else { break };
             processed.push(self.process(entry));

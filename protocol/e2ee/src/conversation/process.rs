@@ -239,11 +239,12 @@ impl Conversation {
                 chain::keep(tx, self.id, entry.sequence, &self.record.chain);
             }
         }
-        if matches!(outcome, Outcome::Undecryptable(_)) && entry.kind == EntryKind::Application {
-            if let Some(known) = record::last_number(tx, self.id, entry.device)? {
-                let number = LastNumber { refused: known.refused.saturating_add(1), ..known };
-                record::keep_last_number(tx, self.id, entry.device, number);
-            }
+        if matches!(outcome, Outcome::Undecryptable(_))
+            && entry.kind == EntryKind::Application
+            && let Some(known) = record::last_number(tx, self.id, entry.device)?
+        {
+            let number = LastNumber { refused: known.refused.saturating_add(1), ..known };
+            record::keep_last_number(tx, self.id, entry.device, number);
         }
         self.record.save(tx, self.id);
         self.absorb(tx)
@@ -257,10 +258,10 @@ impl Conversation {
         {
             let before = chain::at(tx, self.id, Sequence(before))?;
             let at = chain::at(tx, self.id, entry.sequence)?;
-            if let (Some(before), Some(at)) = (before, at) {
-                if chain::extend_by(&before, entry) != at {
-                    alerts.push(Alert::LogRewritten { at: entry.sequence });
-                }
+            if let (Some(before), Some(at)) = (before, at)
+                && chain::extend_by(&before, entry) != at
+            {
+                alerts.push(Alert::LogRewritten { at: entry.sequence });
             }
         }
         Ok(Processed { outcome: Outcome::Known, alerts })
@@ -280,7 +281,7 @@ impl Conversation {
     }
 
     /// An entry with our own label. A relay could hide what others say under it, so the bytes must be ours.
-    fn read_own(&mut self, tx: &Transaction<'_>, me: &LocalDevice, entry: &Entry) -> Step {
+    fn read_own(&self, tx: &Transaction<'_>, me: &LocalDevice, entry: &Entry) -> Step {
         let hash = chain::message_hash(entry.message.as_slice());
         let sent = record::sent(tx, self.id, entry.number)?.unwrap_or_default();
         if entry.account != me.account() || sent.for_epoch(self.epoch()) != Some(&hash) {
