@@ -151,6 +151,14 @@ impl Relay {
     }
 }
 
+impl Device {
+    /// Its keys and certificate.
+    #[must_use]
+    pub const fn local(&self) -> &LocalDevice {
+        &self.local
+    }
+}
+
 impl RawConnection {
     /// Sends a request and waits for its answer; what is pushed meanwhile is dropped.
     ///

@@ -1,4 +1,7 @@
 //! What the integration tests share. The tests themselves are modules of the one binary `tests/it/main.rs`.
 
 pub mod fuzz;
+pub mod ledger;
 pub mod programs;
+pub mod relay_process;
+pub mod world;

@@ -3,4 +3,8 @@
 //! What only root on Linux can do is marked `#[ignore = "needs root: ..."]`; `cargo xtask test --privileged`
 //! runs those too, and the plain form names at its end what it left out.
 
+mod demo;
 mod fuzz_corpus;
+mod hostile_relay_table;
+mod interop_mls_rs;
+mod virtual_world;
