@@ -7,4 +7,5 @@ mod demo;
 mod fuzz_corpus;
 mod hostile_relay_table;
 mod interop_mls_rs;
+mod node_kill;
 mod virtual_world;
