@@ -63,7 +63,7 @@ const ROWS: &[Row] = &[
         HistogramMicros(|m| &m.batch_write_us),
     ),
     row(
-        "sotto_fsync_seconds",
+        "sotto_log_fsync_seconds",
         Distribution,
         "The fsync alone. Tens of milliseconds mean a slow or busy disk.",
         HistogramMicros(|m| &m.fsync_us),
@@ -211,7 +211,7 @@ mod tests {
         for metric in table() {
             assert_eq!(text.matches(&format!("# TYPE {} ", metric.name)).count(), 1, "{}", metric.name);
         }
-        assert!(text.contains("sotto_fsync_seconds_bucket{le=\"+Inf\"} 0"));
+        assert!(text.contains("sotto_log_fsync_seconds_bucket{le=\"+Inf\"} 0"));
         assert!(text.contains("sotto_refusals_total{code=\"Stale\"} 0"));
     }
 }
