@@ -204,8 +204,11 @@ mod tests {
         Action::RemoveMember { target, has_left }
     }
 
-    /// Every action, for each kind the answers to a member, a moderator and an owner.
-    fn inside_table() -> Vec<(Action, [[Result<(), Denied>; 3]; 3])> {
+    /// For each kind, the answers to a member, a moderator and an owner.
+    type Answers = [[Result<(), Denied>; 3]; 3];
+
+    /// Every action with its answers.
+    fn inside_table() -> Vec<(Action, Answers)> {
         let all = [[YES; 3]; 3];
         let pair_only = [Err(DirectStaysTwo); 3];
         let moderators = [Err(NeedsRole(Moderator)), YES, YES];
