@@ -197,12 +197,7 @@ pub(crate) async fn rooms(global: &Global, printer: &Printer, args: Rooms) -> Re
                     "name": room.name,
                     "members": room.members,
                 });
-                let lines = format!(
-                    "{}  {} ({} members)",
-                    room.conversation,
-                    harmless_line(&room.name),
-                    room.members
-                );
+                let lines = format!("{}  {}", room.conversation, harmless_line(&room.name));
                 printer.result(&object, &lines)?;
             }
             return Ok(());

@@ -135,8 +135,7 @@ fn take_link(global: &Global, printer: &Printer, start: &mut Start<SqliteStore>)
     let known = start.session.link().map_err(|error| Failed::usage(error.to_string()))?;
     if known.relay != link.relay || known.fingerprint != link.fingerprint {
         start.session.set_link(link);
-        start.session.save(start.client.store_mut())?;
-        printer.remark(&format!("The relay's link of this profile is now {}.", shown_link(&start.session)));
+        printer.remark(&format!("(using {}; kept once the relay answers there)", shown_link(&start.session)));
     }
     Ok(())
 }

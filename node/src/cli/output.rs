@@ -88,6 +88,21 @@ impl Names {
         }
     }
 
+    /// The accounts of a line that have no name here yet.
+    pub(crate) fn missing(&self, message: &Message) -> Vec<AccountId> {
+        let accounts = match &message.line {
+            Line::Added(accounts) | Line::Removed(accounts) => accounts.clone(),
+            Line::Rejoined(account) | Line::Left(account) => vec![*account],
+            _ => Vec::new(),
+        };
+        accounts.into_iter().filter(|account| !self.0.contains_key(account)).collect()
+    }
+
+    /// Remembers a name.
+    pub(crate) fn insert(&mut self, account: AccountId, username: String) {
+        self.0.insert(account, username);
+    }
+
     fn of(&self, account: AccountId, known: &str) -> String {
         match (known, self.0.get(&account)) {
             ("", Some(name)) => harmless_line(name),

@@ -10,7 +10,7 @@ use super::verify::refuse_if_changed;
 use serde_json::json;
 use sotto_e2ee::content::TEXT_BYTES_MAX;
 use sotto_node::node::{Progress, Status, Ticket};
-use sotto_node_core::command::Command;
+use sotto_node_core::command::{Command, Who};
 use sotto_node_core::event::{Event, Outcome};
 use sotto_node_core::view::{ConversationView, Message};
 use sotto_protocol::ids::{ConversationId, Sequence};
@@ -169,6 +169,7 @@ pub(crate) async fn history(global: &Global, printer: &Printer, args: History) -
         let mut names = Names::default();
         names.add(&view);
         for message in &lines {
+            learn_names(node, message, &mut names).await?;
             printer.message(message, None, &names)?;
         }
         if let Some(first) = lines.first().filter(|_| lines.len() == wanted) {
@@ -182,6 +183,17 @@ pub(crate) async fn history(global: &Global, printer: &Printer, args: History) -
         Ok(())
     })
     .await
+}
+
+/// Names of accounts that are members no more, for lines that only hold ids.
+async fn learn_names(node: &RunningNode, message: &Message, names: &mut Names) -> Result<(), Failed> {
+    for account in names.missing(message) {
+        let contact = node.ask(move |client| client.contact(&Who::Account(account))).await??;
+        if let Some(contact) = contact.filter(|contact| !contact.username.is_empty()) {
+            names.insert(account, contact.username);
+        }
+    }
+    Ok(())
 }
 
 /// Local lines, and older ones from the archive where the local ones do not reach far enough.
@@ -228,7 +240,8 @@ pub(crate) async fn tail(global: &Global, printer: &Printer, args: Tail) -> Resu
         loop {
             tokio::select! {
                 () = &mut end => return Ok(()),
-                result = live.next() => result?,
+                // Only the wait may be dropped, not the showing.
+                event = live.events.recv() => live.handle(event).await?,
                 failed = for_good(node) => return Err(failed),
             }
         }
@@ -249,7 +262,7 @@ pub(crate) async fn chat(global: &Global, printer: &Printer, args: Chat) -> Resu
         let past = usize::try_from(args.n).unwrap_or(0);
         if past > 0 {
             for message in read_history(node, view.conversation, None, past).await? {
-                live.show(&message, true)?;
+                live.show(&message, true).await?;
             }
         }
         printer.remark("(type to send, Ctrl-D to end)");
@@ -265,8 +278,8 @@ pub(crate) async fn chat(global: &Global, printer: &Printer, args: Chat) -> Resu
                     Some(Err(error)) => return Err(Failed::usage(format!("standard input is not text: {error}"))),
                     None => break,
                 },
-                result = live.next() => {
-                    result?;
+                event = live.events.recv() => {
+                    live.handle(event).await?;
                     if let Some(upto) = live.last.get(&view.conversation).copied() {
                         drop(node.submit(Command::MarkRead { conversation: view.conversation, upto }).await);
                     }
@@ -360,9 +373,9 @@ impl<'a> Live<'a> {
         self.titles.insert(view.conversation, view.title.clone());
     }
 
-    async fn next(&mut self) -> Result<(), Failed> {
-        match self.events.recv().await {
-            Ok(Event::Message(message)) => self.show(&message, false),
+    async fn handle(&mut self, event: Result<Event, RecvError>) -> Result<(), Failed> {
+        match event {
+            Ok(Event::Message(message)) => self.show(&message, false).await,
             Ok(Event::Conversation(view)) => {
                 self.learn(&view);
                 Ok(())
@@ -382,13 +395,13 @@ impl<'a> Live<'a> {
             self.learn(&view);
             let id = view.conversation;
             for message in self.node.ask(move |client| client.history(id, None, lines)).await?? {
-                self.show(&message, false)?;
+                self.show(&message, false).await?;
             }
         }
         Ok(())
     }
 
-    fn show(&mut self, message: &Message, past: bool) -> Result<(), Failed> {
+    async fn show(&mut self, message: &Message, past: bool) -> Result<(), Failed> {
         let id = message.conversation;
         if self.only.is_some_and(|only| only != id) {
             return Ok(());
@@ -402,6 +415,7 @@ impl<'a> Live<'a> {
         if self.skip_own && message.own && !past {
             return Ok(());
         }
+        learn_names(self.node, message, &mut self.names).await?;
         let title = if self.only.is_some() { None } else { self.titles.get(&id).map(String::as_str) };
         self.printer.message(message, title, &self.names)
     }

@@ -274,6 +274,12 @@ impl<S: Store + Send + 'static> Runner<S> {
             Event::Ready { .. } => {
                 self.backoff.reset();
                 self.store_failures = 0;
+                if self.session.link_is_new {
+                    self.session.link_is_new = false;
+                    if let Err(error) = self.save() {
+                        tracing::warn!(%error, "the relay's new link is not kept");
+                    }
+                }
                 if let Some(carrier) = self.carrier {
                     self.status.send_replace(Status::Ready(carrier));
                 }
@@ -430,7 +436,11 @@ impl<S: Store + Send + 'static> Runner<S> {
             self.client.handle_disconnected(now(), &mut rand::rng());
             // A goodbye has said when to come back already.
             let said = self.dial_at.is_some_and(|at| at > Instant::now());
-            if !self.status.borrow().is_final() {
+            // A fresh token is on its way, and the connection that wanted it was closed: not an outage.
+            let refreshing = self.refreshing || self.jobs.contains(&Job::Refresh);
+            if refreshing && !self.status.borrow().is_final() {
+                self.status.send_replace(Status::Connecting);
+            } else if !self.status.borrow().is_final() {
                 if said {
                     self.status.send_replace(Status::Unreachable(why.to_owned()));
                 } else {
@@ -474,6 +484,18 @@ impl<S: Store + Send + 'static> Runner<S> {
     }
 
     fn save(&mut self) -> Result<(), StoreError> {
+        if self.session.link_is_new {
+            // Tokens must be kept in any case, a link that nobody answered under must not.
+            let kept = Session::load(self.client.store()).ok().flatten();
+            return match kept.and_then(|kept| kept.link().ok()) {
+                Some(known) => {
+                    let mut session = self.session.clone();
+                    session.set_link(&known);
+                    session.save(self.client.store_mut())
+                }
+                None => self.session.save(self.client.store_mut()),
+            };
+        }
         self.session.save(self.client.store_mut())
     }
 

@@ -33,6 +33,9 @@ pub struct Session {
     pub(super) vault_version: u64,
     /// The WebSocket won the last time.
     pub(super) udp_doubtful: bool,
+    /// The link was given anew and no relay has answered under it yet: it is not kept until then.
+    #[serde(skip)]
+    pub(super) link_is_new: bool,
 }
 
 #[derive(Clone, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
@@ -83,8 +86,10 @@ impl Session {
             device_name: device_name.to_owned(),
             vault_version: 0,
             udp_doubtful: false,
+            link_is_new: false,
         };
         session.set_link(link);
+        session.link_is_new = false;
         session.set_tokens(tokens, now);
         session
     }
@@ -108,7 +113,7 @@ impl Session {
     ///
     /// # Errors
     /// If the store fails.
-    pub fn save(&self, store: &mut impl Store) -> Result<(), StoreError> {
+    pub(super) fn save(&self, store: &mut impl Store) -> Result<(), StoreError> {
         let value = serde_json::to_vec(self).expect("strings and numbers are always JSON");
         store.commit(Batch { changes: [(key(), Some(Zeroizing::new(value)))].into() })
     }
@@ -121,10 +126,12 @@ impl Session {
         self.relay.parse()
     }
 
-    /// Another address or fingerprint of the same relay.
+    /// Another address or fingerprint of the same relay. It is kept once a relay has answered under it, so that
+    /// a wrong one does no lasting harm.
     pub fn set_link(&mut self, link: &Invite) {
         self.relay = Invite { code: None, ..link.clone() }.to_string();
         self.udp_doubtful = false;
+        self.link_is_new = true;
     }
 
     /// Whether there are tokens.

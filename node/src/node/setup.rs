@@ -135,6 +135,7 @@ pub async fn sign_in_again<S: Store>(
     }
     let api = api(&session.link().map_err(SessionError::from)?)?;
     let signed_in = api.login(who.name, who.password).await?;
+    session.link_is_new = false;
     if signed_in.user.id != session.account {
         api.logout(&signed_in.tokens.access_token).await?;
         return Err(SetupError::OtherAccount(session.username.clone()));

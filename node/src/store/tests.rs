@@ -114,9 +114,9 @@ fn no_deleted_value_can_be_opened_again_after_much_moving_about() {
     let mut store = home.create();
     let mut rng = rand::rngs::StdRng::seed_from_u64(11);
     let mut live: Vec<Vec<u8>> = Vec::new();
-    let mut gone: std::collections::HashSet<[u8; 32]> = std::collections::HashSet::new();
+    let mut gone: HashSet<[u8; 32]> = HashSet::new();
     for _ in 0..150 {
-        let mut changes = std::collections::BTreeMap::new();
+        let mut changes = BTreeMap::new();
         for _ in 0..8 {
             if rng.random_bool(0.45) && !live.is_empty() {
                 let key = live.swap_remove(rng.random_range(0..live.len()));

@@ -16,11 +16,12 @@ use std::time::Duration;
 /// The protocol's name in TLS.
 pub(super) const ALPN: &[u8] = b"sotto/1";
 
-/// A NAT forgets a UDP mapping after 30 s (RFC 4787 allows down to 2 min, homes do worse).
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// A NAT forgets a UDP mapping after 30 s (RFC 4787 asks for 2 min, homes do worse), and a relay that was killed
+/// says nothing: this is how a device finds out.
+const KEEP_ALIVE: Duration = Duration::from_secs(8);
 
 /// Three lost keep-alives.
-const IDLE_TIMEOUT_MS: u32 = 45_000;
+const IDLE_TIMEOUT_MS: u32 = 25_000;
 
 /// Over 2 MB a lossy path makes more than 1,024 gaps, which ends the connection (quinn-proto).
 const STREAM_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
