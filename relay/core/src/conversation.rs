@@ -165,7 +165,8 @@ impl Conversation {
         let membership = self.memberships.get(&account)?;
         let mut stretches = self.stretches(membership);
         let found = stretches.find(|(_, to)| *to > after);
-        Some(found.map_or((after.next(), after), |(from, to)| (from.max(after.next()), to)))
+        let (from, to) = found.unwrap_or((after, after));
+        Some((from.max(after.next()), to))
     }
 
     /// The same towards the past: what may be seen before `before` (exclusive).

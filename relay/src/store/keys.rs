@@ -17,6 +17,9 @@ pub(super) const SEGMENT_BYTES: usize = 2 * 1024 * 1024;
 /// One piece of a value.
 pub(super) const PIECE_BYTES: usize = 16 * 1024;
 
+// 17 pieces with their keys fit in a node.
+const _: () = assert!(17 * (PIECE_BYTES + 64) < SEGMENT_BYTES / 4 - 1024);
+
 /// Runs in one record of the index.
 pub(super) const RUNS_PER_RECORD: usize = 512;
 
@@ -161,10 +164,5 @@ mod tests {
         assert!(bytes.len() < runs.len() * 12, "{} bytes", bytes.len());
         assert_eq!(read_runs(ShardId(3), &bytes), Some(runs));
         assert_eq!(read_runs(ShardId(3), &bytes[..bytes.len() - 1]), None);
-    }
-
-    #[test]
-    fn seventeen_pieces_fit_in_a_node() {
-        assert!(17 * (PIECE_BYTES + 64) < SEGMENT_BYTES / 4 - 1024);
     }
 }

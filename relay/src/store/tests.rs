@@ -45,7 +45,8 @@ fn conforms<S: LogStore>(open: impl Fn() -> S, span_ms: u64) {
         for (offset, length) in [(0, 100), (10, 190), (0, bytes.len()), (bytes.len() / 2, bytes.len() / 2)] {
             let range = offset..offset + length;
             let (shard, batch) = (ShardId(*shard), BatchNumber(*number));
-            let got = reader.bytes(shard, batch, offset as u32, length as u32).unwrap().unwrap();
+            let [from, take] = [offset, length].map(|value| u32::try_from(value).unwrap());
+            let got = reader.bytes(shard, batch, from, take).unwrap().unwrap();
             assert_eq!(got, bytes[range], "batch {number}");
         }
     }
@@ -53,7 +54,7 @@ fn conforms<S: LogStore>(open: impl Fn() -> S, span_ms: u64) {
 
     let shards: Vec<ShardId> = expected.iter().map(|(shard, ..)| ShardId(*shard)).collect();
     let run = |number: u64| Run {
-        shard: shards[number as usize - 1],
+        shard: shards[usize::try_from(number).unwrap() - 1],
         batch: BatchNumber(number),
         first: Sequence(number * 3),
         count: 3,
@@ -175,7 +176,7 @@ fn what_a_power_cut_left_half_made_or_half_deleted_is_not_taken_for_a_shard() {
     }
     let mut store = sled::open(&options(&home)).unwrap();
     assert_eq!(replayed(&store, 0).len(), 1);
-    let span = SledOptions::new("").shard_span.as_millis() as u64;
+    let span = SledOptions::new("").shard_span.as_secs() * 1000;
     assert_eq!(store.shard_at(UnixMillis(span)).unwrap(), ShardId(1));
     store.append(BatchNumber(2), b"two").unwrap();
     assert_eq!(replayed(&store, 0).len(), 2);

@@ -106,13 +106,12 @@ impl World {
     }
 
     /// What would be there if the process were killed now: the folder as it is, in another place.
-    fn copy(&self) -> World {
+    fn copy(&self) -> Self {
         let home = tempfile::tempdir().unwrap();
         copy_folder(&self.home.path().join("log"), &home.path().join("log"));
         let mut config = self.config.clone();
         config.store.folder = home.path().join("log");
-        let mut world =
-            World { home, disk: self.disk.clone(), time: self.time.clone(), config, engine: None };
+        let mut world = Self { home, disk: self.disk.clone(), time: self.time.clone(), config, engine: None };
         world.open();
         world
     }
