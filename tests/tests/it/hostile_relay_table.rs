@@ -3,6 +3,8 @@
 //! The engine is the real one, with its store on disk; the devices are real MLS members that may lie. Each
 //! row of a table is one lie. After all of them the log holds exactly what honest devices were told it holds.
 
+#![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
+
 use bytes::{Bytes, BytesMut};
 use sotto_mls::certificate::DeviceCertificate;
 use sotto_mls::suite::Suite;

@@ -1,5 +1,7 @@
 //! An independent implementation of MLS, mls-rs, takes part in a conversation with suite 0x0003.
 
+#![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
+
 mod member;
 mod through_relay;
 
