@@ -25,14 +25,16 @@ use sotto_protocol::limits::FRAME_BODY_BYTES_MAX;
 use sotto_protocol::payload::Payload;
 use std::fmt::Debug;
 
+/// `Ok(true)` if the frame decodes to the value.
+type Check = Box<dyn Fn(&Frame) -> Result<bool, FrameError>>;
+
 /// A value as a whole frame, with the means to check that bytes still decode to it.
 pub(crate) struct Sample {
     /// `0030-log-append`, with what is special about it at the end.
     pub(crate) name: String,
     pub(crate) kind: FrameKind,
     pub(crate) bytes: Bytes,
-    /// `Ok(true)` if the frame decodes to the value.
-    pub(crate) decodes_to_it: Box<dyn Fn(&Frame) -> Result<bool, FrameError>>,
+    pub(crate) decodes_to_it: Check,
 }
 
 /// The one frame in `bytes`.

@@ -30,6 +30,10 @@ fn from_hex(text: &str) -> Vec<u8> {
 
 /// P-013: the bytes of a released version never change.
 #[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test may write files, and only this one does, when it is told to"
+)]
 fn every_vector_is_what_this_version_writes_and_decodes_to_the_same_value() {
     let write_missing = std::env::var_os("SOTTO_WRITE_VECTORS").is_some();
     let mut missing = Vec::new();
