@@ -134,7 +134,8 @@ async fn connection(incoming: quinn::Incoming, writers: Writers, groups: SyncSen
     });
     loop {
         let mut messages = Vec::new();
-        while let Some(length) = buffer.first_chunk::<2>().map(|head| usize::from(u16::from_be_bytes(*head))) {
+        while let Some(length) = buffer.first_chunk::<2>().map(|head| usize::from(u16::from_be_bytes(*head)))
+        {
             if buffer.len() < 2 + length {
                 break;
             }

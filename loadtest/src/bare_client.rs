@@ -49,7 +49,11 @@ impl Target for Bare {
         self.process.pid()
     }
 
-    async fn pairs(&mut self, endpoints: &[quinn::Endpoint], count: usize) -> Result<Vec<(Link<BareDialect>, Link<BareDialect>)>> {
+    async fn pairs(
+        &mut self,
+        endpoints: &[quinn::Endpoint],
+        count: usize,
+    ) -> Result<Vec<(Link<BareDialect>, Link<BareDialect>)>> {
         let mut pairs = Vec::new();
         for (index, endpoint) in (0..u32::try_from(count)?).zip(endpoints.iter().cycle()) {
             let (a, b) = (2 * index, 2 * index + 1);
@@ -71,7 +75,8 @@ impl Target for Bare {
     }
 
     async fn totals(&mut self) -> Result<Totals> {
-        let figures: Figures = serde_json::from_str(&self.process.ask().await?).context("the bare relay's figures")?;
+        let figures: Figures =
+            serde_json::from_str(&self.process.ask().await?).context("the bare relay's figures")?;
         Ok(Totals { fsync_seconds: figures.fsync_seconds })
     }
 
@@ -88,7 +93,8 @@ impl Dialect for BareDialect {
     }
 
     fn read(&mut self, buffer: &mut BytesMut, seen: &mut Vec<Seen>) -> Result<()> {
-        while let Some(length) = buffer.first_chunk::<2>().map(|head| usize::from(u16::from_be_bytes(*head))) {
+        while let Some(length) = buffer.first_chunk::<2>().map(|head| usize::from(u16::from_be_bytes(*head)))
+        {
             if buffer.len() < 2 + length {
                 break;
             }

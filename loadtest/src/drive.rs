@@ -119,7 +119,11 @@ pub async fn talk<D: Dialect>(
     Ok(Outcome { acknowledged: after - before, seconds, latency_us })
 }
 
-async fn send_loop<D: Dialect>(mut link: Link<D>, shared: Arc<Shared>, outstanding: usize) -> Result<Link<D>> {
+async fn send_loop<D: Dialect>(
+    mut link: Link<D>,
+    shared: Arc<Shared>,
+    outstanding: usize,
+) -> Result<Link<D>> {
     let (mut open, mut out, mut seen) = (0, BytesMut::new(), Vec::new());
     loop {
         if !shared.stopping.load(Ordering::Relaxed) {

@@ -130,11 +130,8 @@ async fn measure_talk<T: Target>(mut target: T, talk: &TalkArguments, outstandin
     let started = Instant::now();
     let pairs = target.pairs(&endpoints, talk.pairs).await?;
     eprintln!("{}: talking for {} s with {outstanding} outstanding …", T::NAME, talk.seconds);
-    let plan = Plan {
-        outstanding,
-        warm_up: Duration::from_secs(2),
-        measured: Duration::from_secs(talk.seconds),
-    };
+    let plan =
+        Plan { outstanding, warm_up: Duration::from_secs(2), measured: Duration::from_secs(talk.seconds) };
     let (pid, mut cpu) = (target.pid(), Vec::new());
     let (busy_from, fsync_before) = (Instant::now(), target.totals().await?.fsync_seconds);
     let outcome = drive::talk(pairs, plan, || cpu.push(process::cpu_seconds(pid))).await?;
@@ -162,7 +159,10 @@ async fn measure_idle<T: Target>(mut target: T, connections: usize) -> Result<Id
     let links = target.idle(&endpoints, connections).await?;
     tokio::time::sleep(Duration::from_secs(5)).await;
     let after = process::resident_kib(target.pid())?;
-    anyhow::ensure!(links.iter().all(|link| link.connection.close_reason().is_none()), "a connection was lost");
+    anyhow::ensure!(
+        links.iter().all(|link| link.connection.close_reason().is_none()),
+        "a connection was lost"
+    );
     drop(links);
     target.finish().await?;
     Ok(Idle {

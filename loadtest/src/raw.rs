@@ -85,10 +85,14 @@ impl Relay {
     /// If the text is no link, or names no address of this machine.
     pub fn from_link(link: &str) -> Result<Self> {
         let invite: Invite = link.parse()?;
-        let address = std::net::ToSocketAddrs::to_socket_addrs(&(invite.relay.host.as_str(), invite.relay.port))?
-            .next()
-            .context("the relay's host has no address")?;
-        anyhow::ensure!(address.ip().is_loopback(), "loads are for relays on this machine, not for {address}");
+        let address =
+            std::net::ToSocketAddrs::to_socket_addrs(&(invite.relay.host.as_str(), invite.relay.port))?
+                .next()
+                .context("the relay's host has no address")?;
+        anyhow::ensure!(
+            address.ip().is_loopback(),
+            "loads are for relays on this machine, not for {address}"
+        );
         let trust = Trust::new(invite.fingerprint)?;
         let crypto = quinn::crypto::rustls::QuicClientConfig::try_from(trust.config(&[b"sotto/1"]))?;
         let client = quinn::ClientConfig::new(Arc::new(crypto));
@@ -133,8 +137,7 @@ impl Relay {
         connection
             .export_keying_material(&mut exported, EXPORTER_LABEL, b"")
             .map_err(|_| anyhow::anyhow!("TLS gives no exporter"))?;
-        let mut raw =
-            RawConnection { connection, send, receive, buffer: BytesMut::new(), next_request: 1 };
+        let mut raw = RawConnection { connection, send, receive, buffer: BytesMut::new(), next_request: 1 };
         raw.write(frame::encode(RequestId::PUSH, &Hello::new("sotto-loadtest"))).await?;
         raw.expect::<Hello>().await?;
         let challenge: Challenge = raw.expect().await?;
@@ -236,7 +239,8 @@ impl RawConnection {
     #[must_use]
     pub fn into_link(self, conversation: ConversationId, epoch: Epoch) -> Link<SottoDialect> {
         let prefix = private_application_prefix(conversation.as_bytes(), epoch.0);
-        let dialect = SottoDialect { conversation, prefix, number: MessageNumber(0), frames: BytesMut::new() };
+        let dialect =
+            SottoDialect { conversation, prefix, number: MessageNumber(0), frames: BytesMut::new() };
         Link {
             connection: self.connection,
             send: self.send,
@@ -344,8 +348,11 @@ impl Dialect for SottoDialect {
                 seen.push(Seen::Acknowledged);
             } else if frame.header.kind == Delivered::KIND {
                 for entry in frame.decode::<Delivered>()?.entries {
-                    let stamp = entry.message.as_slice().get(PREFIX_BYTES..).and_then(|body| body.first_chunk());
-                    seen.push(Seen::Delivered(u64::from_be_bytes(*stamp.context("a message without its time")?)));
+                    let stamp =
+                        entry.message.as_slice().get(PREFIX_BYTES..).and_then(|body| body.first_chunk());
+                    seen.push(Seen::Delivered(u64::from_be_bytes(
+                        *stamp.context("a message without its time")?,
+                    )));
                 }
             } else if frame.header.kind == WireError::KIND {
                 return Err(frame.decode::<WireError>()?.into());

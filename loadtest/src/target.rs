@@ -29,7 +29,8 @@ pub(crate) trait Target: Sized {
     /// Makes ready for `count` idle devices (accounts, keys) and gives the relay's memory before they connect, in KiB.
     async fn prepare_idle(&mut self, count: usize) -> Result<u64>;
     /// Connects `count` devices that do nothing.
-    async fn idle(&mut self, endpoints: &[quinn::Endpoint], count: usize) -> Result<Vec<Link<Self::Dialect>>>;
+    async fn idle(&mut self, endpoints: &[quinn::Endpoint], count: usize)
+    -> Result<Vec<Link<Self::Dialect>>>;
     /// What it counted so far.
     async fn totals(&mut self) -> Result<Totals>;
     /// Stops it.

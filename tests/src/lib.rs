@@ -2,6 +2,7 @@
 
 pub mod fuzz;
 pub mod ledger;
+pub mod power;
 pub mod programs;
 pub mod relay_process;
 pub mod world;

@@ -115,6 +115,15 @@ fn read_ready(data: &Path) -> Option<Ready> {
     serde_json::from_str(&std::fs::read_to_string(data.join("ready.json")).ok()?).ok()
 }
 
+/// An address of loopback that nobody listens on now, for a relay that is to come back on the same one: its tokens
+/// and links name it.
+///
+/// # Errors
+/// If the system has no free port.
+pub fn free_address() -> Result<String> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
+}
+
 /// The last lines of a log, for a failure's message.
 #[must_use]
 pub fn tail(log: &Path) -> String {

@@ -8,4 +8,6 @@ mod fuzz_corpus;
 mod hostile_relay_table;
 mod interop_mls_rs;
 mod node_kill;
+mod power_cut;
+mod relay_kill;
 mod virtual_world;

@@ -4,7 +4,7 @@ use anyhow::Result;
 use rand::{RngExt as _, SeedableRng as _};
 use sotto_loadtest::raw::Relay;
 use sotto_tests::ledger::Writer;
-use sotto_tests::relay_process::{RelayProcess, no_error_was_logged};
+use sotto_tests::relay_process::{RelayProcess, free_address, no_error_was_logged};
 use std::time::Duration;
 
 const CYCLES: usize = 100;
@@ -14,11 +14,12 @@ const WRITERS: usize = 6;
 fn a_relay_killed_100_times_under_load_keeps_every_acknowledged_message() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let (data, log) = (folder.path().join("relay"), folder.path().join("log"));
+    let address = free_address()?;
     let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(0x6b69_6c6c);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
         let endpoint = client()?;
-        let process = RelayProcess::start(&data, &log, &[])?;
+        let process = RelayProcess::start_on(&data, &log, &address, &[])?;
         let relay = Relay::from_link(&process.ready.link)?;
         let mut writers = Vec::new();
         for index in 0..WRITERS {
@@ -27,7 +28,7 @@ fn a_relay_killed_100_times_under_load_keeps_every_acknowledged_message() -> Res
         process.kill()?;
 
         for _ in 0..CYCLES {
-            let process = RelayProcess::start(&data, &log, &[])?;
+            let process = RelayProcess::start_on(&data, &log, &address, &[])?;
             let relay = Relay::from_link(&process.ready.link)?;
             let endpoint = client()?;
             // Long enough to get under way, short enough to hit every stage of a batch.
@@ -51,7 +52,7 @@ fn a_relay_killed_100_times_under_load_keeps_every_acknowledged_message() -> Res
             writers = back;
         }
 
-        let process = RelayProcess::start(&data, &log, &[])?;
+        let process = RelayProcess::start_on(&data, &log, &address, &[])?;
         let relay = Relay::from_link(&process.ready.link)?;
         let (mut acknowledged, mut stored) = (0, 0);
         for writer in &writers {
