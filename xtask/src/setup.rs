@@ -25,12 +25,6 @@ struct Package {
     why: &'static str,
 }
 
-const TEST_PACKAGES: &[Package] = &[Package {
-    name: "fiu-utils",
-    files: &["/usr/bin/fiu-run", "/usr/local/bin/fiu-run"],
-    why: "libfiu makes fsync fail and disks fill in tests",
-}];
-
 const PRIVILEGED_PACKAGES: &[Package] = &[
     Package {
         name: "e2fsprogs",
@@ -42,21 +36,13 @@ const PRIVILEGED_PACKAGES: &[Package] = &[
         files: &["/usr/sbin/xfs_io", "/usr/bin/xfs_io", "/sbin/xfs_io"],
         why: "xfs_io cuts the power of a mounted file system",
     },
-    Package {
-        name: "iproute2",
-        files: &["/sbin/ip", "/usr/sbin/ip", "/bin/ip"],
-        why: "network namespaces with blocked UDP",
-    },
-    Package {
-        name: "nftables",
-        files: &["/usr/sbin/nft", "/sbin/nft"],
-        why: "packet loss and NAT in network namespaces",
-    },
 ];
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     for_building()?;
-    for_tests(arguments.privileged)?;
+    if arguments.privileged {
+        for_privileged_tests()?;
+    }
     wasm::library()?;
     cargo_deny()?;
     say("everything is there");
@@ -71,10 +57,9 @@ pub(crate) fn for_building() -> anyhow::Result<()> {
     install(&["gcc", "libc6-dev"], "a C compiler for SQLite and aws-lc")
 }
 
-/// What the tests use of the system.
-pub(crate) fn for_tests(privileged: bool) -> anyhow::Result<()> {
-    let wanted = TEST_PACKAGES.iter().chain(if privileged { PRIVILEGED_PACKAGES } else { &[] });
-    for package in wanted {
+/// What the tests use of the system that run as root; the others need nothing.
+pub(crate) fn for_privileged_tests() -> anyhow::Result<()> {
+    for package in PRIVILEGED_PACKAGES {
         if !package.files.iter().any(|file| std::path::Path::new(file).exists()) {
             install(&[package.name], package.why)?;
         }

@@ -6,7 +6,7 @@ use anyhow::bail;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Also run what only root on Linux can do: power cuts, network namespaces.
+    /// Also run what only root on Linux can do: power cuts on a file system of their own.
     #[arg(long)]
     privileged: bool,
     /// Only tests whose name contains this.
@@ -17,11 +17,13 @@ const EVERY_TEST: [&str; 7] =
     ["test", "--workspace", "--locked", "--no-fail-fast", "--lib", "--bins", "--tests"];
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    if arguments.privileged && !setup::is_root() {
-        bail!("--privileged cuts the power of file systems it mounts, so it needs root: run it as root");
-    }
     setup::for_building()?;
-    setup::for_tests(arguments.privileged)?;
+    if arguments.privileged {
+        if !setup::is_root() {
+            bail!("--privileged cuts the power of file systems it mounts, so it needs root: run it as root");
+        }
+        setup::for_privileged_tests()?;
+    }
     cargo(["build", "--workspace", "--locked", "--bins"]).announced("building the programs under test")?;
     if arguments.filter.is_none() {
         cargo(["test", "--workspace", "--locked", "--doc"]).announced("examples in the documentation")?;
