@@ -144,7 +144,7 @@ impl Profile {
                 let program = std::env::args().next().unwrap_or_else(|| "sotto".to_owned());
                 let program = Path::new(&program)
                     .file_name()
-                    .map_or(program.clone(), |n| n.to_string_lossy().into_owned());
+                    .map_or_else(|| program.clone(), |n| n.to_string_lossy().into_owned());
                 let _ = std::fs::write(&holder, format!("process {} ({program})", std::process::id()));
                 Ok(ProfileLock { _file: file })
             }

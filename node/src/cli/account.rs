@@ -265,7 +265,7 @@ fn place(global: &Global, device_name: Option<String>, code: Option<InviteCode>)
             "which relay? Give its link, as the relay prints it: --relay 'sotto://host:port#FINGERPRINT'",
         )
     })?;
-    let link = Invite { code: code.or(link.code.clone()), ..link };
+    let link = Invite { code: code.or_else(|| link.code.clone()), ..link };
     Ok(Place { link, device_name: device_name.unwrap_or_else(host_name), settings: open::settings() })
 }
 

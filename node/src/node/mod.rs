@@ -119,10 +119,13 @@ fn ended() -> Failure {
     Failure::new(FailureCode::Offline, "the client has ended")
 }
 
+/// Work for the loop between two inputs.
+type Question<S> = Box<dyn FnOnce(&mut Client<S>) + Send>;
+
 /// What the handle asks of the loop.
 enum Request<S: Store> {
     Submit(Command, mpsc::UnboundedSender<Progress>),
-    Ask(Box<dyn FnOnce(&mut Client<S>) + Send>),
+    Ask(Question<S>),
     AccessToken(oneshot::Sender<Result<String, HttpError>>),
     Idle(oneshot::Sender<bool>),
     SignOut(oneshot::Sender<Result<(), HttpError>>),
@@ -213,7 +216,7 @@ impl<S: Store + Send + 'static> Node<S> {
         question: impl FnOnce(&Client<S>) -> T + Send + 'static,
     ) -> Result<T, Failure> {
         let (tell, told) = oneshot::channel();
-        let question: Box<dyn FnOnce(&mut Client<S>) + Send> = Box::new(move |client| {
+        let question: Question<S> = Box::new(move |client| {
             let _ = tell.send(question(client));
         });
         let _ = self.requests.send(Request::Ask(question)).await;
@@ -234,7 +237,7 @@ impl<S: Store + Send + 'static> Node<S> {
     /// If the node has ended or the store fails.
     pub async fn identity_was_verified(&self, account: AccountId) -> Result<(), Failure> {
         let (tell, told) = oneshot::channel();
-        let work: Box<dyn FnOnce(&mut Client<S>) + Send> = Box::new(move |client| {
+        let work: Question<S> = Box::new(move |client| {
             let _ = tell.send(alarms::clear(client.store_mut(), account));
         });
         let _ = self.requests.send(Request::Ask(work)).await;

@@ -3,16 +3,17 @@
 //! The order matters. Keys are in the local store *before* the relay learns the public half: a crash between
 //! the two leaves something that the next start finishes, never an account whose key nobody has.
 
-use super::runner::new_device_id;
 use super::{Session, SessionError, Start, wall_clock as now};
 use crate::http::{AccountApi, HttpError, SignedIn, Vault};
 use crate::tls::Trust;
+use rand::Rng as _;
 use sotto_e2ee::identity::AccountIdentity;
 use sotto_e2ee::identity::recovery::{RecoveryError, RecoveryKey};
 use sotto_e2ee::store::{Store, StoreError};
 use sotto_node_core::client::{Client, OpenError, Setup};
 use sotto_node_core::command::ArchiveKeys;
 use sotto_node_core::settings::Settings;
+use sotto_protocol::ids::DeviceId;
 use sotto_protocol::invite::{Invite, InviteCode};
 
 /// Where to, and how this device is called there.
@@ -206,4 +207,11 @@ pub fn resume<S: Store>(store: S, settings: Settings, online: bool) -> Result<St
     let session = Session::load(&store)?.ok_or(OpenError::Empty)?;
     let client = Client::open(store, settings, now())?;
     Ok(Start { client, session, online })
+}
+
+/// An id for a new device.
+fn new_device_id() -> DeviceId {
+    let mut id = [0; 16];
+    rand::rng().fill_bytes(&mut id);
+    DeviceId(id)
 }

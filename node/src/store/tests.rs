@@ -120,12 +120,13 @@ fn no_deleted_value_can_be_opened_again_after_much_moving_about() {
         for _ in 0..8 {
             if rng.random_bool(0.45) && !live.is_empty() {
                 let key = live.swap_remove(rng.random_range(0..live.len()));
-                if changes.contains_key(&key) {
-                    live.push(key);
-                } else {
+                // A key that this batch writes is not on the medium yet.
+                if let std::collections::btree_map::Entry::Vacant(place) = changes.entry(key.clone()) {
                     let slot = slot_of(&sealed_value(&store, &key)).expect("a slot");
                     gone.insert(*store.row_keys.secret(slot).expect("it is live"));
-                    changes.insert(key, None);
+                    place.insert(None);
+                } else {
+                    live.push(key);
                 }
             } else {
                 let mut key = vec![0; 12];
@@ -204,7 +205,8 @@ fn a_value_moved_to_another_row_does_not_open() {
 
 #[test]
 fn each_kind_of_damage_is_named_and_nothing_is_overwritten() {
-    let damages: [(&str, fn(&mut Vec<u8>)); 4] = [
+    type Damage = fn(&mut Vec<u8>);
+    let damages: [(&str, Damage); 4] = [
         ("emptied", Vec::clear),
         ("garbage at the start", |bytes| bytes.iter_mut().take(64).for_each(|b| *b = 0x5a)),
         ("truncated", |bytes| bytes.truncate(bytes.len() / 2)),

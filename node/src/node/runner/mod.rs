@@ -9,19 +9,21 @@
 //! Reading, writing, dialling and HTTP have tasks of their own, so that none of them stops another; they meet
 //! in the `select!` below and nowhere else.
 
+mod io;
+mod jobs;
+
 use super::{Progress, Request, Session, Start, Status, alarms, wall_clock as now};
-use crate::http::{AccountApi, HttpError, Tokens, Vault};
+use crate::http::{AccountApi, HttpError};
 use crate::tls::Trust;
-use crate::transport::{
-    Backoff, Carrier, DialError, Dialled, Link, LinkError, LinkReceiver, LinkSender, Target, dial,
-};
+use crate::transport::{Backoff, Carrier, DialError, Dialled, Link, LinkError, Target, dial};
 use bytes::Bytes;
+use io::{Reading, WRITE_BEHIND, Writing, finished, read, reserve};
+use jobs::{Job, JobDone};
 use sotto_e2ee::store::{Store, StoreError};
 use sotto_node_core::client::Client;
-use sotto_node_core::command::{ArchiveKeys, Command, Token};
+use sotto_node_core::command::{Command, Token};
 use sotto_node_core::event::{Event, Output};
 use sotto_protocol::frame::Frame;
-use sotto_protocol::ids::DeviceId;
 use sotto_protocol::invite::RelayAddress;
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -29,14 +31,11 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
-/// Batches of frames that a reader may be ahead of the client.
-const READ_AHEAD: usize = 16;
-
-/// Frames that the writer may be behind the client before the loop takes no new commands.
-const WRITE_BEHIND: usize = 256;
-
 /// How long the writer may take to finish at the end.
 const GOODBYE: Duration = Duration::from_secs(2);
+
+/// How long the job that runs may take to finish at the end.
+const LAST_JOB: Duration = Duration::from_secs(5);
 
 /// When nothing is due.
 const LATER: Duration = Duration::from_secs(3600);
@@ -71,36 +70,6 @@ pub(super) struct Runner<S: Store> {
     job_at: Option<Instant>,
     job_backoff: Backoff,
     store_failures: u32,
-}
-
-struct Writing {
-    frames: mpsc::Sender<Bytes>,
-    task: JoinHandle<()>,
-}
-
-struct Reading {
-    frames: mpsc::Receiver<Result<Vec<Frame>, LinkError>>,
-    task: JoinHandle<()>,
-}
-
-/// What is done over HTTP, one at a time and in this order.
-#[derive(PartialEq, Eq)]
-enum Job {
-    Refresh,
-    RegisterDevice,
-    PutVault(Bytes),
-}
-
-enum JobDone {
-    Refreshed(Result<Tokens, HttpError>),
-    Registered(Result<(), HttpError>),
-    VaultPut(Bytes, Result<VaultPut, HttpError>),
-}
-
-enum VaultPut {
-    Done(u64),
-    /// Another device was faster; this is what it put.
-    Conflict(Vault),
 }
 
 enum Turn {
@@ -214,12 +183,11 @@ impl<S: Store + Send + 'static> Runner<S> {
         if self.dial_at.is_some() && self.session.renew_at().is_some_and(|at| at <= now()) {
             self.queue(Job::Refresh);
         }
-        if self.job.is_none() && self.job_at.is_none_or(|at| at <= time) {
-            if let Some(job) = self.jobs.pop_front() {
-                self.job_at = None;
-                self.refreshing = job == Job::Refresh;
-                self.job = Some(self.start_job(job));
-            }
+        let may_start = self.job.is_none() && self.job_at.is_none_or(|at| at <= time);
+        if let Some(job) = self.jobs.pop_front_if(|_| may_start) {
+            self.job_at = None;
+            self.refreshing = job == Job::Refresh;
+            self.job = Some(self.start_job(job));
         }
         // Without a token the relay does not listen; without a registered device it does not know us.
         let allowed = self.session.access(now()).is_some() && self.session.device_registered;
@@ -364,24 +332,6 @@ impl<S: Store + Send + 'static> Runner<S> {
         Turn::GoOn
     }
 
-    fn sign_out(&mut self, tell: oneshot::Sender<Result<(), HttpError>>) {
-        let access = self.session.access(now()).map(str::to_owned);
-        self.session.forget_tokens();
-        if let Err(error) = self.save() {
-            tracing::error!(%error, "the tokens could not be forgotten");
-        }
-        self.give_up(Status::SignedOut("this device is signed out; run `sotto login`".to_owned()));
-        let api = self.api.clone();
-        tokio::spawn(async move {
-            let result = match access {
-                Some(access) => api.logout(&access).await,
-                // An expired session ends by itself.
-                None => Ok(()),
-            };
-            let _ = tell.send(result);
-        });
-    }
-
     fn on_read(&mut self, read: Result<Vec<Frame>, LinkError>) -> Turn {
         match read {
             Ok(frames) => {
@@ -499,158 +449,6 @@ impl<S: Store + Send + 'static> Runner<S> {
         self.session.save(self.client.store_mut())
     }
 
-    fn queue(&mut self, job: Job) {
-        let running = job == Job::Refresh && self.refreshing;
-        if !self.jobs.contains(&job) && !running {
-            // Everything else needs a token.
-            if job == Job::Refresh { self.jobs.push_front(job) } else { self.jobs.push_back(job) }
-        }
-    }
-
-    fn start_job(&self, job: Job) -> JoinHandle<JobDone> {
-        let api = self.api.clone();
-        let access = self.session.access(now()).unwrap_or_default().to_owned();
-        match job {
-            Job::Refresh => {
-                let refresh = self.session.refresh_token().unwrap_or_default().to_owned();
-                tokio::spawn(async move { JobDone::Refreshed(api.refresh(&refresh).await) })
-            }
-            Job::RegisterDevice => {
-                let device = self.client.device().device();
-                let certificate = self.client.device().certificate_bytes();
-                let name = self.session.device_name.clone();
-                tokio::spawn(async move {
-                    JobDone::Registered(api.add_device(&access, device, &name, &certificate).await)
-                })
-            }
-            Job::PutVault(sealed) => {
-                let replaces = self.session.vault_version;
-                tokio::spawn(async move {
-                    let put = put_vault(&api, &access, replaces, &sealed).await;
-                    JobDone::VaultPut(sealed, put)
-                })
-            }
-        }
-    }
-
-    fn on_job(&mut self, done: JobDone) -> Turn {
-        self.refreshing = false;
-        match done {
-            JobDone::Refreshed(Ok(tokens)) => {
-                self.job_backoff.reset();
-                self.session.set_tokens(&tokens, now());
-                // The old refresh token is worth nothing now: the new one is on disk before anything uses it.
-                if let Err(error) = self.save() {
-                    self.give_up(Status::Ended(error.to_string()));
-                    return Turn::GoOn;
-                }
-                for waiting in self.waiting_for_access.drain(..) {
-                    let _ = waiting.send(Ok(tokens.access_token.clone()));
-                }
-                self.use_access(tokens.access_token.clone());
-            }
-            JobDone::Registered(Ok(())) => {
-                self.job_backoff.reset();
-                self.session.device_registered = true;
-                if let Err(error) = self.save() {
-                    self.give_up(Status::Ended(error.to_string()));
-                }
-            }
-            JobDone::VaultPut(_, Ok(VaultPut::Done(version))) => {
-                self.job_backoff.reset();
-                self.session.vault_version = version;
-                if let Err(error) = self.save() {
-                    tracing::warn!(%error, "the vault's version is not kept");
-                }
-            }
-            JobDone::VaultPut(_, Ok(VaultPut::Conflict(vault))) => self.merge_vault(&vault),
-            JobDone::Refreshed(Err(error)) => self.on_job_failed(Job::Refresh, error),
-            JobDone::Registered(Err(error)) => self.on_job_failed(Job::RegisterDevice, error),
-            JobDone::VaultPut(sealed, Err(error)) => self.on_job_failed(Job::PutVault(sealed), error),
-        }
-        Turn::GoOn
-    }
-
-    /// Another device of the account has put a vault: take over its keys, then put both.
-    fn merge_vault(&mut self, vault: &Vault) {
-        match self.client.recovery_key().open_vault(self.session.account, &vault.data) {
-            Ok(open) => {
-                self.session.vault_version = vault.version;
-                self.own_command(Command::ImportArchiveKeys(ArchiveKeys(open.archive_keys)));
-                self.own_command(Command::SealVault);
-            }
-            Err(error) => {
-                tracing::error!(%error, "the vault on the relay does not open and is left as it is")
-            }
-        }
-    }
-
-    fn on_job_failed(&mut self, job: Job, error: HttpError) {
-        tracing::debug!(%error, "an account request failed");
-        let again = match (&job, &error) {
-            (_, HttpError::WrongFingerprint(wrong)) => {
-                let wrong = *wrong;
-                self.give_up(Status::WrongFingerprint(wrong));
-                false
-            }
-            (Job::Refresh, HttpError::Refused(problem)) if matches!(problem.status, 400 | 401 | 403) => {
-                let sentence = "the session of this device has ended (expired, revoked or used twice); run `sotto login`";
-                self.session.forget_tokens();
-                if let Err(error) = self.save() {
-                    tracing::error!(%error, "the tokens could not be forgotten");
-                }
-                self.give_up(Status::SignedOut(sentence.to_owned()));
-                false
-            }
-            (_, HttpError::Refused(problem)) if problem.status == 401 => {
-                self.session.access_was_refused();
-                true
-            }
-            (Job::RegisterDevice, HttpError::Refused(problem))
-                if problem.status < 500 && problem.status != 429 =>
-            {
-                let code = sotto_node_core::event::FailureCode::Relay(
-                    sotto_protocol::error::ErrorCode::DeviceRefused,
-                );
-                let failure = sotto_node_core::event::Failure::new(code, problem.detail.clone());
-                self.give_up(Status::Refused(failure));
-                false
-            }
-            (Job::PutVault(_), HttpError::Refused(problem))
-                if problem.status < 500 && problem.status != 429 =>
-            {
-                tracing::error!(%problem, "the vault was refused; a new device would miss the newest archive keys");
-                false
-            }
-            _ => true,
-        };
-        if again {
-            self.job_at = Some(Instant::now() + self.job_backoff.next_wait());
-            let newer_vault =
-                matches!(job, Job::PutVault(_)) && self.jobs.iter().any(|j| matches!(j, Job::PutVault(_)));
-            if !newer_vault && !self.jobs.contains(&job) {
-                self.jobs.push_front(job);
-            }
-            if self.carrier.is_none() {
-                self.status.send_if_modified(|status| {
-                    let first = matches!(status, Status::Connecting);
-                    if first {
-                        *status = Status::Unreachable(error.to_string());
-                    }
-                    first
-                });
-            }
-        }
-        for waiting in self.waiting_for_access.drain(..) {
-            let sentence = error.to_string();
-            let _ = waiting.send(Err(match &error {
-                HttpError::WrongFingerprint(wrong) => HttpError::WrongFingerprint(*wrong),
-                HttpError::Refused(problem) => HttpError::Refused(problem.clone()),
-                _ => HttpError::Unreachable { relay: self.relay.to_string(), what: sentence },
-            }));
-        }
-    }
-
     async fn end(mut self, tell: Option<oneshot::Sender<()>>) {
         if let Some(dialling) = self.dialling.take() {
             dialling.abort();
@@ -669,10 +467,10 @@ impl<S: Store + Send + 'static> Runner<S> {
             reading.task.abort();
         }
         // A vault that waits is sealed again at the next start; tokens that are on their way must not be lost.
-        if let Some(job) = self.job.take() {
-            if let Ok(Ok(done)) = tokio::time::timeout(Duration::from_secs(5), job).await {
-                self.on_job(done);
-            }
+        if let Some(job) = self.job.take()
+            && let Ok(Ok(done)) = tokio::time::timeout(LAST_JOB, job).await
+        {
+            self.on_job(done);
         }
         self.status.send_replace(Status::Ended("the client has ended".to_owned()));
         // The store is closed before anybody is told.
@@ -681,96 +479,4 @@ impl<S: Store + Send + 'static> Runner<S> {
             let _ = tell.send(());
         }
     }
-}
-
-async fn put_vault(
-    api: &AccountApi,
-    access: &str,
-    replaces: u64,
-    sealed: &[u8],
-) -> Result<VaultPut, HttpError> {
-    match api.put_vault(access, replaces, sealed).await {
-        Ok(()) => Ok(VaultPut::Done(replaces.saturating_add(1))),
-        Err(HttpError::Refused(problem)) if matches!(problem.status, 409 | 412) => {
-            match api.vault(access).await? {
-                Some(vault) => Ok(VaultPut::Conflict(vault)),
-                None => Err(problem.into()),
-            }
-        }
-        Err(error) => Err(error),
-    }
-}
-
-impl Writing {
-    fn start(mut sender: LinkSender) -> Self {
-        let (frames, mut waiting) = mpsc::channel::<Bytes>(WRITE_BEHIND);
-        let task = tokio::spawn(async move {
-            let mut batch = Vec::new();
-            while waiting.recv_many(&mut batch, WRITE_BEHIND).await > 0 {
-                if sender.send(&mut batch).await.is_err() {
-                    // The reader sees the same end and says why.
-                    return;
-                }
-            }
-            sender.close().await;
-        });
-        Self { frames, task }
-    }
-}
-
-impl Reading {
-    fn start(mut receiver: LinkReceiver) -> Self {
-        let (tell, frames) = mpsc::channel(READ_AHEAD);
-        let task = tokio::spawn(async move {
-            loop {
-                let mut got = Vec::new();
-                let result = receiver.receive(&mut got).await;
-                // Whole frames that came before the end still count.
-                if !got.is_empty() && tell.send(Ok(got)).await.is_err() {
-                    return;
-                }
-                if let Err(error) = result {
-                    let _ = tell.send(Err(error)).await;
-                    return;
-                }
-            }
-        });
-        Self { frames, task }
-    }
-}
-
-/// Room at the writer; never, while there is no connection.
-async fn reserve(writing: &Option<Writing>) -> Option<mpsc::OwnedPermit<Bytes>> {
-    match writing {
-        Some(writing) => match writing.frames.clone().reserve_owned().await {
-            Ok(permit) => Some(permit),
-            // The writer has ended; the reader says why.
-            Err(_) => std::future::pending().await,
-        },
-        None => std::future::pending().await,
-    }
-}
-
-/// What the reader has; never, while there is no connection.
-async fn read(reading: &mut Option<Reading>) -> Option<Result<Vec<Frame>, LinkError>> {
-    match reading {
-        Some(reading) => reading.frames.recv().await,
-        None => std::future::pending().await,
-    }
-}
-
-/// The result of a task; never, while there is none. `None` if it was aborted.
-async fn finished<T>(task: &mut Option<JoinHandle<T>>) -> Option<T> {
-    match task {
-        Some(task) => task.await.ok(),
-        None => std::future::pending().await,
-    }
-}
-
-/// An id for a new device.
-pub(super) fn new_device_id() -> DeviceId {
-    use rand::Rng as _;
-    let mut id = [0; 16];
-    rand::rng().fill_bytes(&mut id);
-    DeviceId(id)
 }
