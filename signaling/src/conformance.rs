@@ -1,6 +1,6 @@
 //! What every store must do, as a suite that each implementation runs.
 //!
-//! ```ignore
+//! ```text
 //! conformance::check(&my_store()).await;   // an empty store, each time
 //! ```
 //!

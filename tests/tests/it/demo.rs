@@ -7,7 +7,7 @@ use std::process::Command;
 fn three_people_talk_through_a_killed_relay_and_its_disk_holds_nothing_they_said() {
     let relay = program("sotto-relay");
     let programs = relay.parent().expect("a program lies in a folder");
-    program("sotto");
+    let _client_is_built = program("sotto");
     let demo = Command::new(program("xtask"))
         .args(["demo", "--programs"])
         .arg(programs)

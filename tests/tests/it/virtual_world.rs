@@ -63,21 +63,23 @@ fn race(seed: u64, seen: &Seen) {
     for round in 0..12 {
         for who in racers.iter().copied() {
             match world.below(8) {
-                0 => drop(world.command(who, Command::RenewKeys { conversation: id })),
+                0 => {
+                    world.command(who, Command::RenewKeys { conversation: id });
+                }
                 1 => {
                     let name = format!("x{}", world.below(extras.len()));
                     let add = Command::AddMembers { conversation: id, usernames: vec![name] };
-                    drop(world.command(who, add));
+                    let _ = world.command(who, add);
                 }
                 2 => {
                     let name = format!("x{}", world.below(extras.len()));
                     let remove = Command::RemoveMember { conversation: id, who: Account::Username(name) };
-                    drop(world.command(who, remove));
+                    let _ = world.command(who, remove);
                 }
                 3 if world.chance(200) => world.crash(who),
                 3..6 => {
                     let text = format!("{seed} {who} {round}");
-                    drop(world.command(who, Command::Send { conversation: id, text }));
+                    let _ = world.command(who, Command::Send { conversation: id, text });
                     expected += 1;
                 }
                 _ => {}
