@@ -1,6 +1,6 @@
 //! One connection of one device, from its first frame to its end, whatever carries it.
 //!
-//! [`handshake`] holds the states before the connection is ready as pure values, [`route`] says where each
+//! [`handshake`] holds the states before the connection is ready as pure values, [`mod@route`] says where each
 //! later frame goes; here they are driven over a [`transport`]. A ready connection is one task: a read loop
 //! that hands frames to the engine in the groups they arrived in, and a write loop that drains the session's
 //! outbound queue. Nothing is allocated while nothing happens: thousands of devices are silent most of the time.
