@@ -10,7 +10,7 @@ use sotto_loadtest::raw::{Account, Device, RawConnection, Relay, message, now, p
 use sotto_mls::suite::Suite;
 use sotto_protocol::body::Extensions;
 use sotto_protocol::body::log::{Append, Appended, EntryKind};
-use sotto_protocol::error::{Blame, WireError};
+use sotto_protocol::error::{ErrorCode, WireError};
 use sotto_protocol::frame::{Body as _, encode_into};
 use sotto_protocol::ids::{ConversationId, Epoch, MessageNumber, RequestId, Sequence};
 use sotto_protocol::mls_header::private_application_prefix;
@@ -83,7 +83,7 @@ impl Writer {
             if frame.header.kind == WireError::KIND {
                 let refusal: WireError = frame.decode()?;
                 // A relay whose disk is gone says so before it ends; nothing was promised then.
-                if refusal.code().is_some_and(|code| code.blame() == Blame::Relay) {
+                if refusal.code() == Some(ErrorCode::Unavailable) {
                     return Ok(());
                 }
                 return Err(refusal).context("an append was refused");
