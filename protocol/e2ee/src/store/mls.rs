@@ -135,18 +135,96 @@ impl MlsStorage<'_, '_> {
     }
 }
 
+// Most methods of the library's trait write, read or delete one row. They are listed as
+// `method<generics>(key) in kind`, the generics named after their bounds and in the order of the trait.
+
+macro_rules! writing {
+    ($($method:ident<$($generic:ident),+>($key:ident, $value:ident) in $kind:ident;)+) => {$(
+        fn $method<$($generic: traits::$generic<CURRENT_VERSION>),+>(
+            &self,
+            key: &$key,
+            value: &$value,
+        ) -> Result<(), CodecError> {
+            self.write(Kind::$kind, key, value)
+        }
+    )+};
+}
+
+macro_rules! reading {
+    ($($method:ident<$($generic:ident),+>($key:ident) -> $value:ident in $kind:ident;)+) => {$(
+        fn $method<$($generic: traits::$generic<CURRENT_VERSION>),+>(
+            &self,
+            key: &$key,
+        ) -> Result<Option<$value>, CodecError> {
+            self.read(Kind::$kind, key)
+        }
+    )+};
+}
+
+macro_rules! deleting {
+    ($($method:ident<$($generic:ident),+>($key:ident) in $kind:ident;)+) => {$(
+        fn $method<$($generic: traits::$generic<CURRENT_VERSION>),+>(
+            &self,
+            key: &$key,
+        ) -> Result<(), CodecError> {
+            self.delete(Kind::$kind, key)
+        }
+    )+};
+}
+
 impl StorageProvider<CURRENT_VERSION> for MlsStorage<'_, '_> {
     type Error = CodecError;
 
-    fn write_mls_join_config<
-        GroupId: traits::GroupId<CURRENT_VERSION>,
-        MlsGroupJoinConfig: traits::MlsGroupJoinConfig<CURRENT_VERSION>,
-    >(
-        &self,
-        group_id: &GroupId,
-        config: &MlsGroupJoinConfig,
-    ) -> Result<(), Self::Error> {
-        self.write(Kind::JoinConfig, group_id, config)
+    writing! {
+        write_mls_join_config<GroupId, MlsGroupJoinConfig>(GroupId, MlsGroupJoinConfig) in JoinConfig;
+        write_tree<GroupId, TreeSync>(GroupId, TreeSync) in Tree;
+        write_interim_transcript_hash<GroupId, InterimTranscriptHash>(GroupId, InterimTranscriptHash) in InterimTranscriptHash;
+        write_context<GroupId, GroupContext>(GroupId, GroupContext) in GroupContext;
+        write_confirmation_tag<GroupId, ConfirmationTag>(GroupId, ConfirmationTag) in ConfirmationTag;
+        write_group_state<GroupState, GroupId>(GroupId, GroupState) in GroupState;
+        write_message_secrets<GroupId, MessageSecrets>(GroupId, MessageSecrets) in MessageSecrets;
+        write_resumption_psk_store<GroupId, ResumptionPskStore>(GroupId, ResumptionPskStore) in ResumptionPsks;
+        write_own_leaf_index<GroupId, LeafNodeIndex>(GroupId, LeafNodeIndex) in OwnLeafIndex;
+        write_group_epoch_secrets<GroupId, GroupEpochSecrets>(GroupId, GroupEpochSecrets) in EpochSecrets;
+        write_signature_key_pair<SignaturePublicKey, SignatureKeyPair>(SignaturePublicKey, SignatureKeyPair) in SignatureKeyPair;
+        write_encryption_key_pair<EncryptionKey, HpkeKeyPair>(EncryptionKey, HpkeKeyPair) in EncryptionKeyPair;
+        write_key_package<HashReference, KeyPackage>(HashReference, KeyPackage) in KeyPackage;
+        write_psk<PskId, PskBundle>(PskId, PskBundle) in Psk;
+    }
+
+    reading! {
+        mls_group_join_config<GroupId, MlsGroupJoinConfig>(GroupId) -> MlsGroupJoinConfig in JoinConfig;
+        tree<GroupId, TreeSync>(GroupId) -> TreeSync in Tree;
+        group_context<GroupId, GroupContext>(GroupId) -> GroupContext in GroupContext;
+        interim_transcript_hash<GroupId, InterimTranscriptHash>(GroupId) -> InterimTranscriptHash in InterimTranscriptHash;
+        confirmation_tag<GroupId, ConfirmationTag>(GroupId) -> ConfirmationTag in ConfirmationTag;
+        group_state<GroupState, GroupId>(GroupId) -> GroupState in GroupState;
+        message_secrets<GroupId, MessageSecrets>(GroupId) -> MessageSecrets in MessageSecrets;
+        resumption_psk_store<GroupId, ResumptionPskStore>(GroupId) -> ResumptionPskStore in ResumptionPsks;
+        own_leaf_index<GroupId, LeafNodeIndex>(GroupId) -> LeafNodeIndex in OwnLeafIndex;
+        group_epoch_secrets<GroupId, GroupEpochSecrets>(GroupId) -> GroupEpochSecrets in EpochSecrets;
+        signature_key_pair<SignaturePublicKey, SignatureKeyPair>(SignaturePublicKey) -> SignatureKeyPair in SignatureKeyPair;
+        encryption_key_pair<HpkeKeyPair, EncryptionKey>(EncryptionKey) -> HpkeKeyPair in EncryptionKeyPair;
+        key_package<HashReference, KeyPackage>(HashReference) -> KeyPackage in KeyPackage;
+        psk<PskBundle, PskId>(PskId) -> PskBundle in Psk;
+    }
+
+    deleting! {
+        delete_own_leaf_nodes<GroupId>(GroupId) in OwnLeafNodes;
+        delete_group_config<GroupId>(GroupId) in JoinConfig;
+        delete_tree<GroupId>(GroupId) in Tree;
+        delete_confirmation_tag<GroupId>(GroupId) in ConfirmationTag;
+        delete_group_state<GroupId>(GroupId) in GroupState;
+        delete_context<GroupId>(GroupId) in GroupContext;
+        delete_interim_transcript_hash<GroupId>(GroupId) in InterimTranscriptHash;
+        delete_message_secrets<GroupId>(GroupId) in MessageSecrets;
+        delete_all_resumption_psk_secrets<GroupId>(GroupId) in ResumptionPsks;
+        delete_own_leaf_index<GroupId>(GroupId) in OwnLeafIndex;
+        delete_group_epoch_secrets<GroupId>(GroupId) in EpochSecrets;
+        delete_signature_key_pair<SignaturePublicKey>(SignaturePublicKey) in SignatureKeyPair;
+        delete_encryption_key_pair<EncryptionKey>(EncryptionKey) in EncryptionKeyPair;
+        delete_key_package<HashReference>(HashReference) in KeyPackage;
+        delete_psk<PskId>(PskId) in Psk;
     }
 
     fn append_own_leaf_node<
@@ -176,124 +254,6 @@ impl StorageProvider<CURRENT_VERSION> for MlsStorage<'_, '_> {
         self.write_appended(Kind::ProposalRefs, group_id, &refs, proposal_ref)
     }
 
-    fn write_tree<GroupId: traits::GroupId<CURRENT_VERSION>, TreeSync: traits::TreeSync<CURRENT_VERSION>>(
-        &self,
-        group_id: &GroupId,
-        tree: &TreeSync,
-    ) -> Result<(), Self::Error> {
-        self.write(Kind::Tree, group_id, tree)
-    }
-
-    fn write_interim_transcript_hash<
-        GroupId: traits::GroupId<CURRENT_VERSION>,
-        InterimTranscriptHash: traits::InterimTranscriptHash<CURRENT_VERSION>,
-    >(
-        &self,
-        group_id: &GroupId,
-        hash: &InterimTranscriptHash,
-    ) -> Result<(), Self::Error> {
-        self.write(Kind::InterimTranscriptHash, group_id, hash)
-    }
-
-    fn write_context<
-        GroupId: traits::GroupId<CURRENT_VERSION>,
-        GroupContext: traits::GroupContext<CURRENT_VERSION>,
-    >(
-        &self,
-        group_id: &GroupId,
-        group_context: &GroupContext,
-    ) -> Result<(), Self::Error> {
-        self.write(Kind::GroupContext, group_id, group_context)
-    }
-
-    fn write_confirmation_tag<
-        GroupId: traits::GroupId<CURRENT_VERSION>,
-        ConfirmationTag: traits::ConfirmationTag<CURRENT_VERSION>,
-    >(
-        &self,
-        group_id: &GroupId,
-        confirmation_tag: &ConfirmationTag,
-    ) -> Result<(), Self::Error> {
-        self.write(Kind::ConfirmationTag, group_id, confirmation_tag)
-    }
-
-    fn write_group_state<
-        GroupState: traits::GroupState<CURRENT_VERSION>,
-        GroupId: traits::GroupId<CURRENT_VERSION>,
-    >(
-        &self,
-        group_id: &GroupId,
-        group_state: &GroupState,
-    ) -> Result<(), Self::Error> {
-        self.write(Kind::GroupState, group_id, group_state)
-    }
-
-    fn write_message_secrets<
-        GroupId: traits::GroupId<CURRENT_VERSION>,
-        MessageSecrets: traits::MessageSecrets<CURRENT_VERSION>,
-    >(
-        &self,
-        group_id: &GroupId,
-        message_secrets: &MessageSecrets,
-    ) -> Result<(), Self::Error> {
-        self.write(Kind::MessageSecrets, group_id, message_secrets)
-    }
-
-    fn write_resumption_psk_store<
-        GroupId: traits::GroupId<CURRENT_VERSION>,
-        ResumptionPskStore: traits::ResumptionPskStore<CURRENT_VERSION>,
-    >(
-        &self,
-        group_id: &GroupId,
-        resumption_psk_store: &ResumptionPskStore,
-    ) -> Result<(), Self::Error> {
-        self.write(Kind::ResumptionPsks, group_id, resumption_psk_store)
-    }
-
-    fn write_own_leaf_index<
-        GroupId: traits::GroupId<CURRENT_VERSION>,
-        LeafNodeIndex: traits::LeafNodeIndex<CURRENT_VERSION>,
-    >(
-        &self,
-        group_id: &GroupId,
-        own_leaf_index: &LeafNodeIndex,
-    ) -> Result<(), Self::Error> {
-        self.write(Kind::OwnLeafIndex, group_id, own_leaf_index)
-    }
-
-    fn write_group_epoch_secrets<
-        GroupId: traits::GroupId<CURRENT_VERSION>,
-        GroupEpochSecrets: traits::GroupEpochSecrets<CURRENT_VERSION>,
-    >(
-        &self,
-        group_id: &GroupId,
-        group_epoch_secrets: &GroupEpochSecrets,
-    ) -> Result<(), Self::Error> {
-        self.write(Kind::EpochSecrets, group_id, group_epoch_secrets)
-    }
-
-    fn write_signature_key_pair<
-        SignaturePublicKey: traits::SignaturePublicKey<CURRENT_VERSION>,
-        SignatureKeyPair: traits::SignatureKeyPair<CURRENT_VERSION>,
-    >(
-        &self,
-        public_key: &SignaturePublicKey,
-        signature_key_pair: &SignatureKeyPair,
-    ) -> Result<(), Self::Error> {
-        self.write(Kind::SignatureKeyPair, public_key, signature_key_pair)
-    }
-
-    fn write_encryption_key_pair<
-        EncryptionKey: traits::EncryptionKey<CURRENT_VERSION>,
-        HpkeKeyPair: traits::HpkeKeyPair<CURRENT_VERSION>,
-    >(
-        &self,
-        public_key: &EncryptionKey,
-        key_pair: &HpkeKeyPair,
-    ) -> Result<(), Self::Error> {
-        self.write(Kind::EncryptionKeyPair, public_key, key_pair)
-    }
-
     fn write_encryption_epoch_key_pairs<
         GroupId: traits::GroupId<CURRENT_VERSION>,
         EpochKey: traits::EpochKey<CURRENT_VERSION>,
@@ -306,55 +266,6 @@ impl StorageProvider<CURRENT_VERSION> for MlsStorage<'_, '_> {
         key_pairs: &[HpkeKeyPair],
     ) -> Result<(), Self::Error> {
         self.write(Kind::EpochKeyPairs, &(group_id, epoch, leaf_index), key_pairs)
-    }
-
-    fn write_key_package<
-        HashReference: traits::HashReference<CURRENT_VERSION>,
-        KeyPackage: traits::KeyPackage<CURRENT_VERSION>,
-    >(
-        &self,
-        hash_ref: &HashReference,
-        key_package: &KeyPackage,
-    ) -> Result<(), Self::Error> {
-        self.write(Kind::KeyPackage, hash_ref, key_package)
-    }
-
-    fn write_psk<PskId: traits::PskId<CURRENT_VERSION>, PskBundle: traits::PskBundle<CURRENT_VERSION>>(
-        &self,
-        psk_id: &PskId,
-        psk: &PskBundle,
-    ) -> Result<(), Self::Error> {
-        self.write(Kind::Psk, psk_id, psk)
-    }
-
-    fn mls_group_join_config<
-        GroupId: traits::GroupId<CURRENT_VERSION>,
-        MlsGroupJoinConfig: traits::MlsGroupJoinConfig<CURRENT_VERSION>,
-    >(
-        &self,
-        group_id: &GroupId,
-    ) -> Result<Option<MlsGroupJoinConfig>, Self::Error> {
-        self.read(Kind::JoinConfig, group_id)
-    }
-
-    fn own_leaf_nodes<
-        GroupId: traits::GroupId<CURRENT_VERSION>,
-        LeafNode: traits::LeafNode<CURRENT_VERSION>,
-    >(
-        &self,
-        group_id: &GroupId,
-    ) -> Result<Vec<LeafNode>, Self::Error> {
-        self.read_list(Kind::OwnLeafNodes, group_id)
-    }
-
-    fn queued_proposal_refs<
-        GroupId: traits::GroupId<CURRENT_VERSION>,
-        ProposalRef: traits::ProposalRef<CURRENT_VERSION>,
-    >(
-        &self,
-        group_id: &GroupId,
-    ) -> Result<Vec<ProposalRef>, Self::Error> {
-        self.read_list(Kind::ProposalRefs, group_id)
     }
 
     fn queued_proposals<
@@ -376,113 +287,6 @@ impl StorageProvider<CURRENT_VERSION> for MlsStorage<'_, '_> {
             .collect()
     }
 
-    fn tree<GroupId: traits::GroupId<CURRENT_VERSION>, TreeSync: traits::TreeSync<CURRENT_VERSION>>(
-        &self,
-        group_id: &GroupId,
-    ) -> Result<Option<TreeSync>, Self::Error> {
-        self.read(Kind::Tree, group_id)
-    }
-
-    fn group_context<
-        GroupId: traits::GroupId<CURRENT_VERSION>,
-        GroupContext: traits::GroupContext<CURRENT_VERSION>,
-    >(
-        &self,
-        group_id: &GroupId,
-    ) -> Result<Option<GroupContext>, Self::Error> {
-        self.read(Kind::GroupContext, group_id)
-    }
-
-    fn interim_transcript_hash<
-        GroupId: traits::GroupId<CURRENT_VERSION>,
-        InterimTranscriptHash: traits::InterimTranscriptHash<CURRENT_VERSION>,
-    >(
-        &self,
-        group_id: &GroupId,
-    ) -> Result<Option<InterimTranscriptHash>, Self::Error> {
-        self.read(Kind::InterimTranscriptHash, group_id)
-    }
-
-    fn confirmation_tag<
-        GroupId: traits::GroupId<CURRENT_VERSION>,
-        ConfirmationTag: traits::ConfirmationTag<CURRENT_VERSION>,
-    >(
-        &self,
-        group_id: &GroupId,
-    ) -> Result<Option<ConfirmationTag>, Self::Error> {
-        self.read(Kind::ConfirmationTag, group_id)
-    }
-
-    fn group_state<
-        GroupState: traits::GroupState<CURRENT_VERSION>,
-        GroupId: traits::GroupId<CURRENT_VERSION>,
-    >(
-        &self,
-        group_id: &GroupId,
-    ) -> Result<Option<GroupState>, Self::Error> {
-        self.read(Kind::GroupState, group_id)
-    }
-
-    fn message_secrets<
-        GroupId: traits::GroupId<CURRENT_VERSION>,
-        MessageSecrets: traits::MessageSecrets<CURRENT_VERSION>,
-    >(
-        &self,
-        group_id: &GroupId,
-    ) -> Result<Option<MessageSecrets>, Self::Error> {
-        self.read(Kind::MessageSecrets, group_id)
-    }
-
-    fn resumption_psk_store<
-        GroupId: traits::GroupId<CURRENT_VERSION>,
-        ResumptionPskStore: traits::ResumptionPskStore<CURRENT_VERSION>,
-    >(
-        &self,
-        group_id: &GroupId,
-    ) -> Result<Option<ResumptionPskStore>, Self::Error> {
-        self.read(Kind::ResumptionPsks, group_id)
-    }
-
-    fn own_leaf_index<
-        GroupId: traits::GroupId<CURRENT_VERSION>,
-        LeafNodeIndex: traits::LeafNodeIndex<CURRENT_VERSION>,
-    >(
-        &self,
-        group_id: &GroupId,
-    ) -> Result<Option<LeafNodeIndex>, Self::Error> {
-        self.read(Kind::OwnLeafIndex, group_id)
-    }
-
-    fn group_epoch_secrets<
-        GroupId: traits::GroupId<CURRENT_VERSION>,
-        GroupEpochSecrets: traits::GroupEpochSecrets<CURRENT_VERSION>,
-    >(
-        &self,
-        group_id: &GroupId,
-    ) -> Result<Option<GroupEpochSecrets>, Self::Error> {
-        self.read(Kind::EpochSecrets, group_id)
-    }
-
-    fn signature_key_pair<
-        SignaturePublicKey: traits::SignaturePublicKey<CURRENT_VERSION>,
-        SignatureKeyPair: traits::SignatureKeyPair<CURRENT_VERSION>,
-    >(
-        &self,
-        public_key: &SignaturePublicKey,
-    ) -> Result<Option<SignatureKeyPair>, Self::Error> {
-        self.read(Kind::SignatureKeyPair, public_key)
-    }
-
-    fn encryption_key_pair<
-        HpkeKeyPair: traits::HpkeKeyPair<CURRENT_VERSION>,
-        EncryptionKey: traits::EncryptionKey<CURRENT_VERSION>,
-    >(
-        &self,
-        public_key: &EncryptionKey,
-    ) -> Result<Option<HpkeKeyPair>, Self::Error> {
-        self.read(Kind::EncryptionKeyPair, public_key)
-    }
-
     fn encryption_epoch_key_pairs<
         GroupId: traits::GroupId<CURRENT_VERSION>,
         EpochKey: traits::EpochKey<CURRENT_VERSION>,
@@ -494,23 +298,6 @@ impl StorageProvider<CURRENT_VERSION> for MlsStorage<'_, '_> {
         leaf_index: u32,
     ) -> Result<Vec<HpkeKeyPair>, Self::Error> {
         self.read_list(Kind::EpochKeyPairs, &(group_id, epoch, leaf_index))
-    }
-
-    fn key_package<
-        KeyPackageRef: traits::HashReference<CURRENT_VERSION>,
-        KeyPackage: traits::KeyPackage<CURRENT_VERSION>,
-    >(
-        &self,
-        hash_ref: &KeyPackageRef,
-    ) -> Result<Option<KeyPackage>, Self::Error> {
-        self.read(Kind::KeyPackage, hash_ref)
-    }
-
-    fn psk<PskBundle: traits::PskBundle<CURRENT_VERSION>, PskId: traits::PskId<CURRENT_VERSION>>(
-        &self,
-        psk_id: &PskId,
-    ) -> Result<Option<PskBundle>, Self::Error> {
-        self.read(Kind::Psk, psk_id)
     }
 
     fn remove_proposal<
@@ -533,83 +320,6 @@ impl StorageProvider<CURRENT_VERSION> for MlsStorage<'_, '_> {
         self.delete(Kind::Proposal, &(group_id, proposal_ref))
     }
 
-    fn delete_own_leaf_nodes<GroupId: traits::GroupId<CURRENT_VERSION>>(
-        &self,
-        group_id: &GroupId,
-    ) -> Result<(), Self::Error> {
-        self.delete(Kind::OwnLeafNodes, group_id)
-    }
-
-    fn delete_group_config<GroupId: traits::GroupId<CURRENT_VERSION>>(
-        &self,
-        group_id: &GroupId,
-    ) -> Result<(), Self::Error> {
-        self.delete(Kind::JoinConfig, group_id)
-    }
-
-    fn delete_tree<GroupId: traits::GroupId<CURRENT_VERSION>>(
-        &self,
-        group_id: &GroupId,
-    ) -> Result<(), Self::Error> {
-        self.delete(Kind::Tree, group_id)
-    }
-
-    fn delete_confirmation_tag<GroupId: traits::GroupId<CURRENT_VERSION>>(
-        &self,
-        group_id: &GroupId,
-    ) -> Result<(), Self::Error> {
-        self.delete(Kind::ConfirmationTag, group_id)
-    }
-
-    fn delete_group_state<GroupId: traits::GroupId<CURRENT_VERSION>>(
-        &self,
-        group_id: &GroupId,
-    ) -> Result<(), Self::Error> {
-        self.delete(Kind::GroupState, group_id)
-    }
-
-    fn delete_context<GroupId: traits::GroupId<CURRENT_VERSION>>(
-        &self,
-        group_id: &GroupId,
-    ) -> Result<(), Self::Error> {
-        self.delete(Kind::GroupContext, group_id)
-    }
-
-    fn delete_interim_transcript_hash<GroupId: traits::GroupId<CURRENT_VERSION>>(
-        &self,
-        group_id: &GroupId,
-    ) -> Result<(), Self::Error> {
-        self.delete(Kind::InterimTranscriptHash, group_id)
-    }
-
-    fn delete_message_secrets<GroupId: traits::GroupId<CURRENT_VERSION>>(
-        &self,
-        group_id: &GroupId,
-    ) -> Result<(), Self::Error> {
-        self.delete(Kind::MessageSecrets, group_id)
-    }
-
-    fn delete_all_resumption_psk_secrets<GroupId: traits::GroupId<CURRENT_VERSION>>(
-        &self,
-        group_id: &GroupId,
-    ) -> Result<(), Self::Error> {
-        self.delete(Kind::ResumptionPsks, group_id)
-    }
-
-    fn delete_own_leaf_index<GroupId: traits::GroupId<CURRENT_VERSION>>(
-        &self,
-        group_id: &GroupId,
-    ) -> Result<(), Self::Error> {
-        self.delete(Kind::OwnLeafIndex, group_id)
-    }
-
-    fn delete_group_epoch_secrets<GroupId: traits::GroupId<CURRENT_VERSION>>(
-        &self,
-        group_id: &GroupId,
-    ) -> Result<(), Self::Error> {
-        self.delete(Kind::EpochSecrets, group_id)
-    }
-
     fn clear_proposal_queue<
         GroupId: traits::GroupId<CURRENT_VERSION>,
         ProposalRef: traits::ProposalRef<CURRENT_VERSION>,
@@ -624,20 +334,6 @@ impl StorageProvider<CURRENT_VERSION> for MlsStorage<'_, '_> {
         self.delete(Kind::ProposalRefs, group_id)
     }
 
-    fn delete_signature_key_pair<SignaturePublicKey: traits::SignaturePublicKey<CURRENT_VERSION>>(
-        &self,
-        public_key: &SignaturePublicKey,
-    ) -> Result<(), Self::Error> {
-        self.delete(Kind::SignatureKeyPair, public_key)
-    }
-
-    fn delete_encryption_key_pair<EncryptionKey: traits::EncryptionKey<CURRENT_VERSION>>(
-        &self,
-        public_key: &EncryptionKey,
-    ) -> Result<(), Self::Error> {
-        self.delete(Kind::EncryptionKeyPair, public_key)
-    }
-
     fn delete_encryption_epoch_key_pairs<
         GroupId: traits::GroupId<CURRENT_VERSION>,
         EpochKey: traits::EpochKey<CURRENT_VERSION>,
@@ -650,14 +346,23 @@ impl StorageProvider<CURRENT_VERSION> for MlsStorage<'_, '_> {
         self.delete(Kind::EpochKeyPairs, &(group_id, epoch, leaf_index))
     }
 
-    fn delete_key_package<KeyPackageRef: traits::HashReference<CURRENT_VERSION>>(
+    fn own_leaf_nodes<
+        GroupId: traits::GroupId<CURRENT_VERSION>,
+        LeafNode: traits::LeafNode<CURRENT_VERSION>,
+    >(
         &self,
-        hash_ref: &KeyPackageRef,
-    ) -> Result<(), Self::Error> {
-        self.delete(Kind::KeyPackage, hash_ref)
+        group_id: &GroupId,
+    ) -> Result<Vec<LeafNode>, Self::Error> {
+        self.read_list(Kind::OwnLeafNodes, group_id)
     }
 
-    fn delete_psk<PskId: traits::PskId<CURRENT_VERSION>>(&self, psk_id: &PskId) -> Result<(), Self::Error> {
-        self.delete(Kind::Psk, psk_id)
+    fn queued_proposal_refs<
+        GroupId: traits::GroupId<CURRENT_VERSION>,
+        ProposalRef: traits::ProposalRef<CURRENT_VERSION>,
+    >(
+        &self,
+        group_id: &GroupId,
+    ) -> Result<Vec<ProposalRef>, Self::Error> {
+        self.read_list(Kind::ProposalRefs, group_id)
     }
 }
