@@ -1,5 +1,6 @@
 //! Frames that the engine writes often, built without a detour: acknowledgements, runs, fetch answers.
 
+use crate::store::StoreError;
 use bytes::{BufMut, Bytes, BytesMut};
 use sotto_protocol::body::log::{Appended, ArchiveEntries, Entries};
 use sotto_protocol::body::push::Delivered;
@@ -114,6 +115,16 @@ pub(super) fn unavailable() -> WireError {
     WireError::new(ErrorCode::Unavailable, "the relay is stopping").with_retry_after_ms(2_000)
 }
 
+/// The log could not be read. A disk that does not answer may answer later, or ends the relay at its next batch; what
+/// is damaged stays damaged.
+pub(super) fn unreadable(error: &StoreError) -> WireError {
+    match error {
+        StoreError::Io { .. } => WireError::new(ErrorCode::Unavailable, "the relay's disk does not answer")
+            .with_retry_after_ms(2_000),
+        _ => internal("the log could not be read"),
+    }
+}
+
 /// A failure of our own.
 pub(super) fn internal(what: &str) -> WireError {
     WireError::new(ErrorCode::Internal, format!("the relay failed: {what}"))
@@ -122,6 +133,19 @@ pub(super) fn internal(what: &str) -> WireError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_disk_that_does_not_answer_is_tried_again_and_damage_is_not() {
+        let io = StoreError::Io {
+            what: "cannot use the database",
+            path: "log".into(),
+            source: std::io::Error::from_raw_os_error(5),
+        };
+        assert_eq!(unreadable(&io).code(), Some(ErrorCode::Unavailable));
+        let damaged = StoreError::Damaged { folder: "log".into(), what: "a piece is missing".to_owned() };
+        assert_eq!(unreadable(&damaged).code(), Some(ErrorCode::Internal));
+    }
+
     use sotto_protocol::body::Extensions;
     use sotto_protocol::frame;
 

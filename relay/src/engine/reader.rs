@@ -102,7 +102,7 @@ impl Readers {
             Ok(answer) => answer,
             Err(error) => {
                 tracing::error!(%error, "the log could not be read");
-                vec![frame::encode(ask.id, &answers::internal("the log could not be read"))]
+                vec![frame::encode(ask.id, &answers::unreadable(&error))]
             }
         };
         ask.outbox.push(answer);
