@@ -191,6 +191,11 @@ impl Committer {
             // Nobody has to be waiting.
             let _ = drained.send(());
         }
+        if result.is_err() {
+            // sled 0.34.7 syncs when it is dropped and panics if that fails, twice, which aborts the process
+            // before it can say why. On a disk that failed the store is left as it is.
+            std::mem::forget(self.store);
+        }
         result
     }
 
