@@ -20,6 +20,7 @@ use crate::tls::{Identity, TlsError};
 use crate::{api, clock, metrics, quic, ready, tls, web};
 use rand::RngExt as _;
 use sotto_protocol::invite::{Fingerprint, Invite, RelayAddress};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -248,14 +249,25 @@ fn engine_config(config: &Config, folder: &DataFolder) -> EngineConfig {
 pub(crate) fn certificate_names(config: &Config) -> Vec<String> {
     let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
     names.extend(config.public_address.as_ref().map(|address| address.host.clone()));
+    let near = near(config, 0).host;
+    if !names.contains(&near) {
+        names.push(near);
+    }
     names
+}
+
+/// Where the relay is reached from the machine that it runs on: at the address that it listens on, or at loopback if
+/// that is every address.
+pub(crate) fn near(config: &Config, port: u16) -> RelayAddress {
+    let ip = config.listen.ip();
+    let host = if ip.is_unspecified() { Ipv4Addr::LOCALHOST.to_string() } else { ip.to_string() };
+    RelayAddress { host, port }
 }
 
 /// What devices are told to connect to. A certificate that the operator brought is pinned too: it works
 /// whether or not an authority vouches for it.
 pub(crate) fn link(config: &Config, port: u16, identity: &Identity) -> Invite {
-    let here = || RelayAddress { host: "127.0.0.1".to_owned(), port };
-    let relay = config.public_address.clone().unwrap_or_else(here);
+    let relay = config.public_address.clone().unwrap_or_else(|| near(config, port));
     Invite { relay, fingerprint: Some(identity.fingerprint), code: None }
 }
 

@@ -1,7 +1,7 @@
 //! What a relay says to the person who started it.
 
 use crate::relay::RelayHandle;
-use sotto_protocol::invite::{Invite, RelayAddress};
+use sotto_protocol::invite::Invite;
 use sotto_signaling_core::account::RegistrationPolicy;
 use std::fmt::Write as _;
 
@@ -24,9 +24,7 @@ pub fn welcome(relay: &RelayHandle) -> String {
     line("fingerprint", &at.fingerprint);
     line("link", &at.link);
 
-    let here = RelayAddress { host: "127.0.0.1".to_owned(), port: at.https.port() };
-    let near = Invite { relay: here, ..relay.link().clone() };
-    let link = if config.public_address.is_some() { relay.link() } else { &near };
+    let link = relay.link();
     match config.registration {
         RegistrationPolicy::Open => {
             let _ = writeln!(out, "\nNext, in another terminal:\n  {}", register(link));

@@ -55,7 +55,7 @@ pub const KEYS: &[Key] = &[
         name: "public_address",
         default: "",
         expected: "host or host:port, as chat.example.org:4433",
-        doc: "How people's devices reach this relay; written into links and invites. Not set: 127.0.0.1 and the port of `listen`.",
+        doc: "How people's devices reach this relay; written into links and invites. Not set: the address of `listen`, or 127.0.0.1 where that is every address.",
     },
     Key {
         name: "certificate",
