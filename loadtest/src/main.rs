@@ -62,6 +62,9 @@ struct TalkArguments {
     /// Seconds that are counted, after two that are not.
     #[arg(long, default_value_t = 10)]
     seconds: u64,
+    /// How often the two relays take turns; the table has the median of each figure.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    rounds: u32,
     #[command(flatten)]
     common: Common,
 }
@@ -93,14 +96,18 @@ async fn run(arguments: Arguments) -> Result<()> {
         Command::BareRelay { dir } => return bare::serve(&dir).await,
         Command::Talk(talk) => {
             for &outstanding in &talk.outstanding {
-                let dir = scratch(&talk.common)?;
-                let bare = bare_client::Bare::start(dir.path()).await?;
-                report.talk.push(measure_talk(bare, &talk, outstanding).await?);
-                if !talk.common.bare_only {
+                let (mut base, mut ours) = (Vec::new(), Vec::new());
+                for _ in 0..talk.rounds {
                     let dir = scratch(&talk.common)?;
-                    let sotto = sotto::Sotto::start(dir.path(), talk.common.relay.as_deref()).await?;
-                    report.talk.push(measure_talk(sotto, &talk, outstanding).await?);
+                    let bare = bare_client::Bare::start(dir.path()).await?;
+                    base.push(measure_talk(bare, &talk, outstanding).await?);
+                    if !talk.common.bare_only {
+                        let dir = scratch(&talk.common)?;
+                        let sotto = sotto::Sotto::start(dir.path(), talk.common.relay.as_deref()).await?;
+                        ours.push(measure_talk(sotto, &talk, outstanding).await?);
+                    }
                 }
+                report.talk.extend(Talk::median(&base).into_iter().chain(Talk::median(&ours)));
             }
         }
         Command::Idle { connections, common } => {

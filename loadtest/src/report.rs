@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-/// Pairs that talk.
+/// Pairs that talk: one round, or the medians of several.
 #[derive(Serialize, Clone)]
 pub(crate) struct Talk {
     pub(crate) relay: String,
@@ -14,6 +14,24 @@ pub(crate) struct Talk {
     pub(crate) relay_cpu_seconds_per_1000: f64,
     /// The share of the relay's whole time that its committer spent in fsync.
     pub(crate) fsync_share: f64,
+}
+
+impl Talk {
+    /// One row of several rounds: each figure is the median of its own. `None` without rounds.
+    pub(crate) fn median(rounds: &[Self]) -> Option<Self> {
+        let middle = |figure: fn(&Self) -> f64| {
+            let mut figures: Vec<f64> = rounds.iter().map(figure).collect();
+            figures.sort_by(f64::total_cmp);
+            figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
+        };
+        let mut row = rounds.first()?.clone();
+        row.messages_per_second = middle(|round| round.messages_per_second);
+        row.latency_p50_ms = middle(|round| round.latency_p50_ms);
+        row.latency_p99_ms = middle(|round| round.latency_p99_ms);
+        row.relay_cpu_seconds_per_1000 = middle(|round| round.relay_cpu_seconds_per_1000);
+        row.fsync_share = middle(|round| round.fsync_share);
+        Some(row)
+    }
 }
 
 /// Connections that do nothing.
