@@ -2,6 +2,8 @@
 
 pub mod fuzz;
 pub mod ledger;
+pub mod network;
+pub mod person;
 pub mod power;
 pub mod programs;
 pub mod relay_process;

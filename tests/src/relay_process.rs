@@ -1,5 +1,6 @@
 //! The real relay program in its own process, started, killed and started again on one data folder.
 
+use crate::network::Namespace;
 use crate::programs::program;
 use anyhow::{Context, Result, bail, ensure};
 use std::fs::{File, OpenOptions};
@@ -41,9 +42,32 @@ impl RelayProcess {
     /// # Errors
     /// See [`RelayProcess::start`].
     pub fn start_on(data: &Path, log: &Path, listen: &str, settings: &[(&str, &str)]) -> Result<Self> {
-        let append = |log: &Path| OpenOptions::new().create(true).append(true).open(log);
-        let output: File = append(log)?;
-        let mut child = Command::new(program("sotto-relay"))
+        Self::start_by(Command::new(program("sotto-relay")), data, log, listen, settings)
+    }
+
+    /// The same within a network of its own.
+    ///
+    /// # Errors
+    /// See [`RelayProcess::start`].
+    pub fn start_in(
+        namespace: &Namespace,
+        data: &Path,
+        log: &Path,
+        listen: &str,
+        settings: &[(&str, &str)],
+    ) -> Result<Self> {
+        Self::start_by(namespace.command(program("sotto-relay")), data, log, listen, settings)
+    }
+
+    fn start_by(
+        mut relay: Command,
+        data: &Path,
+        log: &Path,
+        listen: &str,
+        settings: &[(&str, &str)],
+    ) -> Result<Self> {
+        let output: File = OpenOptions::new().create(true).append(true).open(log)?;
+        let mut child = relay
             .arg("run")
             .env("SOTTO_RELAY_DATA_DIR", data)
             .env("SOTTO_RELAY_LISTEN", listen)

@@ -25,6 +25,12 @@ struct Package {
     why: &'static str,
 }
 
+const TEST_PACKAGES: &[Package] = &[Package {
+    name: "fiu-utils",
+    files: &["/usr/lib/fiu/fiu_posix_preload.so"],
+    why: "libfiu makes an fsync fail",
+}];
+
 const PRIVILEGED_PACKAGES: &[Package] = &[
     Package {
         name: "e2fsprogs",
@@ -36,10 +42,17 @@ const PRIVILEGED_PACKAGES: &[Package] = &[
         files: &["/usr/sbin/xfs_io", "/usr/bin/xfs_io", "/sbin/xfs_io"],
         why: "xfs_io cuts the power of a mounted file system",
     },
+    Package {
+        name: "iproute2",
+        files: &["/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip"],
+        why: "ip makes networks of their own",
+    },
+    Package { name: "nftables", files: &["/usr/sbin/nft", "/sbin/nft"], why: "nft is their firewall" },
 ];
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     for_building()?;
+    for_tests()?;
     if arguments.privileged {
         for_privileged_tests()?;
     }
@@ -57,9 +70,18 @@ pub(crate) fn for_building() -> anyhow::Result<()> {
     install(&["gcc", "libc6-dev"], "a C compiler for SQLite and aws-lc")
 }
 
-/// What the tests use of the system that run as root; the others need nothing.
+/// What every test run uses of the system.
+pub(crate) fn for_tests() -> anyhow::Result<()> {
+    get(TEST_PACKAGES)
+}
+
+/// What the tests use that run as root.
 pub(crate) fn for_privileged_tests() -> anyhow::Result<()> {
-    for package in PRIVILEGED_PACKAGES {
+    get(PRIVILEGED_PACKAGES)
+}
+
+fn get(packages: &[Package]) -> anyhow::Result<()> {
+    for package in packages {
         if !package.files.iter().any(|file| std::path::Path::new(file).exists()) {
             install(&[package.name], package.why)?;
         }
@@ -73,7 +95,8 @@ pub(crate) fn cargo_deny() -> anyhow::Result<PathBuf> {
     let deny = tools.join("bin/cargo-deny").with_extension(std::env::consts::EXE_EXTENSION);
     let version = program(&deny, ["--version"]).output();
     if !version.is_ok_and(|text| text.trim().ends_with(CARGO_DENY)) {
-        cargo(["install", "cargo-deny", "--version", CARGO_DENY, "--locked", "--force", "--root"])
+        // Without optimising: it runs for seconds and is built for minutes.
+        cargo(["install", "cargo-deny", "--version", CARGO_DENY, "--locked", "--force", "--debug", "--root"])
             .arg(&tools)
             .announced("building cargo-deny, once")?;
     }

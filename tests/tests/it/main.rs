@@ -3,7 +3,9 @@
 //! What only root on Linux can do is marked `#[ignore = "needs root: ..."]`; `cargo xtask test --privileged`
 //! runs those too, and the plain form names at its end what it left out.
 
+mod blocked_udp;
 mod demo;
+mod failing_disk;
 mod fuzz_corpus;
 mod hostile_relay_table;
 mod interop_mls_rs;

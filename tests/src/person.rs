@@ -1,0 +1,130 @@
+//! Somebody with a home of their own who uses the real program `sotto`.
+
+use crate::network::Namespace;
+use crate::programs::program;
+use serde_json::Value;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long a program may take where it is not killed.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// One person. What goes wrong is a panic with the program's own words: persons live in tests.
+pub struct Person<'n> {
+    name: &'static str,
+    home: PathBuf,
+    /// Where their programs run; on the machine itself without one.
+    namespace: Option<&'n Namespace>,
+}
+
+impl Person<'static> {
+    /// Registers at the relay of `link`, with a home in `folder`.
+    #[must_use]
+    pub fn register(name: &'static str, folder: &Path, link: &str) -> Self {
+        Person::registers(name, folder, link, None)
+    }
+}
+
+impl<'n> Person<'n> {
+    /// The same from within a network of one's own.
+    #[must_use]
+    pub fn register_in(namespace: &'n Namespace, name: &'static str, folder: &Path, link: &str) -> Self {
+        Self::registers(name, folder, link, Some(namespace))
+    }
+
+    fn registers(name: &'static str, folder: &Path, link: &str, namespace: Option<&'n Namespace>) -> Self {
+        let home = folder.join(name);
+        std::fs::create_dir(&home).expect("a home");
+        let person = Self { name, home, namespace };
+        let email = format!("{name}@people.example");
+        person.does(&["register", "--relay", link, "--username", name, "--email", &email]);
+        person
+    }
+
+    fn start(&self, words: &[&str], input: &str) -> Child {
+        let program = program("sotto");
+        let mut command =
+            self.namespace.map_or_else(|| Command::new(&program), |space| space.command(&program));
+        let mut child = command
+            .arg("--json")
+            .args(words)
+            .env("SOTTO_HOME", &self.home)
+            .env("SOTTO_PASSWORD", format!("the password of {}", self.name))
+            .env("SOTTO_PASSPHRASE", "a passphrase")
+            .env_remove("SOTTO_RELAY")
+            .env_remove("SOTTO_PROFILE")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let mut stdin = child.stdin.take().expect("standard input is a pipe");
+        stdin.write_all(input.as_bytes()).expect("the input fits into a pipe");
+        child
+    }
+
+    /// Runs a command to its good end; the JSON objects that it printed.
+    pub fn does(&self, words: &[&str]) -> Vec<Value> {
+        let output = self.start(words, "").wait_with_output().expect("the program ends");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "`sotto {}` of {}: {errors}", words.join(" "), self.name);
+        let text = String::from_utf8(output.stdout).expect("--json is text");
+        text.lines().map(|line| serde_json::from_str(line).expect("--json prints JSON")).collect()
+    }
+
+    /// Runs a command to its bad end; its exit code and what it said on standard error.
+    pub fn fails_to(&self, words: &[&str]) -> (Option<i32>, String) {
+        let output = self.start(words, "").wait_with_output().expect("the program ends");
+        assert!(!output.status.success(), "`sotto {}` of {} succeeded", words.join(" "), self.name);
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
+    /// Starts a command, kills it after a while, and gives the lines it had printed until then.
+    pub fn is_killed_at(&self, words: &[&str], input: &str, moment: Duration) -> Vec<String> {
+        let mut child = self.start(words, input);
+        std::thread::sleep(moment);
+        child.kill().expect("a child can be killed");
+        child.wait().expect("a child can be waited for");
+        let stdout = BufReader::new(child.stdout.take().expect("standard output is a pipe"));
+        // A line without its end was cut by the kill: nobody was told.
+        let whole =
+            stdout.split(b'\n').map_while(Result::ok).map(|line| String::from_utf8_lossy(&line).into_owned());
+        whole.filter(|line| line.ends_with('}')).collect()
+    }
+
+    /// What was said in a conversation, as this person can read it: all of it.
+    pub fn texts(&self, conversation: &str) -> Vec<String> {
+        let lines = self.does(&["history", conversation, "-n", "10000"]);
+        let missing: Vec<_> = lines.iter().filter(|line| line["kind"] == "missing").collect();
+        assert!(missing.is_empty(), "{} cannot read {missing:?}", self.name);
+        let texts = lines.iter().filter(|line| line["kind"] == "text");
+        texts.map(|line| line["text"].as_str().expect("a text has a text").to_owned()).collect()
+    }
+
+    /// Waits until everything that was queued is sent.
+    pub fn empties_the_outbox(&self) {
+        let start = Instant::now();
+        while self
+            .does(&["rooms"])
+            .iter()
+            .any(|room| room["queued"].as_u64().is_some_and(|queued| queued > 0))
+        {
+            assert!(start.elapsed() < PATIENCE, "the outbox of {} does not empty", self.name);
+        }
+    }
+
+    /// Whether and over what the relay is reached.
+    pub fn standing(&self) -> String {
+        let answers = self.does(&["whoami"]);
+        answers[0]["status"].as_str().expect("a status").to_owned()
+    }
+
+    /// Holds that no message was ever unreadable at first.
+    pub fn never_failed_to_decrypt(&self) {
+        let answers = self.does(&["whoami"]);
+        let failures = answers[0]["decryption_failures"].as_object().expect("counters by name");
+        assert!(failures.is_empty(), "{} met messages that it could not read: {failures:?}", self.name);
+    }
+}
