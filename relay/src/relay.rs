@@ -376,6 +376,9 @@ impl Running {
             tracing::error!(%error, "stopping");
             self.tasks.abort_all();
             self.endpoint.close(quic::close_code::DONE, b"");
+            // The accounts lie in sled too, which panics when it is dropped on a disk that failed. Whoever else
+            // holds them, they are not dropped while this is kept.
+            std::mem::forget(self.sessions);
             return Err(error);
         }
 
