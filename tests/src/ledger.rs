@@ -16,6 +16,7 @@ use sotto_protocol::ids::{ConversationId, Epoch, MessageNumber, RequestId, Seque
 use sotto_protocol::mls_header::private_application_prefix;
 use sotto_protocol::payload::Payload;
 use std::collections::BTreeMap;
+use tokio::task::JoinHandle;
 
 /// Messages that a writer has unacknowledged.
 const OUTSTANDING: u64 = 8;
@@ -139,6 +140,22 @@ impl Writer {
         }
         Ok(Checked { acknowledged: self.acknowledged.len(), stored: found.len() })
     }
+}
+
+/// Sets every writer to work until the relay is gone; each handle gives its writer back.
+pub fn all_write(
+    writers: Vec<Writer>,
+    relay: &Relay,
+    endpoint: &quinn::Endpoint,
+) -> Vec<JoinHandle<Result<Writer>>> {
+    let each = |mut writer: Writer| {
+        let (relay, endpoint) = (relay.clone(), endpoint.clone());
+        tokio::spawn(async move {
+            writer.write(&relay, &endpoint, u64::from(u32::MAX)).await?;
+            Ok(writer)
+        })
+    };
+    writers.into_iter().map(each).collect()
 }
 
 /// What a check found, for people.

@@ -7,4 +7,5 @@ pub mod person;
 pub mod power;
 pub mod programs;
 pub mod relay_process;
+mod tool;
 pub mod world;

@@ -1,6 +1,7 @@
 //! Networks of their own: two namespaces joined by a cable, with a firewall at one end. Needs root on Linux.
 
-use anyhow::{Context, Result, ensure};
+use crate::tool::run;
+use anyhow::Result;
 use std::ffi::OsStr;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -88,19 +89,4 @@ impl Cable {
         }
         Ok(Self { server, client })
     }
-}
-
-fn run(package: &str, command: &mut Command) -> Result<()> {
-    let output = command.output().with_context(|| {
-        format!(
-            "{:?} is needed: apt-get install {package} (cargo xtask test --privileged does)",
-            command.get_program()
-        )
-    })?;
-    ensure!(
-        output.status.success(),
-        "{command:?} failed (this test needs root on Linux, and {package}): {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Ok(())
 }

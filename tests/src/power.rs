@@ -3,7 +3,8 @@
 //! `EXT4_IOC_SHUTDOWN` with NOLOGFLUSH (by `xfs_io`, the usual tool for it) drops everything that was not forced to
 //! the disk, as a power cut does, which `kill -9` never shows: a killed process leaves its writes to the kernel.
 
-use anyhow::{Context, Result, ensure};
+use crate::tool::run;
+use anyhow::{Result, ensure};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -67,19 +68,4 @@ impl Drop for PowerCutDisk {
         // A failed test may leave it in use; a lazy unmount still takes it out of the tree.
         let _ = Command::new("umount").arg("--lazy").arg(&self.mounted).status();
     }
-}
-
-fn run(package: &str, command: &mut Command) -> Result<()> {
-    let output = command.output().with_context(|| {
-        format!(
-            "{:?} is needed: apt-get install {package} (cargo xtask test --privileged does)",
-            command.get_program()
-        )
-    })?;
-    ensure!(
-        output.status.success(),
-        "{command:?} failed (this test needs root on Linux): {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use sotto_loadtest::raw::Relay;
-use sotto_tests::ledger::Writer;
+use sotto_tests::ledger::{Writer, all_write};
 use sotto_tests::person::Person;
 use sotto_tests::power::PowerCutDisk;
 use sotto_tests::relay_process::{RelayProcess, free_address, tail};
@@ -40,16 +40,7 @@ fn a_relay_whose_fsync_fails_acknowledges_nothing_more_and_ends_with_the_reason(
             writer.write(&relay, &endpoint, 50).await?;
             writers.push(writer);
         }
-        let writing: Vec<_> = writers
-            .into_iter()
-            .map(|mut writer| {
-                let (relay, endpoint) = (relay.clone(), endpoint.clone());
-                tokio::spawn(async move {
-                    writer.write(&relay, &endpoint, u64::from(u32::MAX)).await?;
-                    anyhow::Ok(writer)
-                })
-            })
-            .collect();
+        let writing = all_write(writers, &relay, &endpoint);
         // The moment does not matter, as long as the writers are at it.
         tokio::time::sleep(Duration::from_millis(300)).await;
         every_fsync_fails(&control, process.ready.pid)?;

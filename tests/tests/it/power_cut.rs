@@ -5,7 +5,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use sotto_loadtest::raw::Relay;
 use sotto_relay::store::sled::open;
 use sotto_relay::store::{BatchNumber, LogStore as _, SledOptions, SyncMode};
-use sotto_tests::ledger::Writer;
+use sotto_tests::ledger::{Writer, all_write};
 use sotto_tests::power::PowerCutDisk;
 use sotto_tests::relay_process::{RelayProcess, free_address};
 use std::io::{BufRead as _, BufReader};
@@ -40,16 +40,7 @@ fn a_relay_keeps_every_acknowledged_message_through_20_power_cuts() -> Result<()
             let relay = Relay::from_link(&process.ready.link)?;
             let endpoint = client()?;
             let moment = Duration::from_micros(rng.random_range(50_000..400_000));
-            let writing: Vec<_> = writers
-                .into_iter()
-                .map(|mut writer| {
-                    let (relay, endpoint) = (relay.clone(), endpoint.clone());
-                    tokio::spawn(async move {
-                        writer.write(&relay, &endpoint, u64::from(u32::MAX)).await?;
-                        anyhow::Ok(writer)
-                    })
-                })
-                .collect();
+            let writing = all_write(writers, &relay, &endpoint);
             tokio::time::sleep(moment).await;
             disk.cut()?;
             // The relay finds that its disk is gone by itself, at its next batch, and says so.

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use rand::{RngExt as _, SeedableRng as _};
 use sotto_loadtest::raw::Relay;
-use sotto_tests::ledger::Writer;
+use sotto_tests::ledger::{Writer, all_write};
 use sotto_tests::relay_process::{RelayProcess, free_address, no_error_was_logged};
 use std::time::Duration;
 
@@ -33,14 +33,7 @@ fn a_relay_killed_100_times_under_load_keeps_every_acknowledged_message() -> Res
             let endpoint = client()?;
             // Long enough to get under way, short enough to hit every stage of a batch.
             let moment = Duration::from_micros(rng.random_range(20_000..250_000));
-            let writing = writers.into_iter().map(|mut writer| {
-                let (relay, endpoint) = (relay.clone(), endpoint.clone());
-                tokio::spawn(async move {
-                    writer.write(&relay, &endpoint, u64::from(u32::MAX)).await?;
-                    anyhow::Ok(writer)
-                })
-            });
-            let writing: Vec<_> = writing.collect();
+            let writing = all_write(writers, &relay, &endpoint);
             tokio::time::sleep(moment).await;
             process.kill()?;
             // A dead relay says nothing: the writers' connections end here instead of after an idle timeout.
