@@ -66,7 +66,7 @@ pub(crate) async fn serve(dir: &Path) -> Result<()> {
     let mut transport = quinn::TransportConfig::default();
     transport.max_idle_timeout(Some(Duration::from_secs(120).try_into()?));
     config.transport_config(Arc::new(transport));
-    let endpoint = quinn::Endpoint::server(config, ([127, 0, 0, 1], 0).into())?;
+    let endpoint = crate::target::endpoint(Some(config))?;
 
     let file = File::create(dir.join("log")).context("the bare relay's log file")?;
     let writers: Writers = Arc::default();
