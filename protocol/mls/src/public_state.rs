@@ -326,7 +326,7 @@ impl PublicState {
     /// Takes milliseconds, more in large groups; call it off the thread that owns the log.
     ///
     /// The library compares the lifetimes of added key packages with the system's clock. So a commit that was
-    /// accepted is checked again only soon after (recovery from a crash), and states are kept as snapshots.
+    /// accepted and adds devices is never checked again: the state that it leads to is kept as a snapshot.
     ///
     /// # Errors
     /// See [`CommitRefusal`].

@@ -98,6 +98,12 @@ impl TestDevice {
         self.build(suite, lifetime, credential_with_key(&self.certificate))
     }
 
+    /// A key package that is good for an hour, up to a second since 1970.
+    #[must_use]
+    pub fn key_package_until(&self, suite: Suite, second: u64) -> Vec<u8> {
+        self.key_package_with_lifetime(suite, Lifetime::init(second.saturating_sub(3600), second))
+    }
+
     /// A package that signs with this device's key and shows another device's certificate.
     #[must_use]
     pub fn key_package_showing(&self, suite: Suite, other: &DeviceCertificate) -> Vec<u8> {

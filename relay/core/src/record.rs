@@ -100,6 +100,17 @@ pub enum Fact {
         /// Whose it was.
         device: DeviceId,
     },
+    /// The public state of the group that the commit at `sequence` leads to, before that commit's own fact. Kept
+    /// for commits that add devices by key package: such a commit cannot be checked again once a package has
+    /// expired, and a log is read again long after (a backup, a relay that was off for weeks).
+    State {
+        /// The conversation.
+        conversation: ConversationId,
+        /// The commit's entry.
+        sequence: Sequence,
+        /// As `sotto_mls::public_state::PublicState::snapshot` writes it.
+        snapshot: Payload,
+    },
 }
 
 impl Fact {
@@ -112,7 +123,8 @@ impl Fact {
             | Self::Leaving { conversation, .. }
             | Self::RoleSet { conversation, .. }
             | Self::Admitted { conversation, .. }
-            | Self::WelcomeTaken { conversation, .. } => *conversation,
+            | Self::WelcomeTaken { conversation, .. }
+            | Self::State { conversation, .. } => *conversation,
         }
     }
 }

@@ -232,6 +232,8 @@ impl State {
             Fact::WelcomeTaken { conversation, epoch, device } => {
                 self.welcome_taken(*device, *conversation, *epoch)
             }
+            // Recovery takes the group's state from it; membership changes with the commit's own fact.
+            Fact::State { .. } => Consequences::default(),
         }
     }
 

@@ -132,13 +132,13 @@ fn verify_commit(base: &Base, commit: Box<Commit>) -> Result<Found, WireError> {
         WireError::new(error.code(), error.to_string()).with_context(base.epoch().0)
     };
     let verified = commit::verify(&base, &commit).map_err(refused)?;
-    let (row, joining) = rows(&verified, &commit);
+    let (row, joining) = rows(verified.next(), &commit);
     Ok(Found::Commit(Box::new(FoundCommit { commit, base, verified, row, joining })))
 }
 
 /// The rows that a commit leads to.
-pub(super) fn rows(verified: &VerifiedCommit, commit: &Commit) -> (Bytes, Option<Bytes>) {
-    let row = GroupRow::current(verified.next(), &commit.group_info);
+pub(super) fn rows(next: &PublicState, commit: &Commit) -> (Bytes, Option<Bytes>) {
+    let row = GroupRow::current(next, &commit.group_info);
     let joining = commit.welcome.is_some().then(|| row.joining().to_bytes());
     (row.to_bytes(), joining)
 }

@@ -2,20 +2,19 @@
 //!
 //! ```text
 //! FORMAT            the format, checked at every opening
+//! ABOUT             the length of time that one shard takes in
 //! LOCK              held by the process that has it open
 //! checkpoint/       a sled database: the last checkpoint
 //! shards/           one folder for each shard, named by its number, each a sled database; one that is being
 //!                   made is called new-..., one that is being deleted gone-...
 //! ```
 
-use super::{Disk, StoreError};
+use super::about::About;
+use super::{Disk, SledOptions, StoreError, migrate};
 use sotto_relay_core::conversation::ShardId;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-
-/// What the file `FORMAT` says.
-pub(super) const FORMAT: &str = "sotto relay log, format 1";
 
 /// A folder that is being deleted has this before its number.
 const GONE: &str = "gone-";
@@ -24,12 +23,14 @@ const GONE: &str = "gone-";
 #[derive(Debug)]
 pub(super) struct Layout {
     pub(super) folder: PathBuf,
+    pub(super) about: About,
     _lock: File,
 }
 
 impl Layout {
-    /// Locks the folder, making it if it is missing.
-    pub(super) fn open(folder: &Path, disk: &dyn Disk) -> Result<Self, StoreError> {
+    /// Locks the folder, making it if it is missing, and brings an older format up to this program's.
+    pub(super) fn open(options: &SledOptions) -> Result<Self, StoreError> {
+        let folder = &options.folder;
         let shards = folder.join("shards");
         fs::create_dir_all(&shards).map_err(StoreError::io("cannot make the folder", &shards))?;
         let path = folder.join("LOCK");
@@ -37,35 +38,14 @@ impl Layout {
         let lock = lock.map_err(StoreError::io("cannot open", &path))?;
         match lock.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(StoreError::InUse { folder: folder.to_owned() }),
+            Err(TryLockError::WouldBlock) => return Err(StoreError::InUse { folder: folder.clone() }),
             Err(TryLockError::Error(source)) => return Err(StoreError::io("cannot lock", &path)(source)),
         }
-        let layout = Self { folder: folder.to_owned(), _lock: lock };
-        layout.check_format(disk)?;
+        migrate::bring_up(folder, options)?;
+        let about = About::read(folder, options)?;
+        let layout = Self { folder: folder.clone(), about, _lock: lock };
         layout.clean()?;
         Ok(layout)
-    }
-
-    fn check_format(&self, disk: &dyn Disk) -> Result<(), StoreError> {
-        let path = self.folder.join("FORMAT");
-        match fs::read_to_string(&path) {
-            Ok(found) if found.trim_end() == FORMAT => return Ok(()),
-            // A power cut while the folder was made leaves an empty file and nothing else.
-            Ok(found) if !found.is_empty() || self.checkpoint().exists() => {
-                return Err(StoreError::Format {
-                    folder: self.folder.clone(),
-                    found: found.trim_end().to_owned(),
-                });
-            }
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound && !self.checkpoint().exists() => {}
-            Err(error) => return Err(StoreError::io("cannot read", &path)(error)),
-        }
-        fs::write(&path, format!("{FORMAT}\n")).map_err(StoreError::io("cannot write", &path))?;
-        sync_path(disk, &path)?;
-        sync_path(disk, &self.shards())?;
-        sync_path(disk, &self.folder)?;
-        self.folder.parent().map_or(Ok(()), |parent| sync_path(disk, parent))
     }
 
     /// Finishes deletions that were interrupted.

@@ -5,9 +5,11 @@
 //! are) follows from the batches. A *checkpoint* keeps it beside them, now and then, so that opening reads the last
 //! second again and not the last year.
 
+mod about;
 pub mod disk;
 mod keys;
 mod layout;
+mod migrate;
 mod shards;
 pub mod sled;
 
@@ -99,7 +101,7 @@ pub enum StoreError {
         folder: PathBuf,
     },
     /// A newer or another program wrote it.
-    #[error("the log in {} has the format {found:?}, this relay reads {:?}; use the relay that wrote it, or a newer one", folder.display(), layout::FORMAT)]
+    #[error("the log in {} has the format {found:?}, this relay reads up to {:?}; nothing was changed: use the relay that wrote it, or a newer one", folder.display(), migrate::name(migrate::FORMAT))]
     Format {
         /// Where.
         folder: PathBuf,

@@ -41,7 +41,7 @@ struct Inner {
 /// # Errors
 /// If it is in use, of another format, damaged, or the disk fails.
 pub fn open(options: &SledOptions) -> Result<SledStore, StoreError> {
-    let layout = Layout::open(&options.folder, &*options.disk)?;
+    let layout = Layout::open(options)?;
     let checkpoint = SyncedDb::open(&layout.checkpoint(), options)?;
     let rows = checkpoint.tree("rows")?;
     let shards = Shards::new(layout.shards(), options.clone());
@@ -300,7 +300,7 @@ impl LogStore for SledStore {
     }
 
     fn shard_at(&mut self, now: UnixMillis) -> Result<ShardId, StoreError> {
-        let span = u64::try_from(self.options.shard_span.as_millis()).unwrap_or(u64::MAX).max(1);
+        let span = u64::try_from(self.layout.about.shard_span.as_millis()).unwrap_or(u64::MAX).max(1);
         let due = ShardId(now.0 / span).max(self.newest.unwrap_or(ShardId(0)));
         if let Some(shard) = self.current.as_ref().filter(|shard| shard.id == due) {
             return Ok(shard.id);
@@ -317,7 +317,7 @@ impl LogStore for SledStore {
 
     fn retain(&mut self, now: UnixMillis) -> Result<Vec<ShardId>, StoreError> {
         let Some(retention) = self.options.retention else { return Ok(Vec::new()) };
-        let span = u64::try_from(self.options.shard_span.as_millis()).unwrap_or(u64::MAX).max(1);
+        let span = u64::try_from(self.layout.about.shard_span.as_millis()).unwrap_or(u64::MAX).max(1);
         let keep = u64::try_from(retention.as_millis()).unwrap_or(u64::MAX);
         let checkpointed = self.inner.checkpointed.load(Ordering::Relaxed);
         let mut gone = Vec::new();

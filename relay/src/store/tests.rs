@@ -131,11 +131,50 @@ fn a_store_of_another_format_is_refused_and_left_alone() {
     let home = tempfile::tempdir().unwrap();
     drop(sled::open(&options(&home)).unwrap());
     let path = home.path().join("log/FORMAT");
-    std::fs::write(&path, "sotto relay log, format 2\n").unwrap();
+    std::fs::write(&path, "sotto relay log, format 3\n").unwrap();
     let error = sled::open(&options(&home)).map(drop).unwrap_err();
     assert!(matches!(error, StoreError::Format { .. }), "{error}");
-    assert!(error.to_string().contains("format 2"), "{error}");
-    assert_eq!(std::fs::read_to_string(path).unwrap(), "sotto relay log, format 2\n");
+    assert!(error.to_string().contains("format 3"), "{error}");
+    assert_eq!(std::fs::read_to_string(path).unwrap(), "sotto relay log, format 3\n");
+}
+
+#[test]
+fn a_store_of_the_first_format_is_brought_up_and_keeps_what_it_has() {
+    let home = tempfile::tempdir().unwrap();
+    let mut store = sled::open(&options(&home)).unwrap();
+    store.shard_at(UnixMillis(0)).unwrap();
+    store.append(BatchNumber(1), b"one").unwrap();
+    drop(store);
+    let log = home.path().join("log");
+    std::fs::write(log.join("FORMAT"), "sotto relay log, format 1\n").unwrap();
+    std::fs::remove_file(log.join("ABOUT")).unwrap();
+    for _ in 0..2 {
+        let store = sled::open(&options(&home)).unwrap();
+        assert_eq!(replayed(&store, 0), [(0, 1, b"one".to_vec())]);
+        assert_eq!(std::fs::read_to_string(log.join("FORMAT")).unwrap(), "sotto relay log, format 2\n");
+    }
+}
+
+#[test]
+fn a_log_keeps_the_length_of_its_shards_so_that_retention_never_takes_a_young_one_for_old() {
+    const DAY_MS: u64 = 24 * 3600 * 1000;
+    let home = tempfile::tempdir().unwrap();
+    let retention = Some(Duration::from_millis(30 * DAY_MS));
+    let weeks = SledOptions { retention, ..options(&home) };
+    let mut store = sled::open(&weeks).unwrap();
+    for (number, week) in (1..).zip(2_950..2_953) {
+        let shard = store.shard_at(UnixMillis(week * 7 * DAY_MS)).unwrap();
+        store.append(BatchNumber(number), b"young").unwrap();
+        let checkpoint =
+            Checkpoint { applied: BatchNumber(number), shard: Some(shard), ..Checkpoint::default() };
+        store.checkpointer().save(&checkpoint).unwrap();
+    }
+    drop(store);
+    // By days, shard 2950 would lie in 1978.
+    let days = SledOptions { shard_span: Duration::from_millis(DAY_MS), ..weeks };
+    let mut store = sled::open(&days).unwrap();
+    assert_eq!(store.retain(UnixMillis(2_953 * 7 * DAY_MS)).unwrap(), []);
+    assert_eq!(store.shard_at(UnixMillis(2_954 * 7 * DAY_MS)).unwrap(), ShardId(2_954));
 }
 
 #[test]

@@ -62,6 +62,7 @@ pub(super) fn recover(store: &dyn LogStore) -> Result<Opened, StoreError> {
         live: Vec::new(),
         groups: HashMap::new(),
         commits: HashMap::new(),
+        states: HashMap::new(),
         dirty: Dirty::default(),
         entries: 0,
         batches: 0,
@@ -87,6 +88,8 @@ struct Replay<'a> {
     groups: HashMap<ConversationId, PublicState>,
     /// The last commit's entry of a conversation, until the fact that accepts it.
     commits: HashMap<ConversationId, (Sequence, Bytes)>,
+    /// The state that the last commit leads to, where the log has it.
+    states: HashMap<ConversationId, (Sequence, Payload)>,
     dirty: Dirty,
     entries: u64,
     batches: u64,
@@ -175,6 +178,9 @@ impl Replay<'_> {
             Fact::Committed { conversation, sequence, group_info, welcome, .. } => {
                 self.commit(*conversation, *sequence, group_info, welcome.as_ref())?;
             }
+            Fact::State { conversation, sequence, snapshot } => {
+                self.states.insert(*conversation, (*sequence, snapshot.clone()));
+            }
             Fact::Leaving { .. }
             | Fact::RoleSet { .. }
             | Fact::Admitted { .. }
@@ -208,13 +214,6 @@ impl Replay<'_> {
             .remove(&id)
             .filter(|(known, _)| *known == sequence)
             .ok_or_else(|| format!("the commit at {sequence} of conversation {id} has no entry"))?;
-        let base = match self.groups.remove(&id) {
-            Some(state) => state,
-            None => {
-                let source = RowSource { row: Row::Group(id), fresh: None, reader: self.store.reader() };
-                source.group().and_then(|row| row.state(id)).map_err(|error| error.to_string())?
-            }
-        };
         let commit = Commit {
             conversation: id,
             commit: message.into(),
@@ -222,15 +221,31 @@ impl Replay<'_> {
             welcome: welcome.cloned(),
             extensions: Extensions::default(),
         };
-        let verified = commit::verify(&base, &commit).map_err(|error| error.to_string())?;
-        let (row, joining) = rows(&verified, &commit);
-        let epoch = verified.next().epoch();
+        let before = self.groups.remove(&id);
+        let next = match self.states.remove(&id).filter(|(known, _)| *known == sequence) {
+            Some((_, snapshot)) => {
+                PublicState::from_snapshot(id, snapshot.as_slice()).map_err(|error| error.to_string())?
+            }
+            None => {
+                let source = RowSource { row: Row::Group(id), fresh: None, reader: self.store.reader() };
+                let stored = || source.group().and_then(|row| row.state(id));
+                let base = before.map_or_else(stored, Ok).map_err(|error| error.to_string())?;
+                commit::verify(&base, &commit).map_err(|error| error.to_string())?.next().clone()
+            }
+        };
+        let epoch = next.epoch();
+        if self.state.find(id).is_some_and(|known| known.epoch.next() != epoch) {
+            return Err(format!(
+                "the state after the commit at {sequence} of conversation {id} is of {epoch}"
+            ));
+        }
+        let (row, joining) = rows(&next, &commit);
         self.dirty.set(Row::Group(id), Some(row));
         if let (Some(joining), Some(welcome)) = (joining, welcome) {
             self.dirty.set(Row::Joining(id, epoch), Some(joining));
             self.dirty.set(Row::Welcome(id, epoch), Some(welcome.0.clone()));
         }
-        self.groups.insert(id, verified.next().clone());
+        self.groups.insert(id, next);
         Ok(())
     }
 }

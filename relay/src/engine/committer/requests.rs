@@ -495,6 +495,10 @@ impl Committer {
             self.saving.dirty.set(Row::Joining(id, epoch.next()), Some(joining));
             self.saving.dirty.set(Row::Welcome(id, epoch.next()), Some(welcome.0.clone()));
         }
+        if welcome.is_some() {
+            let snapshot = bytes::Bytes::copy_from_slice(verified.next().snapshot()).into();
+            self.accept_fact(Fact::State { conversation: id, sequence, snapshot });
+        }
         self.keep_group(place, verified.next().clone());
         self.accept_fact(Fact::Committed {
             conversation: id,

@@ -129,6 +129,7 @@ impl Committer {
             Fact::Committed { group_info, welcome, .. } => {
                 group_info.len() + welcome.as_ref().map_or(0, Payload::len)
             }
+            Fact::State { snapshot, .. } => snapshot.len(),
             _ => 64,
         };
         self.draft.parts.push(Part::Fact(Box::new(fact)));

@@ -2,6 +2,7 @@
 
 use super::*;
 use proptest::prelude::*;
+use sotto_mls::public_state::PublicState;
 use sotto_protocol::body::conversation::{GetWelcomes, Group, States, Welcomes};
 use std::collections::BTreeMap;
 
@@ -53,6 +54,43 @@ async fn what_was_acknowledged_is_there_after_a_kill_at_any_moment() {
         let next = reader.append(acknowledged + 1, "x").await.unwrap();
         assert_eq!(next.sequence.0, acknowledged + 1);
     }
+}
+
+#[tokio::test]
+async fn a_commit_is_applied_again_when_the_key_package_in_it_has_expired_since() {
+    let second = || std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let mut world = World::new();
+    let (alice, bob) = (TestDevice::new(1, 1), TestDevice::new(2, 2));
+    let mut a = world.session(1, 1);
+    let mut group = a.create(&alice, C).await;
+    let before = PublicState::create(C, &alice.group_info(&group), &tree(&group)).unwrap();
+    // So that the commit is not in a checkpoint when the relay is killed.
+    world.close().await;
+    world.open();
+    let mut a = world.session(1, 1);
+    let expires = second() + 4;
+    let made = alice.commit(&mut group, &[bob.key_package_until(Suite::X25519, expires)], &[]);
+    let commit = made.commit.clone();
+    let appended: Appended = a.ask(&commit_frame(made)).await.unwrap();
+    let home = tempfile::tempdir().unwrap();
+    copy_folder(&world.home.path().join("log"), &home.path().join("log"));
+    while second() < expires {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(before.check_commit(&commit).is_err(), "the commit itself cannot be checked any more");
+
+    let mut config = world.config.clone();
+    config.store.folder = home.path().join("log");
+    let mut killed = World { home, disk: world.disk.clone(), time: world.time.clone(), config, engine: None };
+    killed.open();
+    assert!(killed.engine().recovered().replayed_batches > 0, "nothing had to be applied again");
+    let mut b = killed.session(2, 2);
+    let welcomes: Welcomes = b.ask(&GetWelcomes::default()).await.unwrap();
+    assert_eq!(welcomes.welcomes[0].sequence, appended.sequence);
+    // The state that was kept is the state that the members have: it takes their next commit.
+    alice.merge(&mut group);
+    let mut a = killed.session(1, 1);
+    let _: Appended = a.ask(&commit_frame(alice.commit(&mut group, &[], &[]))).await.unwrap();
 }
 
 #[tokio::test]
