@@ -43,11 +43,13 @@ impl<'n> Person<'n> {
         person
     }
 
-    fn start(&self, words: &[&str], input: &str) -> Child {
+    /// The program in this person's home, to be started; its streams are pipes.
+    #[must_use]
+    pub fn command(&self, words: &[&str]) -> Command {
         let program = program("sotto");
         let mut command =
             self.namespace.map_or_else(|| Command::new(&program), |space| space.command(&program));
-        let mut child = command
+        command
             .arg("--json")
             .args(words)
             .env("SOTTO_HOME", &self.home)
@@ -57,9 +59,12 @@ impl<'n> Person<'n> {
             .env_remove("SOTTO_PROFILE")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the program starts");
+            .stderr(Stdio::piped());
+        command
+    }
+
+    fn start(&self, words: &[&str], input: &str) -> Child {
+        let mut child = self.command(words).spawn().expect("the program starts");
         let mut stdin = child.stdin.take().expect("standard input is a pipe");
         stdin.write_all(input.as_bytes()).expect("the input fits into a pipe");
         child

@@ -305,6 +305,22 @@ impl<S: Store> Client<S> {
         Ok(rows.into_iter().map(message).collect())
     }
 
+    /// Local lines after a place, the oldest of them first, in the order of the log: for reading on from a cursor.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn history_after(
+        &self,
+        conversation: ConversationId,
+        after: Sequence,
+        limit: usize,
+    ) -> Result<Vec<Message>, StoreError> {
+        let tx = Transaction::new(&self.store);
+        let rows = rows::history_after(&tx, conversation, after, limit)?;
+        let message = |(sequence, row)| self.core.message(conversation, sequence, row);
+        Ok(rows.into_iter().map(message).collect())
+    }
+
     /// What waits to be sent, in order.
     ///
     /// # Errors

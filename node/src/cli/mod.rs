@@ -11,6 +11,7 @@ pub(crate) mod name;
 pub(crate) mod open;
 pub(crate) mod output;
 pub(crate) mod prompt;
+pub(crate) mod shown;
 pub(crate) mod talk;
 pub(crate) mod verify;
 

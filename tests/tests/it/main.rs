@@ -4,6 +4,7 @@
 //! runs those too, and the plain form names at its end what it left out.
 
 mod blocked_udp;
+mod chat;
 mod demo;
 mod failing_disk;
 mod fuzz_corpus;
