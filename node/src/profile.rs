@@ -8,6 +8,7 @@
 //!   store.db-wal what was committed and is not yet in store.db; empty when nothing runs
 //!   lock         held while a process uses the profile
 //!   lock-holder  which process that is, for people
+//!   daemon-token what programs show to `sotto daemon`
 //! ```
 
 use std::fs::{File, OpenOptions, TryLockError};
@@ -178,7 +179,10 @@ fn create_private_folder(folder: &Path) -> io::Result<()> {
 }
 
 /// Writes a small file so that after a crash either the old or the new one is there, whole.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+///
+/// # Errors
+/// If the system refuses; then the old one is there.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
     let beside = PathBuf::from(beside);

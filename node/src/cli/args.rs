@@ -30,6 +30,9 @@ Exit codes:
 
 Environment: SOTTO_HOME, SOTTO_PROFILE, SOTTO_RELAY, SOTTO_PASSWORD, SOTTO_PASSPHRASE, SOTTO_LOG. More: docs/cli.md";
 
+/// The port of `sotto daemon`: not one that IANA has given to anybody.
+pub(crate) const DAEMON_PORT: u16 = 8643;
+
 /// Private messaging: end-to-end encrypted, post-quantum, over a relay you can run yourself.
 #[derive(Parser)]
 #[command(name = "sotto", version, about, after_help = EXAMPLES, max_term_width = 110)]
@@ -101,6 +104,18 @@ pub(crate) enum Command {
     Chat(Chat),
     /// Compare identities with somebody: safety number and QR code
     Verify(Verify),
+    /// Let bots and scripts on this machine speak for you: JSON over loopback HTTP and WebSocket
+    Daemon(Daemon),
+    /// Print what makes a shell complete commands and options
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or write those of all commands into a folder
+    Man {
+        /// Where to; it is made if it is not there
+        dir: Option<PathBuf>,
+    },
 }
 
 /// Password options of the account.
@@ -315,6 +330,19 @@ pub(crate) struct Verify {
     /// What the other one's QR code reads as; verifies at once if it is right
     #[arg(long, value_name = "TEXT")]
     pub(crate) scanned: Option<String>,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Daemon {
+    /// Where programs find it; 0 is any free port
+    #[arg(long, default_value_t = DAEMON_PORT)]
+    pub(crate) port: u16,
+    /// A loopback address to listen on [default: 127.0.0.1 and ::1]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) bind: Option<std::net::IpAddr>,
+    /// Draw a new token; programs with the old one are shut out
+    #[arg(long)]
+    pub(crate) new_token: bool,
 }
 
 #[cfg(test)]

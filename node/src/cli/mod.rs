@@ -1,16 +1,19 @@
 //! The program: arguments in, one command, lines out, an exit code.
 //!
 //! Read in this order: [`args`] (what can be typed), [`exit`] (how it can end), [`open`] (profile, store and
-//! connection), [`name`] (what NAME means), then the commands: [`account`], [`conversations`], [`talk`], [`verify`].
+//! connection), [`name`] (what NAME means), then the commands: [`account`], [`conversations`], [`talk`], [`verify`],
+//! [`daemon`], [`shell`].
 
 pub(crate) mod account;
 pub(crate) mod args;
 pub(crate) mod conversations;
+pub(crate) mod daemon;
 pub(crate) mod exit;
 pub(crate) mod name;
 pub(crate) mod open;
 pub(crate) mod output;
 pub(crate) mod prompt;
+pub(crate) mod shell;
 pub(crate) mod shown;
 pub(crate) mod talk;
 pub(crate) mod verify;
@@ -41,6 +44,9 @@ pub(crate) async fn run(args: Args) -> Result<(), Failed> {
         Command::History(history) => talk::history(global, &printer, history).await,
         Command::Tail(tail) => talk::tail(global, &printer, tail).await,
         Command::Chat(chat) => talk::chat(global, &printer, chat).await,
+        Command::Daemon(args) => daemon::daemon(global, &printer, args).await,
+        Command::Completions { shell } => shell::completions(&printer, shell),
+        Command::Man { dir } => shell::man(&printer, dir.as_deref()),
         Command::Verify(verify) => verify::verify(global, &printer, verify).await,
     }
 }

@@ -256,6 +256,12 @@ impl<S: Store + Send + 'static> Node<S> {
         self.status.borrow().clone()
     }
 
+    /// The status as it changes.
+    #[must_use]
+    pub fn watch_status(&self) -> watch::Receiver<Status> {
+        self.status.clone()
+    }
+
     /// Waits until the status is one that `enough` takes, is final, or time is up; gives the status.
     pub async fn wait(&self, patience: Duration, enough: impl Fn(&Status) -> bool) -> Status {
         let mut status = self.status.clone();

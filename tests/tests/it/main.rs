@@ -4,7 +4,9 @@
 //! runs those too, and the plain form names at its end what it left out.
 
 mod blocked_udp;
+mod bots;
 mod chat;
+mod daemon;
 mod demo;
 mod failing_disk;
 mod fuzz_corpus;
