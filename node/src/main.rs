@@ -12,7 +12,7 @@ fn main() -> ExitCode {
     }
     let args = match cli::args::Args::try_parse() {
         Ok(args) => args,
-        Err(error) => return cli::exit::usage(&error),
+        Err(error) => return cli::exit::usage(&error, std::env::args_os().any(|word| word == "--json")),
     };
     cli::start_logging();
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {

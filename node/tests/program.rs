@@ -62,6 +62,18 @@ fn help_teaches_and_is_no_failure() {
         assert!(text.contains(needle), "{needle}");
     }
     assert_eq!(sotto(home.path(), &["shout"]).status.code(), Some(2));
+    for words in
+        [["--json", "shout"].as_slice(), &["--json", "send"], &["--json", "tail", "--relay", "nowhere"]]
+    {
+        let wrong = sotto(home.path(), words);
+        let error: Value = serde_json::from_str(said(&wrong).trim_end()).expect("--json says errors in JSON");
+        assert_eq!((&error["type"], &error["exit"]), (&"error".into(), &2.into()), "{error}");
+        assert!(
+            error["error"].as_str().is_some_and(|text| text.len() > 10 && !text.contains("Usage")),
+            "{error}"
+        );
+        assert_eq!(wrong.status.code(), Some(2));
+    }
 }
 
 #[test]

@@ -8,13 +8,14 @@
 //! person can look at), [`client`] (how it is driven), then the machinery: `rows` (what is kept), `core` (memory),
 //! `link` (proving who we are, requests and their answers), `drive` (the look around that asks for what is
 //! wanted), `sync` (following the log), `outbox` (sending once and in order), `change` (commits and their
-//! races), `join` (getting in), `archive` (reading the past), `repair` (what could
+//! races), `join` (getting in), `archive` (reading the past), [`past`] (what a person brings along), `repair` (what could
 //! not be decrypted), `directory` (key packages), `operation` and
 //! `commands` (what people ask).
 
 pub mod client;
 pub mod command;
 pub mod event;
+pub mod past;
 pub mod settings;
 pub mod view;
 

@@ -78,6 +78,8 @@ pub(crate) enum Command {
     Logout,
     /// Show who is signed in here
     Whoami,
+    /// List the profiles of this machine: each is one account on one device
+    Profiles,
     /// List your devices, or remove one that was lost
     Devices(Devices),
     /// Make a group or a room
@@ -106,6 +108,12 @@ pub(crate) enum Command {
     Verify(Verify),
     /// Let bots and scripts on this machine speak for you: JSON over loopback HTTP and WebSocket
     Daemon(Daemon),
+    /// Write everything that this device has of the account into a file, encrypted by a passphrase
+    Export(Export),
+    /// Read an export: on a new machine it brings account and history, in a profile of the account what is missing
+    Import(Import),
+    /// Check this device, the way to the relay and the account, and say what to do
+    Doctor,
     /// Print what makes a shell complete commands and options
     Completions {
         /// Which shell
@@ -343,6 +351,32 @@ pub(crate) struct Daemon {
     /// Draw a new token; programs with the old one are shut out
     #[arg(long)]
     pub(crate) new_token: bool,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Export {
+    /// The file to write; it must not be there yet
+    pub(crate) file: PathBuf,
+    /// Leave the keys out and write plain lines of JSON, NOT encrypted
+    #[arg(long)]
+    pub(crate) without_keys: bool,
+    /// Read the passphrase of the export from the first line of this file (or: SOTTO_EXPORT_PASSPHRASE)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) export_passphrase_file: Option<PathBuf>,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Import {
+    /// The export
+    pub(crate) file: PathBuf,
+    /// Read the passphrase of the export from the first line of this file (or: SOTTO_EXPORT_PASSPHRASE)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) export_passphrase_file: Option<PathBuf>,
+    /// What a new device is called in your list of devices [default: this machine's name]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) device_name: Option<String>,
+    #[command(flatten)]
+    pub(crate) password: PasswordFrom,
 }
 
 #[cfg(test)]

@@ -2,13 +2,16 @@
 //!
 //! Read in this order: [`args`] (what can be typed), [`exit`] (how it can end), [`open`] (profile, store and
 //! connection), [`name`] (what NAME means), then the commands: [`account`], [`conversations`], [`talk`], [`verify`],
-//! [`daemon`], [`shell`].
+//! [`daemon`], [`doctor`], [`export`], [`import`], [`shell`].
 
 pub(crate) mod account;
 pub(crate) mod args;
 pub(crate) mod conversations;
 pub(crate) mod daemon;
+pub(crate) mod doctor;
 pub(crate) mod exit;
+pub(crate) mod export;
+pub(crate) mod import;
 pub(crate) mod name;
 pub(crate) mod open;
 pub(crate) mod output;
@@ -32,6 +35,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failed> {
         Command::Recover(recover) => account::recover(global, &printer, recover).await,
         Command::Logout => account::logout(global, &printer).await,
         Command::Whoami => account::whoami(global, &printer).await,
+        Command::Profiles => account::profiles(global, &printer),
         Command::Devices(devices) => account::devices(global, &printer, devices).await,
         Command::Create(create) => conversations::create(global, &printer, create).await,
         Command::Invite(invite) => conversations::invite(global, &printer, invite).await,
@@ -45,6 +49,9 @@ pub(crate) async fn run(args: Args) -> Result<(), Failed> {
         Command::Tail(tail) => talk::tail(global, &printer, tail).await,
         Command::Chat(chat) => talk::chat(global, &printer, chat).await,
         Command::Daemon(args) => daemon::daemon(global, &printer, args).await,
+        Command::Export(args) => export::export(global, &printer, args).await,
+        Command::Import(args) => import::import(global, &printer, args).await,
+        Command::Doctor => doctor::doctor(global, &printer).await,
         Command::Completions { shell } => shell::completions(&printer, shell),
         Command::Man { dir } => shell::man(&printer, dir.as_deref()),
         Command::Verify(verify) => verify::verify(global, &printer, verify).await,

@@ -11,6 +11,7 @@ use sotto_node::secret::{self, SystemKeyring};
 use sotto_node::store::{OpenError, SqliteStore};
 use sotto_node_core::event::Event;
 use sotto_node_core::settings::Settings;
+use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
@@ -26,13 +27,17 @@ const FLUSH: Duration = Duration::from_secs(10);
 
 pub(crate) type RunningNode = Node<SqliteStore>;
 
+/// The folder of all profiles.
+pub(crate) fn home(global: &Global) -> Result<PathBuf, Failed> {
+    match &global.home {
+        Some(home) => Ok(home.clone()),
+        None => Ok(Profile::default_home()?),
+    }
+}
+
 /// The profile that the options name.
 pub(crate) fn profile(global: &Global) -> Result<Profile, Failed> {
-    let home = match &global.home {
-        Some(home) => home.clone(),
-        None => Profile::default_home()?,
-    };
-    Ok(Profile::new(&home, &global.profile)?)
+    Ok(Profile::new(&home(global)?, &global.profile)?)
 }
 
 pub(crate) fn settings() -> Settings {

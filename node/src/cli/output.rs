@@ -221,6 +221,7 @@ const fn origin_name(origin: Origin) -> &'static str {
         Origin::Archive => "archive",
         Origin::Resent => "resent",
         Origin::Own => "own",
+        Origin::Imported => "imported",
     }
 }
 

@@ -8,6 +8,8 @@ mod bots;
 mod chat;
 mod daemon;
 mod demo;
+mod doctor;
+mod export;
 mod failing_disk;
 mod fuzz_corpus;
 mod hostile_relay_table;
