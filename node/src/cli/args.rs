@@ -8,7 +8,10 @@ use sotto_protocol::invite::Invite;
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
+Without a command `sotto` opens the terminal interface (docs/tui.md); F1 is help there.
+
 Examples:
+  sotto --room garden                     the terminal interface, in a room
   sotto register --relay 'sotto://localhost:4433#FINGERPRINT' --username alice --email alice@example.org
   sotto send @bob 'hello'                 a direct message; bob is a user name on the same relay
   sotto create friends bob carol          a group; then: sotto send friends 'hi all'
@@ -36,8 +39,12 @@ Environment: SOTTO_HOME, SOTTO_PROFILE, SOTTO_RELAY, SOTTO_PASSWORD, SOTTO_PASSP
 pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) global: Global,
+    /// Open the terminal interface in this room; it is entered, or made, if need be
+    #[arg(long, value_name = "NAME")]
+    pub(crate) room: Option<String>,
+    /// Without a command the terminal interface opens
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub(crate) command: Option<Command>,
 }
 
 /// What every command understands.
@@ -351,7 +358,6 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_refused() {
         for line in [
-            "sotto",
             "sotto shout",
             "sotto send",
             "sotto send @bob x --lines",

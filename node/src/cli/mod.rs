@@ -1,7 +1,8 @@
 //! The program: arguments in, one command, lines out, an exit code.
 //!
 //! Read in this order: [`args`] (what can be typed), [`exit`] (how it can end), [`open`] (profile, store and
-//! connection), [`name`] (what NAME means), then the commands: [`account`], [`conversations`], [`talk`], [`verify`].
+//! connection), [`name`] (what NAME means), then the commands: [`account`], [`conversations`], [`talk`], [`verify`];
+//! and [`tui`], the terminal interface.
 
 pub(crate) mod account;
 pub(crate) mod args;
@@ -12,17 +13,23 @@ pub(crate) mod open;
 pub(crate) mod output;
 pub(crate) mod prompt;
 pub(crate) mod talk;
+pub(crate) mod tui;
 pub(crate) mod verify;
 
 use args::{Args, Command};
 use exit::Failed;
 use output::Printer;
+use time::UtcOffset;
 
 /// Runs one command.
-pub(crate) async fn run(args: Args) -> Result<(), Failed> {
+pub(crate) async fn run(args: Args, offset: UtcOffset) -> Result<(), Failed> {
     let printer = Printer::new(args.global.json, args.global.quiet);
     let global = &args.global;
-    match args.command {
+    let Some(command) = args.command else { return tui::run(global, args.room, offset).await };
+    if args.room.is_some() {
+        return Err(Failed::usage("--room opens the terminal interface; it goes with no command"));
+    }
+    match command {
         Command::Register(register) => account::register(global, &printer, register).await,
         Command::Login(login) => account::login(global, &printer, login).await,
         Command::Recover(recover) => account::recover(global, &printer, recover).await,

@@ -12,4 +12,5 @@ mod interop_mls_rs;
 mod node_kill;
 mod power_cut;
 mod relay_kill;
+mod terminal_interface;
 mod virtual_world;

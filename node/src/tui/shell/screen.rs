@@ -1,0 +1,118 @@
+//! The terminal: taken over, drawn on, and put back however the program ends.
+
+use super::super::config::Notify;
+use super::super::{App, Input, draw};
+use crate::text::harmless_line;
+use data_encoding::BASE64;
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
+use ratatui::crossterm::event::{
+    self, DisableBracketedPaste, DisableFocusChange, DisableMouseCapture, EnableBracketedPaste,
+    EnableFocusChange, EnableMouseCapture, Event,
+};
+use ratatui::crossterm::terminal::{
+    EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+};
+use ratatui::crossterm::{cursor, execute};
+use std::io::{self, IsTerminal as _, Stdout, Write as _};
+use tokio::sync::mpsc;
+
+/// The terminal while it is ours. Dropping it puts it back.
+pub(super) struct Screen(Terminal<CrosstermBackend<Stdout>>);
+
+impl Screen {
+    /// Takes the terminal over. A panic from now on puts it back before it says anything.
+    pub(super) fn open(mouse: bool) -> io::Result<Self> {
+        if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
+            return Err(io::Error::other("standard input and output are not one"));
+        }
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            put_back();
+            before(info);
+        }));
+        enable_raw_mode()?;
+        execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste, EnableFocusChange)?;
+        if mouse {
+            execute!(io::stdout(), EnableMouseCapture)?;
+        }
+        Ok(Self(Terminal::new(CrosstermBackend::new(io::stdout()))?))
+    }
+
+    pub(super) fn size(&self) -> io::Result<(u16, u16)> {
+        let size = self.0.size()?;
+        Ok((size.width, size.height))
+    }
+
+    pub(super) fn draw(&mut self, app: &App) -> io::Result<()> {
+        self.0.draw(|frame| draw(app, frame)).map(drop)
+    }
+
+    pub(super) fn redraw(&mut self) -> io::Result<()> {
+        self.0.clear()
+    }
+
+    /// Rings, and lets the desktop tell of it. The text is ours: a name at most, never what was said.
+    pub(super) fn notify(&self, text: &str, bell: bool, notify: Notify) -> io::Result<()> {
+        let mut out = io::stdout();
+        // A semicolon would begin another part of the sequence.
+        let text = harmless_line(text).replace(';', ",");
+        match notify {
+            Notify::Off => {}
+            Notify::Osc9 => write!(out, "\u{1b}]9;{text}\u{7}")?,
+            Notify::Osc777 => write!(out, "\u{1b}]777;notify;Sotto;{text}\u{7}")?,
+        }
+        if bell {
+            out.write_all(b"\x07")?;
+        }
+        out.flush()
+    }
+
+    /// Puts a text on the clipboard by OSC 52, where the terminal lets programs do so.
+    pub(super) fn copy(&self, text: &str) -> io::Result<()> {
+        let mut out = io::stdout();
+        write!(out, "\u{1b}]52;c;{}\u{7}", BASE64.encode(text.as_bytes()))?;
+        out.flush()
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        put_back();
+    }
+}
+
+/// The terminal as it was. There is nothing to do about a failure: the terminal is gone then.
+fn put_back() {
+    let _ = execute!(
+        io::stdout(),
+        DisableMouseCapture,
+        DisableFocusChange,
+        DisableBracketedPaste,
+        LeaveAlternateScreen,
+        cursor::Show
+    );
+    let _ = disable_raw_mode();
+}
+
+/// Keys, clicks, pastes and sizes, from a thread of its own: reading a terminal blocks.
+pub(super) fn read_keys(tell: mpsc::Sender<Input>) {
+    std::thread::spawn(move || {
+        loop {
+            let input = match event::read() {
+                Ok(Event::Key(key)) => Input::Key(key),
+                Ok(Event::Mouse(mouse)) => Input::Mouse(mouse),
+                Ok(Event::Paste(text)) => Input::Paste(text),
+                Ok(Event::Resize(columns, rows)) => Input::Resize { columns, rows },
+                Ok(Event::FocusGained) => Input::Focus(true),
+                Ok(Event::FocusLost) => Input::Focus(false),
+                // The terminal was closed.
+                Err(_) => Input::End,
+            };
+            let ends = matches!(input, Input::End);
+            if tell.blocking_send(input).is_err() || ends {
+                return;
+            }
+        }
+    });
+}
