@@ -1,17 +1,19 @@
 //! The program: arguments in, one command, lines out, an exit code.
 //!
 //! Read in this order: [`args`] (what can be typed), [`exit`] (how it can end), [`open`] (profile, store and
-//! connection), [`name`] (what NAME means), then the commands: [`account`], [`conversations`], [`talk`], [`verify`];
-//! and [`tui`], the terminal interface.
+//! connection), [`name`] (what NAME means), then the commands: [`account`], [`conversations`], [`talk`], [`kinds`],
+//! [`verify`]; and [`tui`], the terminal interface.
 
 pub(crate) mod account;
 pub(crate) mod args;
 pub(crate) mod conversations;
 pub(crate) mod exit;
+pub(crate) mod kinds;
 pub(crate) mod name;
 pub(crate) mod open;
 pub(crate) mod output;
 pub(crate) mod prompt;
+pub(crate) mod recent;
 pub(crate) mod talk;
 pub(crate) mod tui;
 pub(crate) mod verify;
@@ -44,6 +46,13 @@ pub(crate) async fn run(args: Args, offset: UtcOffset) -> Result<(), Failed> {
         Command::Members(members) => conversations::members(global, &printer, members).await,
         Command::Remove(remove) => conversations::remove(global, &printer, remove).await,
         Command::Send(send) => talk::send(global, &printer, send).await,
+        Command::Edit(edit) => kinds::edit(global, &printer, edit).await,
+        Command::Delete(target) => kinds::delete(global, &printer, target).await,
+        Command::React(react) => kinds::react(global, &printer, react).await,
+        Command::Pin(target) => kinds::pin(global, &printer, target, true).await,
+        Command::Unpin(target) => kinds::pin(global, &printer, target, false).await,
+        Command::Timer(timer) => kinds::timer(global, &printer, timer).await,
+        Command::Role(role) => kinds::role(global, &printer, role).await,
         Command::History(history) => talk::history(global, &printer, history).await,
         Command::Tail(tail) => talk::tail(global, &printer, tail).await,
         Command::Chat(chat) => talk::chat(global, &printer, chat).await,

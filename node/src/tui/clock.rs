@@ -54,6 +54,12 @@ impl Clock {
         }
     }
 
+    /// For what comes: the time if it is today, else the date and the time.
+    pub(crate) fn soon(&self, at: UnixMillis) -> String {
+        let today = self.day(at).is_some() && self.day(at) == self.day(self.now);
+        if today { self.time(at) } else { format!("{} {}", self.short(at), self.time(at)) }
+    }
+
     /// As `21 November 2026, 14:02`.
     pub(crate) fn whole(&self, at: UnixMillis) -> String {
         self.day(at).map_or_else(

@@ -87,6 +87,17 @@ pub(crate) fn emoji(beginning: &str) -> Vec<Offer> {
     found.into_iter().take(OFFERED_MAX).map(offer).collect()
 }
 
+/// What most reactions are.
+const USUAL: &[&str] =
+    &["+1", "heart", "joy", "tada", "open_mouth", "cry", "pray", "eyes", "white_check_mark", "-1"];
+
+/// Every emoji with its short name, the usual reactions first.
+pub(crate) fn reactions() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let usual = USUAL.iter().filter_map(|name| Some((emojis::get_by_shortcode(name)?.as_str(), *name)));
+    let all = emojis::iter().filter_map(|emoji| Some((emoji.as_str(), emoji.shortcode()?)));
+    usual.chain(all.filter(|(_, name)| !USUAL.contains(name)))
+}
+
 fn names(beginning: &str, members: &[&str]) -> Vec<Offer> {
     let fitting = members.iter().filter(|name| name.starts_with(beginning) && **name != beginning);
     let offer =

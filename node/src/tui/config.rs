@@ -168,7 +168,7 @@ fn keys(table: &Table) -> Result<Keymap, String> {
 fn unknown<'a>(what: &str, name: &str, names: impl Iterator<Item = &'a str>) -> String {
     let nearest = names
         .max_by(|one, other| strsim::jaro_winkler(name, one).total_cmp(&strsim::jaro_winkler(name, other)));
-    let name = crate::text::harmless_line(name);
+    let name = sotto_node_core::format::harmless_line(name);
     let nearest = nearest.map_or_else(String::new, |nearest| format!("; did you mean `{nearest}`?"));
     format!("there is no {what} `{name}`{nearest}")
 }

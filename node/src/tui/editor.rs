@@ -120,7 +120,7 @@ impl Editor {
                 '\n' if last == '\r' => {}
                 '\n' | '\r' => plain.push(if self.lines { '\n' } else { ' ' }),
                 '\t' => plain.push_str("    "),
-                c if crate::text::is_dangerous(c) => {}
+                c if sotto_node_core::format::is_dangerous(c) => {}
                 c => plain.push(c),
             }
             last = c;

@@ -64,6 +64,10 @@ pub enum Effect {
     Conversations,
     /// Read lines of a conversation.
     Lines(Lines),
+    /// Read lines again that are others now.
+    Refresh(ConversationId, Vec<Sequence>),
+    /// Read what is pinned.
+    Pins(ConversationId),
     /// Read what waits to be sent.
     Outbox(ConversationId),
     /// Read what is known of an account.
@@ -98,6 +102,10 @@ pub enum Answer {
     Conversations(Vec<ConversationView>),
     /// Lines of a conversation.
     Lines(Lines, Vec<Message>),
+    /// Lines as they are now; `None` for those that are gone.
+    Refreshed(ConversationId, Vec<(Sequence, Option<Message>)>),
+    /// What is pinned.
+    Pins(Vec<Message>),
     /// What waits to be sent.
     Outbox(ConversationId, Vec<Queued>),
     /// What is known of an account.
@@ -162,6 +170,8 @@ pub enum About {
     EnterOrMake(String),
     /// Something that deserves a sentence when done.
     Told(String),
+    /// Something whose end is seen by itself; a sentence only if it fails.
+    Done,
     /// Older lines from the archive.
     Archive(ConversationId),
     /// The list of rooms.
@@ -194,6 +204,8 @@ pub enum LinesPlace {
     Before(Sequence),
     /// After a place.
     After(Sequence),
+    /// On both sides of a place.
+    Around(Sequence),
 }
 
 /// A text that is wiped when it is dropped and cannot be printed.

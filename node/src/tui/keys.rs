@@ -32,6 +32,12 @@ pub(crate) enum Action {
     Send,
     NewLine,
     Messages,
+    Reply,
+    React,
+    Edit,
+    Delete,
+    Pin,
+    Quoted,
     Copy,
 }
 
@@ -123,8 +129,20 @@ pub(crate) const ACTIONS: &[Row] = &[
         &["alt-enter", "ctrl-j", "shift-enter"],
         "Begin a new line",
     ),
-    row(Action::Messages, "messages", Place::Writing, &["ctrl-up", "esc"], "Choose a message, to copy it"),
-    row(Action::Copy, "copy", Place::Reading, &["y", "c", "enter"], "Copy the text of the message"),
+    row(
+        Action::Messages,
+        "messages",
+        Place::Writing,
+        &["ctrl-up", "esc"],
+        "Choose a message, to do something with it",
+    ),
+    row(Action::Reply, "reply", Place::Reading, &["r", "enter"], "Answer the message"),
+    row(Action::React, "react", Place::Reading, &[":", "+"], "React with an emoji, or take it off"),
+    row(Action::Edit, "edit", Place::Reading, &["e"], "Edit your message"),
+    row(Action::Delete, "delete", Place::Reading, &["d", "delete"], "Delete the message for everybody"),
+    row(Action::Pin, "pin", Place::Reading, &["p"], "Pin the message, or unpin it"),
+    row(Action::Quoted, "quoted", Place::Reading, &["g"], "Go to the message that it answers"),
+    row(Action::Copy, "copy", Place::Reading, &["y", "c"], "Copy the text of the message"),
 ];
 
 /// A key with what is held down with it.

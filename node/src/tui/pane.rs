@@ -19,8 +19,14 @@ const WINDOW_MAX: usize = 5 * PAGE;
 /// So close to the oldest line of the window more is asked for.
 const NEAR: usize = 50;
 
+/// So many lines after one that is gone to are on the screen.
+const AFTER: usize = 3;
+
 /// A sign of typing counts for so long; the other side repeats it every three seconds.
 const TYPING_MS: u64 = 6_000;
+
+/// So many own lines are read again when somebody read: more are never on the screen.
+const DOUBTFUL_MAX: usize = 100;
 
 /// What lies before the window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,8 +64,6 @@ pub(crate) struct Pane {
     /// The first line that was unread when the conversation was opened.
     pub(crate) unread_from: Option<Sequence>,
     pub(crate) chosen: Option<Sequence>,
-    /// Up to where others have read.
-    pub(crate) read: BTreeMap<AccountId, Sequence>,
     /// Up to where the person has read.
     pub(crate) seen: Sequence,
     typing: BTreeMap<AccountId, UnixMillis>,
@@ -79,7 +83,6 @@ impl Pane {
             own: false,
             unread_from: None,
             chosen: None,
-            read: BTreeMap::new(),
             seen: Sequence(0),
             typing: BTreeMap::new(),
             anchor: None,
@@ -118,6 +121,14 @@ impl Pane {
                 if wanted.place == LinesPlace::Oldest {
                     self.anchor = self.lines.front().map(|line| Anchor { line: line.sequence, hidden: 0 });
                 }
+            }
+            LinesPlace::Around(place) => {
+                self.lines = found.into();
+                self.newer = true;
+                self.older = Older::Store;
+                let at = self.place_of(place).unwrap_or(0).saturating_add(AFTER);
+                let lowest = self.lines.get(at).or_else(|| self.lines.back());
+                self.anchor = lowest.map(|line| Anchor { line: line.sequence, hidden: 0 });
             }
             LinesPlace::Before(place) => {
                 let first = self.lines.front().map(|line| line.sequence);
@@ -308,9 +319,42 @@ impl Pane {
         }
     }
 
-    /// Somebody types.
-    pub(crate) fn types(&mut self, account: AccountId, now: UnixMillis) {
-        self.typing.insert(account, UnixMillis(now.0.saturating_add(TYPING_MS)));
+    /// Somebody types, or does not any more.
+    pub(crate) fn types(&mut self, account: AccountId, on: bool, now: UnixMillis) {
+        if on {
+            self.typing.insert(account, UnixMillis(now.0.saturating_add(TYPING_MS)));
+        } else {
+            self.typing.remove(&account);
+        }
+    }
+
+    /// A line is another one now, or gone.
+    pub(crate) fn replace(&mut self, sequence: Sequence, line: Option<Message>) {
+        let Some(place) = self.place_of(sequence) else { return };
+        match (self.lines.get_mut(place), line) {
+            (Some(known), Some(line)) => *known = line,
+            _ => {
+                self.lines.remove(place);
+                let near =
+                    place.checked_sub(1).and_then(|near| self.lines.get(near)).map(|line| line.sequence);
+                if self.anchor.is_some_and(|anchor| anchor.line == sequence) {
+                    self.anchor = near.map(|line| Anchor { line, hidden: 0 });
+                }
+                if self.chosen == Some(sequence) {
+                    self.chosen = near;
+                }
+            }
+        }
+    }
+
+    /// Own lines up to a place that somebody is not known to have, or to have read: those to read again.
+    pub(crate) fn doubtful(&self, account: AccountId, upto: Sequence, read: bool) -> Vec<Sequence> {
+        let lines = self.lines.iter().rev().filter(|line| line.own && line.sequence <= upto);
+        let known = |line: &&Message| {
+            let list = if read { &line.read_by } else { &line.delivered_to };
+            !list.contains(&account)
+        };
+        lines.take_while(known).take(DOUBTFUL_MAX).map(|line| line.sequence).collect()
     }
 
     /// Who is typing now.
@@ -423,7 +467,7 @@ mod tests {
     #[test]
     fn a_sign_of_typing_passes() {
         let mut pane = pane(1);
-        pane.types(AccountId([2; 16]), UnixMillis(1_000));
+        pane.types(AccountId([2; 16]), true, UnixMillis(1_000));
         assert_eq!(pane.typing(UnixMillis(6_999)).count(), 1);
         assert_eq!(pane.typing(UnixMillis(7_000)).count(), 0);
     }

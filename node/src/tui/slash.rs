@@ -2,6 +2,8 @@
 //!
 //! Every command is one row of [`COMMANDS`]; help, palette and completion are made of it.
 
+use crate::after::After;
+
 /// A written command, understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Slash {
@@ -17,6 +19,13 @@ pub(crate) enum Slash {
     Role(String, String),
     Rename(String),
     Leave,
+    Reply(Option<String>),
+    Edit(Option<String>),
+    Delete,
+    React(Option<String>),
+    Pin(bool),
+    Pins,
+    Timer(After),
     Verify(Option<String>),
     AllMessages,
     MyMessages,
@@ -54,6 +63,14 @@ pub(crate) const COMMANDS: &[Row] = &[
     row("/rename", "NAME", "Give this conversation another name"),
     row("/verify", "[USER]", "Compare safety numbers with somebody"),
     row("/leave", "", "Leave this conversation; its history stays here"),
+    row("/reply", "[TEXT]", "Answer the last message"),
+    row("/edit", "[TEXT]", "Edit your last message"),
+    row("/delete", "", "Delete your last message for everybody"),
+    row("/react", "[EMOJI]", "React to the last message, or take it off"),
+    row("/pin", "", "Pin the last message"),
+    row("/unpin", "", "Unpin the message that was pinned last"),
+    row("/pins", "", "Show what is pinned here, and go there"),
+    row("/timer", "TIME or off", "Let messages from now on disappear after 30s, 5m, 8h, 7d"),
     row("#all_messages", "", "Show everything said here, from the beginning"),
     row("#my_messages", "", "Show only what you said here"),
     row("/theme", "dark, light or mono", "Change the colours"),
@@ -95,6 +112,7 @@ fn understand(row: &Row, rest: &str) -> Result<Slash, String> {
     let user = |text: &str| text.trim_start_matches('@').to_owned();
     let lacking = || format!("{} needs {}", row.name, row.takes);
     let needed = || if rest.is_empty() { Err(lacking()) } else { Ok(rest.to_owned()) };
+    let some = || Some(rest.to_owned()).filter(|rest| !rest.is_empty());
     let mut words = rest.split_whitespace();
     Ok(match row.name {
         "/create" => Slash::Create { name: needed()?, listed: false },
@@ -117,6 +135,17 @@ fn understand(row: &Row, rest: &str) -> Result<Slash, String> {
         "/rename" => Slash::Rename(needed()?),
         "/verify" => Slash::Verify(words.next().map(user)),
         "/leave" => Slash::Leave,
+        "/reply" => Slash::Reply(some()),
+        "/edit" => Slash::Edit(some()),
+        "/delete" => Slash::Delete,
+        "/react" => Slash::React(words.next().map(str::to_owned)),
+        "/pin" => Slash::Pin(true),
+        "/unpin" => Slash::Pin(false),
+        "/pins" => Slash::Pins,
+        "/timer" => {
+            let after = words.next().ok_or_else(lacking)?.parse();
+            Slash::Timer(after.map_err(|what| format!("/timer: {what}"))?)
+        }
         "#all_messages" => Slash::AllMessages,
         "#my_messages" => Slash::MyMessages,
         "/theme" => Slash::Theme(needed()?),

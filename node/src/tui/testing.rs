@@ -18,5 +18,13 @@ pub(crate) fn line(sequence: u64, text: &str) -> Message {
         own: false,
         line: Line::Text(text.to_owned()),
         origin: Origin::Message,
+        reply: None,
+        edited_at: None,
+        reactions: Vec::new(),
+        pinned: false,
+        mentions: Vec::new(),
+        expires_at: None,
+        read_by: Vec::new(),
+        delivered_to: Vec::new(),
     }
 }

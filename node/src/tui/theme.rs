@@ -4,6 +4,7 @@
 //! theme without colour loses nothing. Backgrounds and plain text stay the terminal's own.
 
 use ratatui::style::{Color, Modifier, Style};
+use sotto_node_core::format::Style as Marks;
 use sotto_protocol::ids::AccountId;
 
 /// Which colours.
@@ -67,6 +68,8 @@ pub(crate) struct Theme {
     pub(crate) alert: Style,
     /// The chosen row.
     pub(crate) selected: Style,
+    /// Code in a text.
+    code: Style,
     people: &'static [u8],
 }
 
@@ -93,6 +96,7 @@ impl Theme {
                 warn: indexed(179),
                 alert: indexed(210).add_modifier(Modifier::BOLD),
                 selected: plain.bg(Color::Indexed(237)),
+                code: indexed(180),
                 people: PEOPLE_ON_DARK,
             },
             ThemeName::Light => Self {
@@ -106,6 +110,7 @@ impl Theme {
                 warn: indexed(130),
                 alert: indexed(160).add_modifier(Modifier::BOLD),
                 selected: plain.bg(Color::Indexed(254)),
+                code: indexed(94),
                 people: PEOPLE_ON_LIGHT,
             },
             ThemeName::Mono => Self {
@@ -119,9 +124,26 @@ impl Theme {
                 warn: plain.add_modifier(Modifier::BOLD),
                 alert: plain.add_modifier(Modifier::BOLD).add_modifier(Modifier::REVERSED),
                 selected: plain.add_modifier(Modifier::REVERSED),
+                code: plain.add_modifier(Modifier::DIM),
                 people: &[],
             },
         }
+    }
+
+    /// The style of a part of a text, by its marks.
+    pub(crate) fn rich(&self, marks: Marks, link: bool) -> Style {
+        let mut style = if marks.code || marks.code_block { self.code } else { self.text };
+        for (on, modifier) in [
+            (marks.bold, Modifier::BOLD),
+            (marks.italic || marks.quote, Modifier::ITALIC),
+            (marks.strike, Modifier::CROSSED_OUT),
+            (link, Modifier::UNDERLINED),
+        ] {
+            if on {
+                style = style.add_modifier(modifier);
+            }
+        }
+        style
     }
 
     /// The style of somebody's name, the same wherever it stands.

@@ -9,6 +9,7 @@ mod failing_disk;
 mod fuzz_corpus;
 mod hostile_relay_table;
 mod interop_mls_rs;
+mod kinds;
 mod node_kill;
 mod power_cut;
 mod relay_kill;

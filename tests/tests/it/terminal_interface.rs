@@ -194,6 +194,53 @@ fn two_people_talk_and_find_help_palette_invite_and_safety_number() {
 }
 
 #[test]
+fn texts_are_answered_edited_reacted_to_pinned_and_deleted() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let relay = relay(folder.path());
+    let [alice, bob] =
+        ["alice", "bob"].map(|name| Person::registered(name, folder.path(), &relay.ready.link));
+    alice.does(&["create", "garden", "bob"]);
+    let (hers, his) = (alice.sits_down(&[], &[]), bob.sits_down(&[], &[]));
+    hers.shows(&["connected over", "2 members"]);
+    his.shows(&["connected over", "2 members"]);
+    hers.enters("who brings **cake**?");
+    his.shows(&["who brings cake?"]);
+    // Bob chooses it and answers, then reacts to it.
+    his.press(&["C-Up"]);
+    his.shows(&["▸ who brings cake?", "r answer"]);
+    his.types("r");
+    his.shows(&["answering alice: who brings"]);
+    his.enters("I do");
+    hers.shows(&["┌ alice: who brings", "I do"]);
+    his.press(&["C-Up"]);
+    his.press(&["Up"]);
+    his.shows(&["▸ who brings cake?"]);
+    his.types("+");
+    his.shows(&["React with"]);
+    his.enters("tada");
+    his.shows(&["[🎉 1]"]);
+    hers.shows(&["🎉 1", "read"]);
+    his.press(&["Escape"]);
+    // Alice edits, pins and deletes.
+    hers.enters("/edit who brings the cake?");
+    his.shows(&["who brings the cake?", "edited"]);
+    hers.enters("/pin");
+    his.shows(&["1 pinned"]);
+    his.enters("/pins");
+    keep("pins", &his.shows(&["Pinned here", "alice:"]));
+    his.press(&["Escape"]);
+    hers.enters("and a slip of the tongue");
+    his.shows(&["slip of the tongue"]);
+    hers.enters("/delete");
+    hers.shows(&["Delete?", "y deletes"]);
+    hers.types("y");
+    his.waits("the deleted text no more", |screen| {
+        screen.contains("alice deleted a message") && !screen.contains("slip of the tongue")
+    });
+    keep("marks", &hers.shows(&["alice deleted a message", "┌ alice", "1 pinned"]));
+}
+
+#[test]
 fn a_draft_survives_and_no_word_of_it_is_on_the_disk() {
     let folder = tempfile::tempdir().expect("a folder");
     let relay = relay(folder.path());

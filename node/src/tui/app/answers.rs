@@ -4,12 +4,12 @@ use super::super::input::{About, Answer, Effect, Lines, LinesPlace, NotYet, Star
 use super::super::pane::Older;
 use super::{App, Entry, Overlay, Pick, Tone};
 use crate::node::Status;
-use crate::text::harmless_line;
 use sotto_node_core::command::{Command, Who};
 use sotto_node_core::event::{Event, Failure, FailureCode, Outcome};
+use sotto_node_core::format::harmless_line;
 use sotto_node_core::view::{ConversationView, Line, Message, Standing};
 use sotto_protocol::body::conversation::{HistoryPolicy, Kind};
-use sotto_protocol::ids::ConversationId;
+use sotto_protocol::ids::{AccountId, ConversationId, Sequence};
 
 /// The bell rings at most so often.
 const NOTIFY_EVERY_MS: u64 = 3_000;
@@ -32,18 +32,20 @@ impl App {
             Event::Admitted { conversation } => {
                 vec![Effect::Command { about: About::Enter, command: Command::Join { conversation } }]
             }
-            Event::Typing { conversation, account } => {
+            Event::Typing { conversation, account, on } => {
                 if let Some(pane) = self.pane.as_mut().filter(|pane| pane.id == conversation) {
-                    pane.types(account, self.clock.now);
+                    pane.types(account, on, self.clock.now);
                 }
                 Vec::new()
             }
+            Event::Changed { conversation, sequence } => {
+                vec![Effect::Refresh(conversation, vec![sequence])]
+            }
+            Event::Delivered { conversation, account, upto } => {
+                self.receipt(conversation, account, upto, false)
+            }
             Event::Read { conversation, account, upto, .. } => {
-                if let Some(pane) = self.pane.as_mut().filter(|pane| pane.id == conversation) {
-                    let read = pane.read.entry(account).or_insert(upto);
-                    *read = upto.max(*read);
-                }
-                Vec::new()
+                self.receipt(conversation, account, upto, true)
             }
             Event::NotAdded { accounts, .. } => {
                 let names: Vec<_> = accounts.iter().map(|account| self.name(*account)).collect();
@@ -72,6 +74,34 @@ impl App {
             }
             _ => Vec::new(),
         }
+    }
+
+    /// Somebody has, or has read, what was said up to a place.
+    fn receipt(&self, id: ConversationId, account: AccountId, upto: Sequence, read: bool) -> Vec<Effect> {
+        let pane = self.pane.as_ref().filter(|pane| pane.id == id && !self.is_me(account));
+        let doubtful = pane.map(|pane| pane.doubtful(account, upto, read)).unwrap_or_default();
+        if doubtful.is_empty() { Vec::new() } else { vec![Effect::Refresh(id, doubtful)] }
+    }
+
+    /// Lines that are others now.
+    fn refreshed(&mut self, id: ConversationId, lines: Vec<(Sequence, Option<Message>)>) -> Vec<Effect> {
+        let mut gone = false;
+        for (sequence, line) in lines {
+            let view = self.conversations.iter_mut().find(|view| view.conversation == id);
+            if let Some(last) =
+                view.and_then(|view| view.last.as_mut()).filter(|last| last.sequence == sequence)
+            {
+                match &line {
+                    Some(line) => *last = line.clone(),
+                    None => gone = true,
+                }
+            }
+            if let Some(pane) = self.pane.as_mut().filter(|pane| pane.id == id) {
+                pane.replace(sequence, line);
+            }
+        }
+        // What was said last is another line now.
+        if gone { vec![Effect::Conversations] } else { Vec::new() }
     }
 
     /// What was missed while one was away is told by the unread counts, and a burst rings once.
@@ -105,7 +135,12 @@ impl App {
                 } else {
                     format!(" in {}", harmless_line(&view.title))
                 };
-                effects.push(Effect::Notify(format!("A message from {who}{place}")));
+                let mentioned = message
+                    .mentions
+                    .iter()
+                    .any(|account| self.me.as_ref().is_some_and(|me| me.account == *account));
+                let what = if mentioned { "You were mentioned by" } else { "A message from" };
+                effects.push(Effect::Notify(format!("{what} {who}{place}")));
             }
         }
         self.place_by_time();
@@ -120,7 +155,7 @@ impl App {
     }
 
     /// A room greets who joins.
-    fn greet(&mut self, id: ConversationId, accounts: Vec<sotto_protocol::ids::AccountId>) {
+    fn greet(&mut self, id: ConversationId, accounts: Vec<AccountId>) {
         let Some(view) = self.conversations.iter().find(|view| view.conversation == id) else { return };
         if view.kind != Kind::Room || self.pane.as_ref().is_none_or(|pane| pane.id != id) {
             return;
@@ -154,6 +189,19 @@ impl App {
                 }
                 if let Some(pane) = self.pane.as_mut().filter(|pane| pane.id == id) {
                     pane.outbox = queued.into_iter().filter(|queued| queued.text.is_some()).collect();
+                }
+                Vec::new()
+            }
+            Answer::Refreshed(id, lines) => self.refreshed(id, lines),
+            Answer::Pins(lines) => {
+                if lines.is_empty() {
+                    self.say(
+                        Tone::Calm,
+                        "Nothing is pinned here. /pin pins the last text, p the chosen one.",
+                    );
+                } else {
+                    let chooser = super::Chooser::new(self.found(&lines));
+                    self.overlay = Some(Overlay::Found { title: "Pinned here", chooser });
                 }
                 Vec::new()
             }
@@ -378,7 +426,7 @@ impl App {
                 }
                 self.say(Tone::Bad, format!("Not sent: {sentence}"));
             }
-            About::Enter | About::EnterOrMake(_) | About::Told(_) | About::Rooms => {
+            About::Enter | About::EnterOrMake(_) | About::Told(_) | About::Rooms | About::Done => {
                 self.say(Tone::Bad, sentence);
             }
         }

@@ -6,9 +6,9 @@ use super::super::layout::Focus;
 use super::super::slash::{COMMANDS, Slash};
 use super::super::theme::{Theme, ThemeName};
 use super::{App, Chooser, Entry, Overlay, Pick, Tone};
-use crate::text::harmless_line;
 use sotto_e2ee::conversation::Suite;
 use sotto_node_core::command::{Command, NewConversation, Who};
+use sotto_node_core::format::harmless_line;
 use sotto_protocol::body::conversation::{HistoryPolicy, Kind, Role};
 use sotto_protocol::invite::Invite;
 
@@ -78,10 +78,17 @@ impl App {
             Slash::Help => self.act(Action::Help),
             Slash::Quit => self.quit(),
             Slash::Invite(None) => self.invite(true),
+            Slash::Reply(text) => self.reply(text),
+            Slash::Edit(text) => self.edit(text),
+            Slash::Delete => self.delete(),
+            Slash::React(emoji) => self.react_or_choose(emoji),
+            Slash::Pin(on) => self.pin(Some(on)),
+            Slash::Pins => open.map(Effect::Pins).into_iter().collect(),
             here @ (Slash::Invite(Some(_))
             | Slash::Remove(_)
             | Slash::Role(..)
             | Slash::Rename(_)
+            | Slash::Timer(_)
             | Slash::Leave) => match open {
                 Some(conversation) => self.change(conversation, here),
                 None => {
@@ -131,8 +138,15 @@ impl App {
                 let sentence = format!("This is {} now.", harmless_line(&name));
                 (Command::Rename { conversation, name }, sentence)
             }
+            Slash::Timer(after) => return vec![self.timer(conversation, after)],
             _ => {
-                self.overlay = Some(Overlay::Leave(conversation, title));
+                self.overlay = Some(Overlay::Sure {
+                    title: "Leave?".to_owned(),
+                    question: format!("Leave {title}? Its history stays on this device."),
+                    yes: "y leaves",
+                    about: About::Told(format!("You left {title}. Its history stays on this device.")),
+                    command: Command::Leave { conversation },
+                });
                 return Vec::new();
             }
         };
@@ -224,6 +238,12 @@ impl App {
                 self.focus_changed();
             }
             Action::Copy => return self.copy_chosen(),
+            Action::Reply => return self.reply(None),
+            Action::Edit => return self.edit(None),
+            Action::Delete => return self.delete(),
+            Action::React => return self.react_or_choose(None),
+            Action::Pin => return self.pin(None),
+            Action::Quoted => return self.go_to_quoted(),
         }
         Vec::new()
     }
@@ -269,28 +289,17 @@ impl App {
                 Vec::new()
             }
             None => {
-                let Some(pane) = &mut self.pane else {
-                    self.say(
-                        Tone::Bad,
-                        "There is nobody to send it to yet: /write USER or /create NAME begins.",
-                    );
-                    return Vec::new();
-                };
-                let conversation = pane.id;
-                pane.unread_from = None;
+                if self.pane.is_none() {
+                    return self.say_text(String::new());
+                }
                 let text = self.editor.take();
                 self.completion = None;
                 // Two slashes send a text that begins with one.
                 let said =
                     if text.starts_with("//") { text.get(1..).unwrap_or(&text).to_owned() } else { text };
+                let sent = self.say_text(said);
                 let mut effects = self.keep_draft();
-                effects.extend(if self.pane.as_ref().is_some_and(|pane| pane.own) {
-                    self.unfilter()
-                } else {
-                    self.go_to_the_newest()
-                });
-                let command = Command::Send { conversation, text: said.clone() };
-                effects.push(Effect::Command { about: About::Send(conversation, said), command });
+                effects.extend(sent);
                 effects
             }
         }
@@ -332,6 +341,8 @@ impl App {
             Pick::Conversation(id) => self.open(id),
             Pick::Action(action) => self.act(action),
             Pick::Write(username) => self.slash(Slash::Write(username)),
+            Pick::Reaction(target, emoji) => self.react(target, &emoji),
+            Pick::Line(conversation, sequence) => self.go_to(conversation, sequence),
             Pick::Room(conversation) => {
                 vec![Effect::Command { about: About::Enter, command: Command::Join { conversation } }]
             }

@@ -6,7 +6,7 @@ use super::super::keys::{Chord, Place};
 use super::super::layout::{self, Focus, PROMPT};
 use super::super::pane::Pane;
 use super::super::view::messages;
-use super::{App, Overlay, Tone};
+use super::{App, Overlay, Purpose, Tone};
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::Position;
 use sotto_node_core::command::Command;
@@ -63,6 +63,9 @@ impl App {
         }
         if key.code == KeyCode::Esc && self.leave_something() {
             return Vec::new();
+        }
+        if key.code == KeyCode::Esc && self.purpose != Purpose::Say {
+            return self.stop_purpose();
         }
         if key.code == KeyCode::Esc && self.pane.as_ref().is_some_and(|pane| pane.own) {
             return self.unfilter();
@@ -173,7 +176,7 @@ impl App {
     pub(super) fn copy_chosen(&mut self) -> Vec<Effect> {
         let chosen = self.pane.as_ref().and_then(Pane::chosen_line);
         let Some(Line::Text(text)) = chosen.map(|line| &line.line) else { return Vec::new() };
-        let text = crate::text::harmless(text);
+        let text = sotto_node_core::format::harmless(text);
         self.say(Tone::Calm, "Copied, if your terminal lets programs use the clipboard.");
         vec![Effect::CopyText(text)]
     }
@@ -192,7 +195,10 @@ impl App {
                 KeyCode::PageDown | KeyCode::Char(' ') => *scroll += 10,
                 _ => self.overlay = None,
             },
-            Overlay::Palette(chooser) | Overlay::Rooms(chooser) => match key.code {
+            Overlay::Palette(chooser)
+            | Overlay::Rooms(chooser)
+            | Overlay::Reactions(chooser)
+            | Overlay::Found { chooser, .. } => match key.code {
                 KeyCode::Up => chooser.step(false),
                 KeyCode::Down | KeyCode::Tab => chooser.step(true),
                 KeyCode::Enter => {
@@ -214,7 +220,7 @@ impl App {
                 KeyCode::Char('v') => *sure = true,
                 KeyCode::Char('y') if *sure => {
                     let (account, identity) = (contact.account, contact.identity_key);
-                    let name = crate::text::harmless_line(&contact.username);
+                    let name = sotto_node_core::format::harmless_line(&contact.username);
                     self.overlay = None;
                     let Some(identity_key) = identity else { return Vec::new() };
                     let who = sotto_node_core::command::Who::Account(account);
@@ -241,14 +247,13 @@ impl App {
                     self.overlay = None;
                 }
             }
-            Overlay::Leave(conversation, title) => {
+            Overlay::Sure { about, command, .. } => {
+                let wanted = (about.clone(), command.clone());
+                self.overlay = None;
                 if key.code == KeyCode::Char('y') {
-                    let about = About::Told(format!("You left {title}. Its history stays on this device."));
-                    let command = Command::Leave { conversation: *conversation };
-                    self.overlay = None;
+                    let (about, command) = wanted;
                     return vec![Effect::Command { about, command }];
                 }
-                self.overlay = None;
             }
         }
         Vec::new()
@@ -260,7 +265,12 @@ impl App {
             return Vec::new();
         }
         let inserted = match &mut self.overlay {
-            Some(Overlay::Palette(chooser) | Overlay::Rooms(chooser)) => chooser.query.insert(text),
+            Some(
+                Overlay::Palette(chooser)
+                | Overlay::Rooms(chooser)
+                | Overlay::Reactions(chooser)
+                | Overlay::Found { chooser, .. },
+            ) => chooser.query.insert(text),
             Some(Overlay::Login(password)) => password.insert(text.trim_end_matches('\n')),
             Some(_) => Ok(()),
             None => {

@@ -3,8 +3,10 @@
 mod answers;
 mod commands;
 mod keys;
+mod marks;
 mod overlay;
 
+pub(crate) use marks::Purpose;
 pub(crate) use overlay::{Chooser, Entry, Overlay, Pick};
 
 use super::clock::Clock;
@@ -17,10 +19,10 @@ use super::pane::Pane;
 use super::setup::Setup;
 use super::theme::{Theme, ThemeName};
 use crate::node::Status;
-use crate::text::harmless_line;
 use ratatui::layout::Size;
 use sotto_e2ee::content::TEXT_BYTES_MAX;
 use sotto_node_core::command::Command;
+use sotto_node_core::format::harmless_line;
 use sotto_node_core::view::{ConversationView, MemberView};
 use sotto_protocol::body::conversation::Kind;
 use sotto_protocol::ids::{AccountId, ConversationId, UnixMillis};
@@ -83,6 +85,7 @@ pub struct App {
     pub(crate) names: BTreeMap<AccountId, String>,
     pub(crate) pane: Option<Pane>,
     pub(crate) editor: Editor,
+    pub(crate) purpose: Purpose,
     pub(crate) completion: Option<Completion>,
     pub(crate) focus: Focus,
     pub(crate) members: bool,
@@ -115,6 +118,7 @@ impl App {
             names: BTreeMap::new(),
             pane: None,
             editor: Editor::lines(TEXT_BYTES_MAX),
+            purpose: Purpose::Say,
             completion: None,
             focus: Focus::Writing,
             members: options.size.0 >= layout::WIDE,
@@ -233,6 +237,7 @@ impl App {
             return Vec::new();
         }
         let mut effects = self.keep_draft();
+        self.purpose = Purpose::Say;
         let mut pane = Pane::new(id);
         let view = self.conversations.iter().find(|view| view.conversation == id);
         if let Some(last) = view.filter(|view| view.unread > 0).and_then(|view| view.last.as_ref()) {
@@ -279,7 +284,10 @@ impl App {
     fn keep_draft(&mut self) -> Vec<Effect> {
         self.draft_at = None;
         let Some(pane) = &self.pane else { return Vec::new() };
-        let text = self.editor.text();
+        let text = match &self.purpose {
+            Purpose::Edit(_, before) => before,
+            _ => self.editor.text(),
+        };
         if self.drafts.get(&pane.id).map_or("", String::as_str) == text {
             return Vec::new();
         }

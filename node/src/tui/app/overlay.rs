@@ -1,9 +1,11 @@
 //! What lies over the conversation for a moment.
 
 use super::super::editor::Editor;
+use super::super::input::About;
 use super::super::keys::Action;
 use sotto_node_core::client::Contact;
-use sotto_protocol::ids::ConversationId;
+use sotto_node_core::command::Command;
+use sotto_protocol::ids::{ConversationId, Sequence};
 
 /// A search is short.
 const QUERY_BYTES_MAX: usize = 200;
@@ -24,8 +26,12 @@ pub(crate) enum Overlay {
     Login(Editor),
     /// How the connection stands.
     Connection(Vec<(String, String)>),
+    /// Emoji for a reaction.
+    Reactions(Chooser),
+    /// Lines to go to.
+    Found { title: &'static str, chooser: Chooser },
     /// Yes or no.
-    Leave(ConversationId, String),
+    Sure { title: String, question: String, yes: &'static str, about: About, command: Command },
 }
 
 /// Entries to choose from, fewer with each letter.
@@ -54,6 +60,8 @@ pub(crate) enum Pick {
     },
     Write(String),
     Room(ConversationId),
+    Reaction(Sequence, String),
+    Line(ConversationId, Sequence),
 }
 
 impl Chooser {

@@ -144,6 +144,20 @@ async fn ask(node: &RunningNode, effect: Effect) -> Option<Answer> {
             Ok(found) => Answer::Lines(wanted, found),
             Err(error) => failed(error),
         },
+        Effect::Refresh(id, places) => {
+            let read = move |client: &Client<SqliteStore>| {
+                let line = |place: Sequence| Ok((place, client.line(id, place)?));
+                places.into_iter().map(line).collect::<Result<_, StoreError>>()
+            };
+            match node.ask(read).await.ok()? {
+                Ok(lines) => Answer::Refreshed(id, lines),
+                Err(error) => failed(error),
+            }
+        }
+        Effect::Pins(id) => match node.ask(move |client| client.pins(id)).await.ok()? {
+            Ok(lines) => Answer::Pins(lines),
+            Err(error) => failed(error),
+        },
         Effect::Outbox(id) => match node.ask(move |client| client.outbox(id)).await.ok()? {
             Ok(queued) => Answer::Outbox(id, queued),
             Err(error) => failed(error),
@@ -191,6 +205,12 @@ pub(crate) fn lines<S: Store>(client: &Client<S>, wanted: Lines) -> Result<Vec<M
         LinesPlace::Before(place) => client.history(id, Some(place), wanted.limit),
         LinesPlace::Oldest => lines_after(client, id, Sequence(0), wanted.limit),
         LinesPlace::After(place) => lines_after(client, id, place, wanted.limit),
+        LinesPlace::Around(place) => {
+            let half = wanted.limit / 2;
+            let mut found = client.history(id, Some(Sequence(place.0.saturating_add(1))), half)?;
+            found.extend(lines_after(client, id, place, half)?);
+            Ok(found)
+        }
     }
 }
 

@@ -2,7 +2,6 @@
 
 use super::super::config::Notify;
 use super::super::{App, Input, draw};
-use crate::text::harmless_line;
 use data_encoding::BASE64;
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
@@ -14,6 +13,7 @@ use ratatui::crossterm::terminal::{
     EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 use ratatui::crossterm::{cursor, execute};
+use sotto_node_core::format::harmless_line;
 use std::io::{self, IsTerminal as _, Stdout, Write as _};
 use tokio::sync::mpsc;
 

@@ -4,11 +4,11 @@ use super::super::app::App;
 use super::super::layout::Focus;
 use super::super::measure::{exactly, fit, width};
 use super::{put, span};
-use crate::text::harmless_line;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::Line;
+use sotto_node_core::format::harmless_line;
 use sotto_node_core::view::{ConversationView, Line as Said, Standing};
 use sotto_protocol::body::conversation::Kind;
 

@@ -3,10 +3,10 @@
 use super::super::app::App;
 use super::super::measure::fit;
 use super::{clear, put, span};
-use crate::text::harmless_line;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
+use sotto_node_core::format::harmless_line;
 use sotto_protocol::body::conversation::Role;
 
 pub(super) fn draw(app: &App, area: Rect, buffer: &mut Buffer) {

@@ -4,12 +4,15 @@ use super::super::app::App;
 use super::super::layout::Focus;
 use super::super::measure::{fit, width, wrap};
 use super::super::pane::{Older, Pane};
+use super::rich::Rich;
 use super::{put, span};
-use crate::text::{harmless, harmless_line};
+use crate::after::After;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use ratatui::style::Style;
 use ratatui::text::Line;
-use sotto_node_core::view::{Line as Said, Message};
+use sotto_node_core::format::harmless_line;
+use sotto_node_core::view::{Line as Said, Message, Quote};
 use sotto_protocol::ids::AccountId;
 
 /// Texts of one person within five minutes stand under one name.
@@ -99,8 +102,12 @@ pub(crate) fn block(app: &App, pane: &Pane, place: usize, cells: usize) -> Vec<L
                 }
                 rows.push(header(app, line, cells));
             }
-            let state = line.own.then(|| state(app, pane, place)).flatten();
+            if let Some(quote) = &line.reply {
+                rows.push(quoted(app, quote, cells));
+            }
+            let state = line.own.then(|| state(pane, place)).flatten();
             body(app, text, state.as_deref(), chosen, cells, &mut rows);
+            rows.extend(marks(app, line, cells));
         }
         _ => {
             let text = format!("  · {}  {}", event_text(app, line), app.clock.time(line.time));
@@ -128,10 +135,14 @@ fn separator(cells: usize, text: String, app: &App, loud: bool) -> Line<'static>
 
 fn header(app: &App, line: &Message, cells: usize) -> Line<'static> {
     let name = if line.own { "you".to_owned() } else { shown_name(app, line) };
-    Line::from(vec![
-        span(format!(" {}", fit(&name, cells.saturating_sub(10))), app.theme.person(line.account)),
+    let mut spans = vec![
+        span(format!(" {}", fit(&name, cells.saturating_sub(24))), app.theme.person(line.account)),
         span(format!("  {}", app.clock.time(line.time)), app.theme.dim),
-    ])
+    ];
+    if line.mentions.iter().any(|account| app.is_me(*account)) {
+        spans.push(span("  mentions you", app.theme.warn));
+    }
+    Line::from(spans)
 }
 
 fn shown_name(app: &App, line: &Message) -> String {
@@ -146,17 +157,17 @@ fn body(
     cells: usize,
     rows: &mut Vec<Line<'static>>,
 ) {
-    let text = harmless(text);
+    let rich = Rich::new(text, &app.theme);
     let room = cells.saturating_sub(INDENT + STATE_CELLS);
-    let parts = wrap(&text, room);
+    let parts = wrap(&rich.text, room);
     let last = parts.len().saturating_sub(1);
-    let style = if chosen { app.theme.selected } else { app.theme.text };
+    let over = if chosen { app.theme.selected } else { Style::new() };
     let sign = if chosen { "▸ " } else { "  " };
     for (number, part) in parts.into_iter().enumerate() {
-        let part = text.get(part).unwrap_or_default().trim_end().to_owned();
+        let shown = rich.text.get(part.clone()).unwrap_or_default().trim_end();
         let mut spans = vec![span(sign, app.theme.accent)];
-        let used = width(&part);
-        spans.push(span(part, style));
+        let used = width(shown);
+        spans.extend(rich.line(&(part.start..part.start + shown.len()), over));
         if let Some(state) = state.filter(|_| number == last) {
             let gap = (room + STATE_CELLS).saturating_sub(used + width(state) + 1);
             spans.push(span(format!("{}{state}", " ".repeat(gap)), app.theme.dim));
@@ -165,22 +176,78 @@ fn body(
     }
 }
 
-/// What became of one's own text, said where it changes: the last text that was read, the last that was sent.
-fn state(app: &App, pane: &Pane, place: usize) -> Option<String> {
-    let line = pane.lines.get(place)?;
-    let next = pane.lines.iter().skip(place + 1).find(|next| next.own && matches!(next.line, Said::Text(_)));
-    let readers = |line: &Message| {
-        pane.read.iter().filter(|(account, upto)| !app.is_me(**account) && **upto >= line.sequence).count()
+/// What a text answers, on one row above it.
+fn quoted(app: &App, quote: &Quote, cells: usize) -> Line<'static> {
+    let text = match quote.account {
+        Some(_) if quote.excerpt.is_empty() => "a message that was deleted".to_owned(),
+        Some(account) => format!("{}: {}", app.name(account), harmless_line(&quote.excerpt)),
+        None => "a message that is not on this device".to_owned(),
     };
-    let mine = readers(line);
-    if next.is_some_and(|next| readers(next) == mine) {
-        return None;
+    Line::from(vec![
+        span("  ┌ ", app.theme.border),
+        span(fit(&text, cells.saturating_sub(INDENT + STATE_CELLS + 2)), app.theme.dim),
+    ])
+}
+
+/// What others did to a text: reactions, own ones in brackets; that it was edited, is pinned, will disappear.
+fn marks(app: &App, line: &Message, cells: usize) -> Option<Line<'static>> {
+    let mut spans = vec![span("  ", app.theme.dim)];
+    for reaction in &line.reactions {
+        let (emoji, count) = (harmless_line(&reaction.emoji), reaction.accounts.len());
+        let mine = reaction.accounts.iter().any(|account| app.is_me(*account));
+        let (text, style) = if mine {
+            (format!("[{emoji} {count}] "), app.theme.accent)
+        } else {
+            (format!("{emoji} {count}  "), app.theme.dim)
+        };
+        let used: usize = spans.iter().map(|span| width(&span.content)).sum();
+        if used + width(&text) + 1 > cells {
+            spans.push(span("…", app.theme.dim));
+            break;
+        }
+        spans.push(span(text, style));
     }
-    Some(match mine {
-        0 => "sent".to_owned(),
-        1 => "read".to_owned(),
-        many => format!("read by {many}"),
-    })
+    let disappears = line.expires_at.map(|at| format!("disappears {}", app.clock.soon(at)));
+    let notes: Vec<String> =
+        [line.edited_at.map(|_| "edited".to_owned()), line.pinned.then(|| "pinned".to_owned()), disappears]
+            .into_iter()
+            .flatten()
+            .collect();
+    if !notes.is_empty() {
+        spans.push(span(notes.join(" · "), app.theme.dim));
+    }
+    (spans.len() > 1).then(|| Line::from(spans))
+}
+
+/// What became of one's own text, said where it changes: the last text that was read, the last that was sent.
+fn state(pane: &Pane, place: usize) -> Option<String> {
+    let standing = |line: &Message| match (line.read_by.len(), line.delivered_to.len()) {
+        (0, 0) => "sent".to_owned(),
+        (0, _) => "delivered".to_owned(),
+        (1, _) => "read".to_owned(),
+        (many, _) => format!("read by {many}"),
+    };
+    let line = standing(pane.lines.get(place)?);
+    let next = pane.lines.iter().skip(place + 1).find(|next| next.own && matches!(next.line, Said::Text(_)));
+    next.is_none_or(|next| standing(next) != line).then_some(line)
+}
+
+/// What the person knows of the chosen line: when it was said, and who has read it.
+pub(super) fn details(app: &App, line: &Message) -> String {
+    let mut text = app.clock.whole(line.time);
+    let names = |accounts: &[AccountId]| {
+        accounts.iter().map(|account| app.name(*account)).collect::<Vec<_>>().join(", ")
+    };
+    if let Some(at) = line.edited_at {
+        text += &format!(" · edited {}", app.clock.whole(at));
+    }
+    if !line.read_by.is_empty() {
+        text += &format!(" · read by {}", names(&line.read_by));
+    }
+    for reaction in &line.reactions {
+        text += &format!(" · {} {}", harmless_line(&reaction.emoji), names(&reaction.accounts));
+    }
+    text
 }
 
 /// A text that waits for the relay.
@@ -210,6 +277,10 @@ pub(super) fn event_text(app: &App, line: &Message) -> String {
         Said::Removed(accounts) => format!("{} went out", names(accounts)),
         Said::Rejoined(account) => format!("{} joined again with repaired keys", app.name(*account)),
         Said::Left(account) => format!("{} left", app.name(*account)),
+        Said::Deleted { by } if *by == line.account => format!("{} deleted a message", app.name(*by)),
+        Said::Deleted { by } => format!("{} deleted a message of {}", app.name(*by), app.name(line.account)),
+        Said::Timer(None) => "messages stay from now on".to_owned(),
+        Said::Timer(seconds) => format!("messages disappear after {} from now on", After(*seconds)),
         Said::Missing(why) => format!("a message cannot be read: {}", harmless_line(why)),
         _ => "a message of a kind that this version does not know; update sotto".to_owned(),
     }

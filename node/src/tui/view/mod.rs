@@ -4,6 +4,7 @@ pub(crate) mod list;
 mod members;
 pub(crate) mod messages;
 mod overlay;
+mod rich;
 mod setup;
 
 use super::app::{App, Tone};
@@ -11,13 +12,14 @@ use super::keys::Action;
 use super::layout::{self, Focus, PROMPT, Regions};
 use super::measure::{exactly, fit, width, wrap};
 use super::pane::Pane;
+use crate::after::After;
 use crate::node::Status;
-use crate::text::harmless_line;
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
+use sotto_node_core::format::harmless_line;
 use sotto_protocol::body::conversation::Kind;
 
 /// Draws everything.
@@ -151,6 +153,12 @@ fn title(app: &App, area: Rect, buffer: &mut Buffer) {
             _ => format!("  {count} members"),
         };
         line.push(span(note, app.theme.dim));
+        if !view.pins.is_empty() {
+            line.push(span(format!(" · {} pinned", view.pins.len()), app.theme.dim));
+        }
+        if view.timer.is_some() {
+            line.push(span(format!(" · disappearing after {}", After(view.timer)), app.theme.warn));
+        }
         if app.pane.as_ref().is_some_and(|pane| pane.own) {
             line.push(span("  only what you said · Esc shows all", app.theme.accent));
         }
@@ -186,7 +194,13 @@ fn rule(app: &App, area: Rect, buffer: &mut Buffer) {
     } else if let Some(line) =
         app.pane.as_ref().filter(|_| app.focus == Focus::Reading).and_then(Pane::chosen_line)
     {
-        vec![span(fit(&app.clock.whole(line.time), room), app.theme.dim)]
+        vec![span(fit(&messages::details(app, line), room), app.theme.dim)]
+    } else if let Some(purpose) = app.purpose_shown() {
+        let hint = " · Esc stops";
+        vec![
+            span(fit(&purpose, room.saturating_sub(hint.len())), app.theme.accent),
+            span(hint, app.theme.dim),
+        ]
     } else if let [one] = typing.as_slice() {
         vec![span(fit(&format!("{one} is typing …"), room), app.theme.accent)]
     } else if !typing.is_empty() {
@@ -260,7 +274,15 @@ fn footer(app: &App, area: Rect, buffer: &mut Buffer) {
             (Action::Members, "members"),
             (Action::Help, "help"),
         ],
-        Focus::Reading => &[(Action::Copy, "copy"), (Action::Palette, "commands"), (Action::Help, "help")],
+        Focus::Reading => &[
+            (Action::Reply, "answer"),
+            (Action::React, "react"),
+            (Action::Edit, "edit"),
+            (Action::Delete, "delete"),
+            (Action::Pin, "pin"),
+            (Action::Copy, "copy"),
+            (Action::Help, "help"),
+        ],
         Focus::Conversations => {
             &[(Action::FocusNext, "messages"), (Action::Palette, "commands"), (Action::Help, "help")]
         }

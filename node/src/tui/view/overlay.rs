@@ -5,13 +5,13 @@ use super::super::keys::{ACTIONS, Place};
 use super::super::measure::{exactly, fit, width, wrap};
 use super::super::slash::COMMANDS;
 use super::{clear, put, span};
-use crate::text::harmless_line;
 use qrcode::{Color as Module, EcLevel, QrCode};
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
 use ratatui::text::Line;
 use sotto_node_core::client::Contact;
+use sotto_node_core::format::harmless_line;
 
 /// Light modules around a QR code; half of what the standard asks for is enough for phones.
 const QUIET: usize = 2;
@@ -38,11 +38,16 @@ pub(super) fn draw(app: &App, overlay: &Overlay, area: Rect, buffer: &mut Buffer
             return Some(Position::new(inner.x + u16::try_from(width(&dots)).unwrap_or(0), inner.y + 1));
         }
         Overlay::Connection(facts) => connection(app, facts, area, buffer),
-        Overlay::Leave(_, title) => {
-            let inner = frame(app, "Leave?", 54, 3, area, buffer);
-            let text = format!("Leave {title}? Its history stays on this device.");
-            put(buffer, inner, 0, &Line::from(span(fit(&text, usize::from(inner.width)), app.theme.text)));
-            put(buffer, inner, 2, &Line::from(span("y leaves · any other key stays", app.theme.dim)));
+        Overlay::Reactions(chooser) => return Some(choose(app, chooser, "React with", area, buffer)),
+        Overlay::Found { title, chooser } => return Some(choose(app, chooser, title, area, buffer)),
+        Overlay::Sure { title, question, yes, .. } => {
+            let inner = frame(app, title, 54, 5, area, buffer);
+            let hint = format!("{yes} · any other key does not");
+            paragraphs(
+                &[(question, app.theme.text), ("", app.theme.text), (&hint, app.theme.dim)],
+                inner,
+                buffer,
+            );
         }
     }
     None

@@ -1,5 +1,7 @@
 //! The application driven by inputs, and looked at on a screen in memory.
 
+mod marks;
+
 use super::app::Pick;
 use super::config::Config;
 use super::testing::line;
@@ -52,6 +54,8 @@ fn view(conversation: ConversationId, kind: Kind, title: &str) -> ConversationVi
         unread: 0,
         last: Some(line(3, "see you there")),
         queued: 0,
+        timer: None,
+        pins: Vec::new(),
         members: vec![member(ALICE, "alice", Role::Owner), member(BOB, "bob", Role::Member)],
     }
 }
@@ -192,17 +196,26 @@ fn what_was_said_last_and_what_is_unread_stand_in_the_list() {
 fn a_text_is_sent_shown_as_waiting_then_sent_then_read() {
     let mut desk = Desk::new();
     let effects = desk.enters("I am");
-    assert_eq!(commands(&effects), [&Command::Send { conversation: ROOM, text: "I am".to_owned() }]);
+    assert_eq!(
+        commands(&effects),
+        [&Command::Send { conversation: ROOM, text: "I am".to_owned(), reply_to: None }]
+    );
     let queued = Queued { number: MessageNumber(5), since: clock().now, text: Some("I am".to_owned()) };
     desk.answer(Answer::Outbox(ROOM, vec![queued]));
     desk.shows(&["I am", "waiting"]);
     let mut own = line(4, "I am");
     (own.own, own.account, own.username, own.number) = (true, ALICE, "alice".to_owned(), MessageNumber(5));
-    desk.give(Input::Happened(Box::new(Event::Message(own))));
+    desk.give(Input::Happened(Box::new(Event::Message(own.clone()))));
     let screen = desk.screen();
     assert!(screen.contains("sent") && !screen.contains("waiting"), "{screen}");
     let read = Event::Read { conversation: ROOM, account: BOB, device: DeviceId([3; 16]), upto: Sequence(4) };
-    desk.give(Input::Happened(Box::new(read)));
+    let effects = desk.give(Input::Happened(Box::new(read)));
+    assert!(matches!(effects.as_slice(), [Effect::Refresh(ROOM, places)] if *places == [Sequence(4)]));
+    own.delivered_to.push(BOB);
+    desk.answer(Answer::Refreshed(ROOM, vec![(Sequence(4), Some(own.clone()))]));
+    desk.shows(&["delivered"]);
+    own.read_by.push(BOB);
+    desk.answer(Answer::Refreshed(ROOM, vec![(Sequence(4), Some(own))]));
     assert!(
         desk.screen().lines().any(|row| row.contains("I am") && row.contains("  read")),
         "{}",
@@ -327,7 +340,10 @@ fn an_emoji_is_completed_while_writing() {
     desk.shows(&["🎉", ":tada:"]);
     desk.press(KeyCode::Tab);
     let effects = desk.press(KeyCode::Enter);
-    assert_eq!(commands(&effects), [&Command::Send { conversation: ROOM, text: "well done 🎉 ".to_owned() }]);
+    assert_eq!(
+        commands(&effects),
+        [&Command::Send { conversation: ROOM, text: "well done 🎉 ".to_owned(), reply_to: None }]
+    );
 }
 
 #[test]
@@ -341,7 +357,7 @@ fn pasted_megabytes_are_refused_with_a_sentence_and_nothing_is_lost() {
 #[test]
 fn who_types_is_seen_for_a_while() {
     let mut desk = Desk::new();
-    desk.give(Input::Happened(Box::new(Event::Typing { conversation: ROOM, account: BOB })));
+    desk.give(Input::Happened(Box::new(Event::Typing { conversation: ROOM, account: BOB, on: true })));
     desk.shows(&["bob is typing"]);
     let later = Clock { now: UnixMillis(clock().now.0 + 7_000), ..clock() };
     desk.app.update(Input::Tick, later);
@@ -481,7 +497,7 @@ fn choosing_in_the_palette_does_what_it_says() {
 
 #[test]
 fn the_documentation_has_every_key_setting_and_command() {
-    let page = include_str!("../../../docs/tui.md");
+    let page = include_str!("../../../../docs/tui.md");
     for row in keys::ACTIONS {
         assert!(page.contains(&format!("`{}`", row.name)), "docs/tui.md lacks {}", row.name);
     }
