@@ -16,10 +16,11 @@ pub(crate) async fn run(global: &Global, room: Option<String>, offset: UtcOffset
         log: std::env::var("SOTTO_LOG").ok().filter(|filter| !filter.is_empty()),
     };
     sotto_node::tui::run(request).await.map_err(|error| {
-        let code = match &error {
-            TuiError::Config(_) => "bad_configuration",
-            _ => "no_terminal",
+        let (exit, code) = match &error {
+            TuiError::Config(_) => (Exit::Usage, "bad_configuration"),
+            TuiError::Fault => (Exit::Internal, "internal"),
+            _ => (Exit::Usage, "no_terminal"),
         };
-        Failed::new(Exit::Usage, code, error.to_string())
+        Failed::new(exit, code, error.to_string())
     })
 }

@@ -62,6 +62,9 @@ pub enum TuiError {
     /// There is no terminal.
     #[error("the terminal cannot be used: {0}; `sotto --help` lists the commands that need none")]
     Terminal(#[from] std::io::Error),
+    /// A part of the program panicked.
+    #[error("a fault of this program ended it; what you wrote is kept. Please report what stands above")]
+    Fault,
 }
 
 /// Runs the interface until the person leaves.
@@ -74,7 +77,7 @@ pub async fn run(request: Request) -> Result<(), TuiError> {
     let theme = ThemeName::guess(variable("NO_COLOR").as_deref(), variable("COLORFGBG").as_deref());
     let clock = || Clock { now: wall_clock(), offset: request.offset };
     let (tell, mut inputs) = mpsc::channel(INPUTS_WAITING_MAX);
-    let mut screen = Screen::open(config.mouse)?;
+    let mut screen = Screen::open(config.mouse, tell.clone())?;
     screen::read_keys(tell.clone());
     tokio::spawn(asked_to_end(tell.clone()));
     let (bell, notify) = (config.bell, config.notify);
@@ -112,9 +115,10 @@ pub async fn run(request: Request) -> Result<(), TuiError> {
         }
     }
     // The person has the terminal back at once; what is on its way still goes out.
+    let broken = screen.is_broken();
     drop(screen);
     shell.end(FLUSH).await;
-    Ok(())
+    if broken { Err(TuiError::Fault) } else { Ok(()) }
 }
 
 fn until(at: UnixMillis) -> Duration {

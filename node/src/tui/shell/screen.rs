@@ -15,41 +15,57 @@ use ratatui::crossterm::terminal::{
 use ratatui::crossterm::{cursor, execute};
 use sotto_node_core::format::harmless_line;
 use std::io::{self, IsTerminal as _, Stdout, Write as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::mpsc;
 
 /// The terminal while it is ours. Dropping it puts it back.
-pub(super) struct Screen(Terminal<CrosstermBackend<Stdout>>);
+pub(super) struct Screen {
+    terminal: Terminal<CrosstermBackend<Stdout>>,
+    /// A panic has put it back already.
+    broken: Arc<AtomicBool>,
+}
 
 impl Screen {
-    /// Takes the terminal over. A panic from now on puts it back before it says anything.
-    pub(super) fn open(mouse: bool) -> io::Result<Self> {
+    /// Takes the terminal over. A panic from now on, in whatever thread, puts it back before it says anything, and ends
+    /// the interface.
+    pub(super) fn open(mouse: bool, tell: mpsc::Sender<Input>) -> io::Result<Self> {
         if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
             return Err(io::Error::other("standard input and output are not one"));
         }
-        let before = std::panic::take_hook();
+        let broken = Arc::new(AtomicBool::new(false));
+        let (before, is_broken) = (std::panic::take_hook(), broken.clone());
         std::panic::set_hook(Box::new(move |info| {
+            is_broken.store(true, Ordering::SeqCst);
             put_back();
             before(info);
+            // If the loop does not listen it is the one that panicked, or it is ending.
+            let _ = tell.try_send(Input::End);
         }));
         enable_raw_mode()?;
         execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste, EnableFocusChange)?;
         if mouse {
             execute!(io::stdout(), EnableMouseCapture)?;
         }
-        Ok(Self(Terminal::new(CrosstermBackend::new(io::stdout()))?))
+        Ok(Self { terminal: Terminal::new(CrosstermBackend::new(io::stdout()))?, broken })
+    }
+
+    /// Whether something panicked.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::SeqCst)
     }
 
     pub(super) fn size(&self) -> io::Result<(u16, u16)> {
-        let size = self.0.size()?;
+        let size = self.terminal.size()?;
         Ok((size.width, size.height))
     }
 
     pub(super) fn draw(&mut self, app: &App) -> io::Result<()> {
-        self.0.draw(|frame| draw(app, frame)).map(drop)
+        if self.is_broken() { Ok(()) } else { self.terminal.draw(|frame| draw(app, frame)).map(drop) }
     }
 
     pub(super) fn redraw(&mut self) -> io::Result<()> {
-        self.0.clear()
+        self.terminal.clear()
     }
 
     /// Rings, and lets the desktop tell of it. The text is ours: a name at most, never what was said.
@@ -78,7 +94,9 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        put_back();
+        if !self.is_broken() {
+            put_back();
+        }
     }
 }
 
