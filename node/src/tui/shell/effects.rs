@@ -21,6 +21,9 @@ pub(super) type RunningNode = Node<SqliteStore>;
 const PAGES_MAX: usize = 40;
 const PAGE: usize = 500;
 
+/// The longest stretch of a log that is read at once.
+const STRETCH_MAX: usize = 2_000;
+
 /// A client that runs, and the key that opens its store again.
 #[derive(Clone)]
 pub(super) struct Live {
@@ -214,43 +217,29 @@ pub(crate) fn lines<S: Store>(client: &Client<S>, wanted: Lines) -> Result<Vec<M
     }
 }
 
-/// The first lines after a place. The store reads backwards, so the place where they end is found by halving.
+/// The first lines after a place. The store reads backwards, so stretches of the log are read one after the other; a
+/// stretch holds at most as many lines as it has places, and grows where most places hold none.
 fn lines_after<S: Store>(
     client: &Client<S>,
     id: ConversationId,
     after: Sequence,
     limit: usize,
 ) -> Result<Vec<Message>, StoreError> {
-    let up_to = |end: u64| -> Result<Vec<Message>, StoreError> {
-        let mut lines = client.history(id, Some(Sequence(end)), limit)?;
-        lines.retain(|line| line.sequence > after);
-        Ok(lines)
-    };
     let newest = client.history(id, None, 1)?.first().map_or(0, |line| line.sequence.0);
-    let end = newest.saturating_add(1);
-    let step = u64::try_from(limit).unwrap_or(u64::MAX);
-    // Too few lines lie before `low`, enough before `high`.
-    let (mut low, mut high) = (after.0, after.0.saturating_add(step).saturating_add(1));
-    loop {
-        if high >= end {
-            high = end;
-            break;
+    let (mut from, mut width) = (after.0, limit);
+    let mut found = Vec::new();
+    while from < newest && found.len() < limit {
+        let to = from.saturating_add(u64::try_from(width).unwrap_or(u64::MAX)).min(newest);
+        let mut lines = client.history(id, Some(Sequence(to.saturating_add(1))), width)?;
+        lines.retain(|line| line.sequence.0 > from);
+        if lines.len() < width / 2 {
+            width = (width * 2).min(STRETCH_MAX);
         }
-        if up_to(high)?.len() >= limit {
-            break;
-        }
-        low = high;
-        high = high.saturating_add(high.saturating_sub(after.0));
+        found.append(&mut lines);
+        from = to;
     }
-    while high - low > 1 {
-        let middle = low + (high - low) / 2;
-        if up_to(middle)?.len() >= limit {
-            high = middle;
-        } else {
-            low = middle;
-        }
-    }
-    up_to(high)
+    found.truncate(limit);
+    Ok(found)
 }
 
 async fn invite(node: &RunningNode, conversation: Option<ConversationId>) -> Result<String, String> {
