@@ -151,7 +151,7 @@ impl Profile {
             Err(TryLockError::WouldBlock) => {
                 let holder =
                     std::fs::read_to_string(&holder).unwrap_or_else(|_| "another process".to_owned());
-                let holder = crate::text::harmless_line(&holder);
+                let holder = sotto_node_core::format::harmless_line(&holder);
                 Err(ProfileError::InUse { folder: self.folder.display().to_string(), holder })
             }
             Err(TryLockError::Error(source)) => Err(failed(source)),

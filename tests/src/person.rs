@@ -6,6 +6,7 @@ use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 /// How long a program may take where it is not killed.
@@ -94,6 +95,23 @@ impl<'n> Person<'n> {
         whole.filter(|line| line.ends_with('}')).collect()
     }
 
+    /// Starts a command that goes on until what is given back is dropped.
+    #[must_use]
+    pub fn keeps_doing(&self, words: &[&str]) -> Running {
+        let mut child = self.start(words, "");
+        let stdout = BufReader::new(child.stdout.take().expect("standard output is a pipe"));
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                let object = serde_json::from_str(&line).expect("--json prints JSON");
+                if sender.send(object).is_err() {
+                    break;
+                }
+            }
+        });
+        Running { child, lines }
+    }
+
     /// What was said in a conversation, as this person can read it: all of it.
     pub fn texts(&self, conversation: &str) -> Vec<String> {
         let lines = self.does(&["history", conversation, "-n", "10000"]);
@@ -126,5 +144,35 @@ impl<'n> Person<'n> {
         let answers = self.does(&["whoami"]);
         let failures = answers[0]["decryption_failures"].as_object().expect("counters by name");
         assert!(failures.is_empty(), "{} met messages that it could not read: {failures:?}", self.name);
+    }
+}
+
+/// A program under way. Dropping it kills it.
+pub struct Running {
+    child: Child,
+    lines: Receiver<Value>,
+}
+
+impl Running {
+    /// Waits for a line that is wanted; what was printed before it is passed over.
+    pub fn prints(&self, wanted: impl Fn(&Value) -> bool) -> Value {
+        let start = Instant::now();
+        let mut others = Vec::new();
+        loop {
+            let left = PATIENCE.saturating_sub(start.elapsed());
+            match self.lines.recv_timeout(left) {
+                Ok(line) if wanted(&line) => return line,
+                Ok(line) => others.push(line),
+                Err(error) => panic!("the line never came ({error}); these did: {others:#?}"),
+            }
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }

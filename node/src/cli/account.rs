@@ -8,9 +8,9 @@ use super::prompt;
 use serde_json::json;
 use sotto_node::node::{self, Credentials, NewAccount, Place, SetupError, Start, Status};
 use sotto_node::store::SqliteStore;
-use sotto_node::text::harmless_line;
 use sotto_node_core::client::Client;
 use sotto_node_core::command::Command;
+use sotto_node_core::format::harmless_line;
 use sotto_protocol::invite::{Invite, InviteCode};
 use std::time::Duration;
 

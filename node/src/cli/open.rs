@@ -182,7 +182,7 @@ fn begin_with_events(
 fn warn(printer: &Printer, event: &Event) {
     match event {
         Event::IdentityChanged { username, was_verified, .. } => {
-            let name = sotto_node::text::harmless_line(username);
+            let name = sotto_node_core::format::harmless_line(username);
             let before = if *was_verified { ", which you had verified" } else { "" };
             printer.alarm(
                 "identity_changed",
@@ -191,7 +191,7 @@ fn warn(printer: &Printer, event: &Event) {
             );
         }
         Event::LogTampered { what, .. } => {
-            let what = sotto_node::text::harmless_line(what);
+            let what = sotto_node_core::format::harmless_line(what);
             printer.alarm("log_tampered", &format!("THE RELAY'S LOG WAS TAMPERED WITH: {what}"));
         }
         Event::StoreFailed(what) => printer.alarm("store_failed", what),

@@ -4,8 +4,9 @@ use super::args::{Chat, Global, History, Send, Tail};
 use super::exit::{Exit, Failed, of_status};
 use super::name;
 use super::open::{self, RunningNode};
-use super::output::{Names, Printer};
+use super::output::{Names, Printer, without_receipts};
 use super::prompt;
+use super::recent::Recent;
 use super::verify::refuse_if_changed;
 use serde_json::json;
 use sotto_e2ee::content::TEXT_BYTES_MAX;
@@ -53,6 +54,7 @@ pub(crate) async fn send(global: &Global, printer: &Printer, args: Send) -> Resu
         let view = name::conversation_or_open(node, &args.name).await?;
         refuse_if_changed(node, &view, args.anyway).await?;
         let mut texts = Texts::new(node, printer, view.conversation);
+        texts.reply_to = args.reply.map(Sequence);
         match text {
             Some(text) => texts.push(text).await?,
             None => {
@@ -76,13 +78,15 @@ struct Texts<'a> {
     node: &'a RunningNode,
     printer: &'a Printer,
     conversation: ConversationId,
+    reply_to: Option<Sequence>,
     under_way: VecDeque<Ticket>,
     delivery: Delivery,
 }
 
 impl<'a> Texts<'a> {
     fn new(node: &'a RunningNode, printer: &'a Printer, conversation: ConversationId) -> Self {
-        Self { node, printer, conversation, under_way: VecDeque::new(), delivery: Delivery::default() }
+        let (under_way, delivery) = (VecDeque::new(), Delivery::default());
+        Self { node, printer, conversation, reply_to: None, under_way, delivery }
     }
 
     async fn push(&mut self, text: String) -> Result<(), Failed> {
@@ -92,7 +96,7 @@ impl<'a> Texts<'a> {
         if self.under_way.len() >= UNDER_WAY_MAX {
             self.settle_first().await?;
         }
-        let send = Command::Send { conversation: self.conversation, text };
+        let send = Command::Send { conversation: self.conversation, text, reply_to: self.reply_to };
         self.under_way.push_back(self.node.submit(send).await);
         Ok(())
     }
@@ -344,6 +348,7 @@ struct Live<'a> {
     titles: HashMap<ConversationId, String>,
     /// The last place that was shown, or that was there before.
     last: HashMap<ConversationId, Sequence>,
+    recent: Recent,
 }
 
 impl<'a> Live<'a> {
@@ -361,6 +366,7 @@ impl<'a> Live<'a> {
             names: Names::default(),
             titles: HashMap::new(),
             last: HashMap::new(),
+            recent: Recent::default(),
         };
         for view in name::views(node).await? {
             live.learn(&view);
@@ -376,6 +382,7 @@ impl<'a> Live<'a> {
     async fn handle(&mut self, event: Result<Event, RecvError>) -> Result<(), Failed> {
         match event {
             Ok(Event::Message(message)) => self.show(&message, false).await,
+            Ok(Event::Changed { conversation, sequence }) => self.changed(conversation, sequence).await,
             Ok(Event::Conversation(view)) => {
                 self.learn(&view);
                 Ok(())
@@ -412,11 +419,31 @@ impl<'a> Live<'a> {
             return Ok(());
         }
         *last = message.sequence.max(*last);
+        learn_names(self.node, message, &mut self.names).await?;
+        let title = if self.only.is_some() { None } else { self.titles.get(&id).map(String::as_str) };
+        self.recent.is_news(id, message.sequence, without_receipts(message, title, &self.names));
         if self.skip_own && message.own && !past {
             return Ok(());
         }
-        learn_names(self.node, message, &mut self.names).await?;
-        let title = if self.only.is_some() { None } else { self.titles.get(&id).map(String::as_str) };
         self.printer.message(message, title, &self.names)
+    }
+
+    /// A line is another one than it was.
+    async fn changed(&mut self, id: ConversationId, sequence: Sequence) -> Result<(), Failed> {
+        if self.only.is_some_and(|only| only != id) {
+            return Ok(());
+        }
+        let Some(message) = self.node.ask(move |client| client.line(id, sequence)).await?? else {
+            return self.printer.gone(id, sequence);
+        };
+        learn_names(self.node, &message, &mut self.names).await?;
+        let title = if self.only.is_some() { None } else { self.titles.get(&id).map(String::as_str) };
+        let news = self.recent.is_news(id, sequence, without_receipts(&message, title, &self.names));
+        // Who has read it is for programs: people would see each of their texts twice.
+        if news || self.printer.is_json() {
+            self.printer.changed(&message, title, &self.names)
+        } else {
+            Ok(())
+        }
     }
 }
