@@ -10,6 +10,7 @@ use crate::admission::Admission;
 use crate::config::Config;
 use crate::engine::{Engine, EngineConfig, EngineThread, Fatal, OpenError, Quotas};
 use crate::folder::{DataFolder, FolderError};
+use crate::operator::{Desk, channel};
 use crate::quic::QuicError;
 use crate::ready::ReadyFile;
 use crate::session::registry::Registry;
@@ -17,7 +18,7 @@ use crate::session::{Counters, Sessions};
 use crate::sockets::{ListenError, bind_both, bind_tcp};
 use crate::store::{RealDisk, SledOptions};
 use crate::tls::{Identity, TlsError};
-use crate::{api, clock, metrics, quic, ready, tls, web};
+use crate::{api, clock, metrics, operator, quic, ready, tls, web};
 use rand::RngExt as _;
 use sotto_protocol::invite::{Fingerprint, Invite, RelayAddress};
 use std::net::Ipv4Addr;
@@ -108,7 +109,11 @@ impl Relay {
         let recorder = metrics::install();
         let opened = tokio::task::spawn_blocking({
             let config = config.clone();
-            move || Opened::open(&config)
+            move || {
+                let folder = DataFolder::open(&config.data_dir)?;
+                folder.remove(ready::FILE);
+                Opened::open(&config, folder)
+            }
         });
         let opened = opened.await.map_err(|error| StartError::System(std::io::Error::other(error)))??;
         let Opened { folder, identity, store, engine, engine_thread, broken } = opened;
@@ -155,6 +160,15 @@ impl Relay {
             admission.clone(),
             web_stops.clone(),
         ));
+        let control = channel::listen(folder.path())
+            .map_err(|source| FolderError::Io { path: folder.join(operator::SOCKET), source })?;
+        let desk = Arc::new(Desk {
+            config: config.clone(),
+            signaling: api.signaling(),
+            store: store.clone(),
+            engine: engine.clone(),
+        });
+        tasks.spawn(channel::serve(control, folder.path().to_owned(), desk, web_stops.clone()));
         if let Some(plain) = plain {
             let listener = tokio::net::TcpListener::from_std(plain)?;
             tasks.spawn(web::serve(listener, None, routers.local, admission, web_stops));
@@ -196,19 +210,17 @@ impl Relay {
 }
 
 /// What a data folder holds, opened.
-struct Opened {
-    folder: DataFolder,
-    identity: Identity,
-    store: Arc<api::Accounts>,
-    engine: Engine,
-    engine_thread: EngineThread,
+pub(crate) struct Opened {
+    pub(crate) folder: DataFolder,
+    pub(crate) identity: Identity,
+    pub(crate) store: Arc<api::Accounts>,
+    pub(crate) engine: Engine,
+    pub(crate) engine_thread: EngineThread,
     broken: watch::Receiver<Option<String>>,
 }
 
 impl Opened {
-    fn open(config: &Config) -> Result<Self, StartError> {
-        let folder = DataFolder::open(&config.data_dir)?;
-        folder.remove(ready::FILE);
+    pub(crate) fn open(config: &Config, folder: DataFolder) -> Result<Self, StartError> {
         let identity = Identity::load(&folder, config.certificate.as_ref(), certificate_names(config))?;
         let (table, broken) = open_accounts(config, &folder)?;
         let store = Arc::new(api::Accounts::open(table));
@@ -219,7 +231,7 @@ impl Opened {
 }
 
 /// The accounts of a data folder.
-pub(crate) fn open_accounts(
+fn open_accounts(
     config: &Config,
     folder: &DataFolder,
 ) -> Result<(SledTable, watch::Receiver<Option<String>>), AccountsError> {
@@ -246,7 +258,7 @@ fn engine_config(config: &Config, folder: &DataFolder) -> EngineConfig {
     EngineConfig { quotas, ..EngineConfig::new(store) }
 }
 
-pub(crate) fn certificate_names(config: &Config) -> Vec<String> {
+fn certificate_names(config: &Config) -> Vec<String> {
     let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
     names.extend(config.public_address.as_ref().map(|address| address.host.clone()));
     let near = near(config, 0).host;
@@ -408,6 +420,7 @@ impl Running {
         self.endpoint.close(quic::close_code::DONE, b"");
         // Lets the closing packets out; a device that is gone is not waited for.
         let _ = tokio::time::timeout(Duration::from_millis(200), self.endpoint.wait_idle()).await;
+        self.folder.remove(operator::SOCKET);
         self.folder.remove(ready::FILE);
         tracing::info!("ended");
         ended.map_err(RunError::Engine)

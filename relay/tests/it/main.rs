@@ -5,6 +5,7 @@
 
 mod client;
 mod http_api;
+mod operator;
 mod program;
 mod sessions;
 mod store;
