@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod client;
+mod documents;
 mod http_api;
 mod operator;
 mod program;
