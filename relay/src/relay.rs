@@ -34,8 +34,15 @@ const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(3600);
 /// How often histograms are folded, so that a relay that nobody scrapes does not grow.
 const METRICS_UPKEEP_EVERY: Duration = Duration::from_secs(10);
 
-/// Devices come back spread over this after a drain.
-const RECONNECT_SPREAD_MS: u32 = 3_000;
+/// After a drain no device comes back before this: a relay that is restarted needs about as long, and who finds
+/// nobody waits longer the next time.
+const RECONNECT_AFTER_MS: u32 = 400;
+
+/// So many devices come back in each millisecond then: what two cores sign handshakes for.
+const RECONNECTS_PER_MS: usize = 3;
+
+/// The last ones come back after this at most.
+const RECONNECT_SPREAD_MS_MAX: u32 = 3_000;
 
 /// How often a drain looks whether the last device has gone.
 const DRAIN_POLL: Duration = Duration::from_millis(10);
@@ -276,6 +283,12 @@ pub(crate) fn near(config: &Config, port: u16) -> RelayAddress {
     RelayAddress { host, port }
 }
 
+/// Over how long so many devices come back.
+fn reconnect_spread_ms(devices: usize) -> u32 {
+    let due = devices.div_ceil(RECONNECTS_PER_MS);
+    u32::try_from(due).map_or(RECONNECT_SPREAD_MS_MAX, |due| due.min(RECONNECT_SPREAD_MS_MAX))
+}
+
 /// What devices are told to connect to. A certificate that the operator brought is pinned too: it works
 /// whether or not an authority vouches for it.
 pub(crate) fn link(config: &Config, port: u16, identity: &Identity) -> Invite {
@@ -397,7 +410,8 @@ impl Running {
         let deadline = Instant::now() + self.drain;
         self.stop_quic.send_replace(true);
         let left = self.sessions.registry.count();
-        self.sessions.registry.drain(|| rand::rng().random_range(0..=RECONNECT_SPREAD_MS));
+        let spread = reconnect_spread_ms(left);
+        self.sessions.registry.drain(|| RECONNECT_AFTER_MS + rand::rng().random_range(0..=spread));
         tracing::info!(connections = left, "draining");
         while self.sessions.registry.count() > 0 && Instant::now() < deadline {
             tokio::time::sleep(DRAIN_POLL).await;
@@ -433,5 +447,19 @@ async fn accounts_broken(broken: &mut watch::Receiver<Option<String>>) -> String
         Some(reason) => reason,
         // The table is gone, which happens only after the end of everything else.
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_devices_come_back_at_once_and_many_spread_over_three_seconds() {
+        for (devices, spread) in
+            [(0, 0), (1, 1), (300, 100), (9_000, 3_000), (1_000_000, 3_000), (usize::MAX, 3_000)]
+        {
+            assert_eq!(reconnect_spread_ms(devices), spread, "{devices} devices");
+        }
     }
 }
