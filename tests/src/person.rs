@@ -5,8 +5,8 @@ use crate::programs::program;
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 /// How long a program may take where it is not killed.
@@ -45,10 +45,17 @@ impl<'n> Person<'n> {
     }
 
     fn start(&self, words: &[&str], input: &str) -> Child {
+        let mut child = self.spawn(words);
+        let mut stdin = child.stdin.take().expect("standard input is a pipe");
+        stdin.write_all(input.as_bytes()).expect("the input fits into a pipe");
+        child
+    }
+
+    fn spawn(&self, words: &[&str]) -> Child {
         let program = program("sotto");
         let mut command =
             self.namespace.map_or_else(|| Command::new(&program), |space| space.command(&program));
-        let mut child = command
+        command
             .arg("--json")
             .args(words)
             .env("SOTTO_HOME", &self.home)
@@ -60,10 +67,24 @@ impl<'n> Person<'n> {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .expect("the program starts");
-        let mut stdin = child.stdin.take().expect("standard input is a pipe");
-        stdin.write_all(input.as_bytes()).expect("the input fits into a pipe");
-        child
+            .expect("the program starts")
+    }
+
+    /// Starts a command that goes on until it is ended.
+    #[must_use]
+    pub fn begins(&self, words: &[&str]) -> Going {
+        let mut child = self.spawn(words);
+        let stdout = BufReader::new(child.stdout.take().expect("standard output is a pipe"));
+        let (tell, said) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                let object = serde_json::from_str(&line).expect("--json prints JSON");
+                if tell.send((Instant::now(), object)).is_err() {
+                    break;
+                }
+            }
+        });
+        Going { stdin: child.stdin.take(), child, said }
     }
 
     /// Runs a command to its good end; the JSON objects that it printed.
@@ -93,23 +114,6 @@ impl<'n> Person<'n> {
         let whole =
             stdout.split(b'\n').map_while(Result::ok).map(|line| String::from_utf8_lossy(&line).into_owned());
         whole.filter(|line| line.ends_with('}')).collect()
-    }
-
-    /// Starts a command that goes on until what is given back is dropped.
-    #[must_use]
-    pub fn keeps_doing(&self, words: &[&str]) -> Running {
-        let mut child = self.start(words, "");
-        let stdout = BufReader::new(child.stdout.take().expect("standard output is a pipe"));
-        let (sender, lines) = channel();
-        std::thread::spawn(move || {
-            for line in stdout.lines().map_while(Result::ok) {
-                let object = serde_json::from_str(&line).expect("--json prints JSON");
-                if sender.send(object).is_err() {
-                    break;
-                }
-            }
-        });
-        Running { child, lines }
     }
 
     /// What was said in a conversation, as this person can read it: all of it.
@@ -147,31 +151,45 @@ impl<'n> Person<'n> {
     }
 }
 
-/// A program under way. Dropping it kills it.
-pub struct Running {
+/// A command that goes on: lines go in, objects come out. Dropping it kills it.
+pub struct Going {
     child: Child,
-    lines: Receiver<Value>,
+    stdin: Option<ChildStdin>,
+    said: mpsc::Receiver<(Instant, Value)>,
 }
 
-impl Running {
-    /// Waits for a line that is wanted; what was printed before it is passed over.
-    pub fn prints(&self, wanted: impl Fn(&Value) -> bool) -> Value {
-        let start = Instant::now();
+impl Going {
+    /// Types a line.
+    pub fn is_told(&mut self, line: &str) {
+        let stdin = self.stdin.as_mut().expect("standard input is open until the end");
+        writeln!(stdin, "{line}").expect("the program takes lines");
+    }
+
+    /// Waits for an object that fits; when it came, and it. Those before it are skipped.
+    pub fn says(&self, fits: impl Fn(&Value) -> bool) -> (Instant, Value) {
+        let deadline = Instant::now() + PATIENCE;
         let mut others = Vec::new();
         loop {
-            let left = PATIENCE.saturating_sub(start.elapsed());
-            match self.lines.recv_timeout(left) {
-                Ok(line) if wanted(&line) => return line,
-                Ok(line) => others.push(line),
-                Err(error) => panic!("the line never came ({error}); these did: {others:#?}"),
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.said.recv_timeout(left) {
+                Ok((at, object)) if fits(&object) => return (at, object),
+                Ok((_, object)) => others.push(object),
+                Err(error) => panic!("the object never came ({error}); these did: {others:#?}"),
             }
         }
     }
+
+    /// Ends its input, and waits for its good end.
+    pub fn ends(mut self) {
+        self.stdin = None;
+        let status = self.child.wait().expect("a child can be waited for");
+        assert!(status.success(), "the program ended with {status}");
+    }
 }
 
-impl Drop for Running {
+impl Drop for Going {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have ended already; either way it is not left behind.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -39,10 +39,10 @@ fn what_one_does_to_texts_the_other_sees_and_what_is_not_allowed_is_refused() {
     let [alice, bob] = ["alice", "bob"].map(|name| Person::register(name, folder.path(), &relay.ready.link));
     alice.does(&["create", GROUP, "bob"]);
     let first = says(&alice, "dinner at seven?");
-    let live = bob.keeps_doing(&["tail", GROUP]);
+    let live = bob.begins(&["tail", GROUP]);
     let hello = says(&alice, "who is there?");
-    live.prints(|line| line["type"] == "message" && is_at(line, &hello));
-    let changed = |at: &str| live.prints(|line| line["type"] == "changed" && is_at(line, at));
+    live.says(|line| line["type"] == "message" && is_at(line, &hello));
+    let changed = |at: &str| live.says(|line| line["type"] == "changed" && is_at(line, at)).1;
 
     alice.does(&["edit", GROUP, &first, "dinner at **eight**?"]);
     let seen = changed(&first);
@@ -59,9 +59,9 @@ fn what_one_does_to_texts_the_other_sees_and_what_is_not_allowed_is_refused() {
     assert_eq!((&seen["kind"], seen.get("text")), (&json!("deleted"), None));
     alice.does(&["timer", GROUP, "5s"]);
     let fleeting = says(&alice, "gone in five seconds");
-    let seen = live.prints(|line| is_at(line, &fleeting));
+    let (_, seen) = live.says(|line| is_at(line, &fleeting));
     assert!(seen["expires_at_ms"].is_u64(), "{seen}");
-    live.prints(|line| line["type"] == "gone" && is_at(line, &fleeting));
+    live.says(|line| line["type"] == "gone" && is_at(line, &fleeting));
     drop(live);
 
     bob.does(&["timer", GROUP, "off"]);

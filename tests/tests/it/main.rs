@@ -5,6 +5,7 @@
 
 mod blocked_udp;
 mod demo;
+mod drain;
 mod failing_disk;
 mod fuzz_corpus;
 mod hostile_relay_table;
