@@ -8,6 +8,7 @@ mod bare;
 mod bare_client;
 mod process;
 mod report;
+mod screen;
 mod sotto;
 mod target;
 
@@ -17,11 +18,12 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 use drive::Plan;
 use report::{Idle, Report, Talk};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use target::Target;
 
-/// Measures a Sotto relay beside a bare quinn relay that fsyncs per batch, in one run on loopback.
+/// Measures a Sotto relay beside a bare quinn relay that fsyncs per batch, in one run on loopback; and the terminal
+/// interface with many messages.
 ///
 /// Build it and the relay with `--release` first: `cargo build --release -p sotto-relay -p sotto-loadtest`.
 #[derive(Parser)]
@@ -45,6 +47,18 @@ enum Command {
         connections: usize,
         #[command(flatten)]
         common: Common,
+    },
+    /// The terminal interface: milliseconds from a key to what it changes on the screen.
+    Screen {
+        /// How many messages one conversation has.
+        #[arg(long, default_value_t = 100_000)]
+        messages: usize,
+        /// The relay's program; by default `sotto-relay` beside this one. `sotto` lies there too.
+        #[arg(long)]
+        relay: Option<PathBuf>,
+        /// Where store and relay keep their data; a new folder in it is made and removed. Choose a real disk, not memory.
+        #[arg(long, default_value = "target")]
+        scratch: PathBuf,
     },
     /// The bare relay alone, as `talk` and `idle` start it. Ends when its standard input is closed.
     #[command(hide = true)]
@@ -98,11 +112,11 @@ async fn run(arguments: Arguments) -> Result<()> {
             for &outstanding in &talk.outstanding {
                 let (mut base, mut ours) = (Vec::new(), Vec::new());
                 for _ in 0..talk.rounds {
-                    let dir = scratch(&talk.common)?;
+                    let dir = scratch(&talk.common.scratch)?;
                     let bare = bare_client::Bare::start(dir.path()).await?;
                     base.push(measure_talk(bare, &talk, outstanding).await?);
                     if !talk.common.bare_only {
-                        let dir = scratch(&talk.common)?;
+                        let dir = scratch(&talk.common.scratch)?;
                         let sotto = sotto::Sotto::start(dir.path(), talk.common.relay.as_deref()).await?;
                         ours.push(measure_talk(sotto, &talk, outstanding).await?);
                     }
@@ -111,14 +125,18 @@ async fn run(arguments: Arguments) -> Result<()> {
             }
         }
         Command::Idle { connections, common } => {
-            let dir = scratch(&common)?;
+            let dir = scratch(&common.scratch)?;
             let bare = bare_client::Bare::start(dir.path()).await?;
             report.idle.push(measure_idle(bare, connections).await?);
             if !common.bare_only {
-                let dir = scratch(&common)?;
+                let dir = scratch(&common.scratch)?;
                 let sotto = sotto::Sotto::start(dir.path(), common.relay.as_deref()).await?;
                 report.idle.push(measure_idle(sotto, connections).await?);
             }
+        }
+        Command::Screen { messages, relay, scratch: place } => {
+            let dir = scratch(&place)?;
+            report.screen = screen::measure(dir.path(), relay.as_deref(), messages).await?;
         }
     }
     let text = if arguments.json { serde_json::to_string_pretty(&report)? } else { report.markdown() };
@@ -126,9 +144,9 @@ async fn run(arguments: Arguments) -> Result<()> {
     Ok(())
 }
 
-fn scratch(common: &Common) -> Result<tempfile::TempDir> {
-    std::fs::create_dir_all(&common.scratch)?;
-    Ok(tempfile::Builder::new().prefix("loadtest-").tempdir_in(&common.scratch)?)
+fn scratch(place: &Path) -> Result<tempfile::TempDir> {
+    std::fs::create_dir_all(place)?;
+    Ok(tempfile::Builder::new().prefix("loadtest-").tempdir_in(place)?)
 }
 
 async fn measure_talk<T: Target>(mut target: T, talk: &TalkArguments, outstanding: usize) -> Result<Talk> {

@@ -42,11 +42,25 @@ pub(crate) struct Idle {
     pub(crate) kib_per_connection: f64,
 }
 
+/// A key of the terminal interface, until what it changes is on the screen.
+#[derive(Serialize, Clone)]
+pub(crate) struct Screen {
+    pub(crate) what: &'static str,
+    /// How many messages the conversation has.
+    pub(crate) messages: usize,
+    /// How often it was pressed.
+    pub(crate) times: usize,
+    pub(crate) p50_ms: f64,
+    pub(crate) p99_ms: f64,
+    pub(crate) max_ms: f64,
+}
+
 /// One run.
 #[derive(Serialize, Default)]
 pub(crate) struct Report {
     pub(crate) talk: Vec<Talk>,
     pub(crate) idle: Vec<Idle>,
+    pub(crate) screen: Vec<Screen>,
 }
 
 impl Report {
@@ -93,6 +107,15 @@ impl Report {
                     ours.relay,
                     ours.kib_per_connection / base.kib_per_connection,
                     base.relay
+                );
+            }
+        }
+        if !self.screen.is_empty() {
+            out += "\n| input to screen | messages | times | p50 ms | p99 ms | longest ms |\n|---|---|---|---|---|---|\n";
+            for row in &self.screen {
+                out += &format!(
+                    "| {} | {} | {} | {:.1} | {:.1} | {:.1} |\n",
+                    row.what, row.messages, row.times, row.p50_ms, row.p99_ms, row.max_ms
                 );
             }
         }

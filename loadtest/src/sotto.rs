@@ -24,6 +24,7 @@ struct ReadyFile {
 /// A relay in its own process.
 pub(crate) struct Sotto {
     process: Process,
+    link: String,
     relay: Relay,
     http: SocketAddr,
     accounts: usize,
@@ -55,10 +56,16 @@ impl Sotto {
         Ok(Self {
             process,
             relay: Relay::from_link(&ready.link)?,
+            link: ready.link,
             http: ready.http.context("the relay serves no plain HTTP")?,
             accounts: 0,
             idle: Vec::new(),
         })
+    }
+
+    /// The relay's link.
+    pub(crate) fn link(&self) -> &str {
+        &self.link
     }
 
     async fn account(&mut self) -> Result<Account> {

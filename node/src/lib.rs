@@ -4,17 +4,18 @@
 //! this order: [`profile`] (the folder of one installation), [`secret`] (the key that opens it), [`store`]
 //! (what lies in it, encrypted), [`tls`] (whom to trust), [`http`] (accounts), [`transport`] (frames over
 //! QUIC or WebSocket), [`node`] (the one visible loop that drives the client), [`portable`] (what exports are
-//! written in) and [`text`] (other people's text made harmless for a terminal).
+//! written in) and [`tui`] (the terminal interface).
 
+pub mod after;
 pub mod http;
 pub mod node;
 pub mod portable;
 pub mod profile;
 pub mod secret;
 pub mod store;
-pub mod text;
 pub mod tls;
 pub mod transport;
+pub mod tui;
 
 #[cfg(test)]
 mod testing;

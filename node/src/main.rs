@@ -14,7 +14,12 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(error) => return cli::exit::usage(&error, std::env::args_os().any(|word| word == "--json")),
     };
-    cli::start_logging();
+    // The terminal interface logs to a file: its screen is its own.
+    if args.command.is_some() {
+        cli::start_logging();
+    }
+    // Asked before there is a second thread: the system's answer is not safe to read beside others.
+    let offset = time::UtcOffset::current_local_offset().unwrap_or(time::UtcOffset::UTC);
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -22,7 +27,7 @@ fn main() -> ExitCode {
         }
     };
     let json = args.global.json;
-    let code = match runtime.block_on(cli::run(args)) {
+    let code = match runtime.block_on(cli::run(args, offset)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failed) => failed.report(json),
     };

@@ -110,7 +110,7 @@ impl Profile {
 
     fn holder(&self) -> String {
         let holder = std::fs::read_to_string(self.folder.join("lock-holder"));
-        crate::text::harmless_line(&holder.unwrap_or_else(|_| "another process".to_owned()))
+        sotto_node_core::format::harmless_line(&holder.unwrap_or_else(|_| "another process".to_owned()))
     }
 
     /// The platform's folder for this program's data.

@@ -1,4 +1,4 @@
-//! The HTTP side of the relay: signaling's router, the metrics, and the operator's own door on loopback.
+//! The HTTP side of the relay: signaling's router and the metrics.
 
 use crate::accounts::SledTable;
 use crate::config::Config;
@@ -9,7 +9,7 @@ use crate::gateway::WebSocketGateway;
 use crate::hooks::RelayHooks;
 use crate::session::Sessions;
 use crate::session::registry::Registry;
-use crate::{clock, exporter, operator};
+use crate::{clock, exporter};
 use axum::Router;
 use axum::routing::get;
 use http::header::CONTENT_TYPE;
@@ -54,7 +54,6 @@ pub struct Api {
     signaling: Signaling,
     store: Arc<Accounts>,
     engine: Engine,
-    operator_key: [u8; 32],
     recorder: &'static PrometheusHandle,
     metrics_public: bool,
 }
@@ -75,7 +74,6 @@ impl Api {
     pub fn new(parts: Parts<'_>) -> Result<Self, FolderError> {
         let Parts { config, folder, store, engine, registry, relay, is_ready, recorder } = parts;
         let seed = Zeroizing::new(folder.secret(TOKEN_KEY_FILE, rand::random)?);
-        let operator_key = folder.secret(operator::KEY_FILE, rand::random)?;
         let hooks = Arc::new(RelayHooks { engine: engine.clone(), registry, is_ready });
         let signaling = Signaling::new(
             signaling_config(config, relay),
@@ -85,7 +83,13 @@ impl Api {
             hooks,
         );
         let metrics_public = config.metrics_public;
-        Ok(Self { signaling, store, engine, operator_key, recorder, metrics_public })
+        Ok(Self { signaling, store, engine, recorder, metrics_public })
+    }
+
+    /// Accounts, sessions, invites.
+    #[must_use]
+    pub fn signaling(&self) -> Signaling {
+        self.signaling.clone()
     }
 
     /// What connections are let in by.
@@ -100,7 +104,7 @@ impl Api {
         let api = sotto_signaling::router(self.signaling.clone(), Arc::new(WebSocketGateway(sessions)));
         let metrics = || Router::new().route("/metrics", get(metrics(self.recorder, self.engine.clone())));
         let public = if self.metrics_public { api.clone().merge(metrics()) } else { api.clone() };
-        let local = api.merge(metrics()).merge(operator::router(self.signaling.clone(), self.operator_key));
+        let local = api.merge(metrics());
         Routers { public, local }
     }
 }

@@ -3,10 +3,10 @@
 //! ```text
 //! data_dir/
 //!   lock               held while a relay (or a command that writes) uses the folder
-//!   ready.json         while a relay runs: its addresses, for scripts and for `sotto-relay invite`
+//!   ready.json         while a relay runs: its addresses, for scripts
+//!   control.sock       while a relay runs: takes the orders of commands, from its own user only
 //!   certificate.pem    the self-signed certificate, certificate.key its key
 //!   token.key          signs access tokens
-//!   operator.key       lets the owner of this folder give orders to the running relay
 //!   accounts/          accounts, sessions, devices, key packages, invites, vaults
 //!   log/               the conversations
 //! ```

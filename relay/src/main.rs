@@ -1,8 +1,14 @@
-//! `sotto-relay`: starts a relay, shows its configuration, makes invites.
+//! `sotto-relay`: starts a relay, shows its configuration, and carries the operator's orders to it.
+
+mod commands;
 
 use clap::{Args, Parser, Subcommand};
+use commands::Printer;
+use commands::account::{self, AccountCommand};
+use commands::invite::{self, InviteCommand};
+use commands::room::{self, RoomCommand};
 use sotto_relay::config::{self, Config, ConfigError, ENVIRONMENT_FILE, Source, Values};
-use sotto_relay::{Relay, RunError, StartError, exporter, logs, metrics, operator, tls, welcome};
+use sotto_relay::{Relay, RunError, StartError, logs, metrics, tls, welcome};
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -47,9 +53,15 @@ enum Command {
     Config(ConfigCommand),
     /// Print what each figure of /metrics means, as a Markdown table.
     Metrics,
-    /// Invites, for relays that ask for one.
+    /// Accounts: list, create, disable, role, delete. While the relay runs, and while it is stopped.
+    #[command(subcommand)]
+    Account(AccountCommand),
+    /// Invites, for relays that ask for one. While the relay runs, and while it is stopped.
     #[command(subcommand)]
     Invite(InviteCommand),
+    /// Rooms, in figures. While the relay runs, and while it is stopped.
+    #[command(subcommand)]
+    Room(RoomCommand),
 }
 
 #[derive(Debug, Subcommand)]
@@ -58,19 +70,6 @@ enum ConfigCommand {
     Print,
     /// Say whether the configuration is good, without starting.
     Check,
-}
-
-#[derive(Debug, Subcommand)]
-enum InviteCommand {
-    /// Make an invite link. Works while the relay runs, and while it is stopped.
-    Create {
-        /// How many accounts may use it.
-        #[arg(long, default_value_t = 1)]
-        uses: u32,
-        /// How many days it is good for.
-        #[arg(long, default_value_t = 7)]
-        days: u64,
-    },
 }
 
 #[derive(Debug, Args)]
@@ -102,6 +101,9 @@ struct Settings {
     /// Any other setting.
     #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
     set: Vec<String>,
+    /// One JSON object a line, on standard output; errors too, on standard error.
+    #[arg(long, global = true)]
+    json: bool,
 }
 
 impl Settings {
@@ -162,8 +164,15 @@ fn main() -> ExitCode {
     // Before anything else can ask rustls for its default.
     tls::install_provider();
     let cli = Cli::parse();
+    let json = cli.settings.json;
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
+        Err((exit, message)) if json => {
+            let error = serde_json::json!({ "type": "error", "exit": exit as u8, "error": message });
+            // As below.
+            let _ = writeln!(std::io::stderr(), "{error}");
+            ExitCode::from(exit as u8)
+        }
         Err((exit, message)) => {
             // Nothing is left to do if even standard error is closed.
             let _ = writeln!(std::io::stderr(), "sotto-relay: {message}");
@@ -172,10 +181,12 @@ fn main() -> ExitCode {
     }
 }
 
+/// What a process ends with, and its sentence.
 type Failure = (Exit, String);
 
 fn run(cli: Cli) -> Result<(), Failure> {
     let wrong = |error: ConfigError| (Exit::Config, error.to_string());
+    let printer = Printer { json: cli.settings.json };
     let values = cli.settings.values().map_err(wrong)?;
     let config = Config::from_values(&values).map_err(wrong)?;
     match cli.command {
@@ -183,15 +194,17 @@ fn run(cli: Cli) -> Result<(), Failure> {
             logs::install(&config);
             runtime()?.block_on(run_relay(config))
         }
+        Some(Command::Config(ConfigCommand::Print)) if printer.json => {
+            commands::run(async { printer.many("setting", &config::rows(&values), [], |_| []) })
+        }
         Some(Command::Config(ConfigCommand::Print)) => say(&config::print(&values)),
-        Some(Command::Config(ConfigCommand::Check)) => say("the configuration is good\n"),
-        Some(Command::Metrics) => {
-            say(&metrics::markdown(metrics::METRICS.iter().copied().chain(exporter::table())))
-        }
-        Some(Command::Invite(InviteCommand::Create { uses, days })) => {
-            let made = runtime()?.block_on(operator::create_invite(&config, uses, days));
-            say(&format!("{}\n", made.map_err(|error| (Exit::Failed, error.to_string()))?))
-        }
+        Some(Command::Config(ConfigCommand::Check)) => commands::run(async {
+            printer.one("config_checked", &serde_json::json!({ "good": true }), "the configuration is good")
+        }),
+        Some(Command::Metrics) => say(&metrics::markdown(metrics::all())),
+        Some(Command::Account(command)) => commands::run(account::run(&config, printer, command)),
+        Some(Command::Invite(command)) => commands::run(invite::run(&config, printer, command)),
+        Some(Command::Room(command)) => commands::run(room::run(&config, printer, command)),
     }
 }
 

@@ -105,20 +105,34 @@ pub fn install() -> &'static PrometheusHandle {
             .expect("the list of buckets is not empty")
             .install_recorder()
             .expect("this process installs no other recorder");
-        describe(METRICS);
-        sotto_signaling::metrics::describe();
+        METRICS.iter().copied().chain(of_signaling()).for_each(describe);
         handle
     })
 }
 
-/// Tells the recorder what a table of metrics means.
-pub fn describe(table: &[Metric]) {
-    for metric in table {
-        match metric.kind {
-            MetricKind::Counter => metrics::describe_counter!(metric.name, metric.help),
-            MetricKind::Gauge => metrics::describe_gauge!(metric.name, metric.help),
-            MetricKind::Histogram => metrics::describe_histogram!(metric.name, metric.help),
-        }
+/// Every metric of the relay, wherever it is counted.
+pub fn all() -> impl Iterator<Item = Metric> {
+    METRICS.iter().copied().chain(of_signaling()).chain(crate::exporter::table())
+}
+
+/// The metrics of accounts and the HTTP API.
+fn of_signaling() -> impl Iterator<Item = Metric> {
+    use sotto_signaling::metrics::{Figure, Kind, TABLE};
+    TABLE.into_iter().map(|Figure { name, kind, labels, help }| {
+        let kind = match kind {
+            Kind::Counter => MetricKind::Counter,
+            Kind::Histogram => MetricKind::Histogram,
+        };
+        Metric { name, kind, labels, help }
+    })
+}
+
+/// Tells the recorder what a metric means.
+fn describe(metric: Metric) {
+    match metric.kind {
+        MetricKind::Counter => metrics::describe_counter!(metric.name, metric.help),
+        MetricKind::Gauge => metrics::describe_gauge!(metric.name, metric.help),
+        MetricKind::Histogram => metrics::describe_histogram!(metric.name, metric.help),
     }
 }
 

@@ -1,4 +1,4 @@
-//! `ready.json` in the data folder: where a running relay is found, for scripts, tests and the operator's commands.
+//! `ready.json` in the data folder: where a running relay is found, for scripts and tests.
 
 use crate::folder::{DataFolder, FolderError};
 use serde::{Deserialize, Serialize};

@@ -10,6 +10,7 @@ use crate::admission::Admission;
 use crate::config::Config;
 use crate::engine::{Engine, EngineConfig, EngineThread, Fatal, OpenError, Quotas};
 use crate::folder::{DataFolder, FolderError};
+use crate::operator::{Desk, channel};
 use crate::quic::QuicError;
 use crate::ready::ReadyFile;
 use crate::session::registry::Registry;
@@ -17,7 +18,7 @@ use crate::session::{Counters, Sessions};
 use crate::sockets::{ListenError, bind_both, bind_tcp};
 use crate::store::{RealDisk, SledOptions};
 use crate::tls::{Identity, TlsError};
-use crate::{api, clock, metrics, quic, ready, tls, web};
+use crate::{api, clock, metrics, operator, quic, ready, tls, web};
 use rand::RngExt as _;
 use sotto_protocol::invite::{Fingerprint, Invite, RelayAddress};
 use std::net::Ipv4Addr;
@@ -33,8 +34,15 @@ const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(3600);
 /// How often histograms are folded, so that a relay that nobody scrapes does not grow.
 const METRICS_UPKEEP_EVERY: Duration = Duration::from_secs(10);
 
-/// Devices come back spread over this after a drain.
-const RECONNECT_SPREAD_MS: u32 = 3_000;
+/// After a drain no device comes back before this: a relay that is restarted needs about as long, and who finds
+/// nobody waits longer the next time.
+const RECONNECT_AFTER_MS: u32 = 400;
+
+/// So many devices come back in each millisecond then: what two cores sign handshakes for.
+const RECONNECTS_PER_MS: usize = 3;
+
+/// The last ones come back after this at most.
+const RECONNECT_SPREAD_MS_MAX: u32 = 3_000;
 
 /// How often a drain looks whether the last device has gone.
 const DRAIN_POLL: Duration = Duration::from_millis(10);
@@ -108,7 +116,11 @@ impl Relay {
         let recorder = metrics::install();
         let opened = tokio::task::spawn_blocking({
             let config = config.clone();
-            move || Opened::open(&config)
+            move || {
+                let folder = DataFolder::open(&config.data_dir)?;
+                folder.remove(ready::FILE);
+                Opened::open(&config, folder)
+            }
         });
         let opened = opened.await.map_err(|error| StartError::System(std::io::Error::other(error)))??;
         let Opened { folder, identity, store, engine, engine_thread, broken } = opened;
@@ -155,6 +167,15 @@ impl Relay {
             admission.clone(),
             web_stops.clone(),
         ));
+        let control = channel::listen(folder.path())
+            .map_err(|source| FolderError::Io { path: folder.join(operator::SOCKET), source })?;
+        let desk = Arc::new(Desk {
+            config: config.clone(),
+            signaling: api.signaling(),
+            store: store.clone(),
+            engine: engine.clone(),
+        });
+        tasks.spawn(channel::serve(control, folder.path().to_owned(), desk, web_stops.clone()));
         if let Some(plain) = plain {
             let listener = tokio::net::TcpListener::from_std(plain)?;
             tasks.spawn(web::serve(listener, None, routers.local, admission, web_stops));
@@ -196,19 +217,17 @@ impl Relay {
 }
 
 /// What a data folder holds, opened.
-struct Opened {
-    folder: DataFolder,
-    identity: Identity,
-    store: Arc<api::Accounts>,
-    engine: Engine,
-    engine_thread: EngineThread,
+pub(crate) struct Opened {
+    pub(crate) folder: DataFolder,
+    pub(crate) identity: Identity,
+    pub(crate) store: Arc<api::Accounts>,
+    pub(crate) engine: Engine,
+    pub(crate) engine_thread: EngineThread,
     broken: watch::Receiver<Option<String>>,
 }
 
 impl Opened {
-    fn open(config: &Config) -> Result<Self, StartError> {
-        let folder = DataFolder::open(&config.data_dir)?;
-        folder.remove(ready::FILE);
+    pub(crate) fn open(config: &Config, folder: DataFolder) -> Result<Self, StartError> {
         let identity = Identity::load(&folder, config.certificate.as_ref(), certificate_names(config))?;
         let (table, broken) = open_accounts(config, &folder)?;
         let store = Arc::new(api::Accounts::open(table));
@@ -219,7 +238,7 @@ impl Opened {
 }
 
 /// The accounts of a data folder.
-pub(crate) fn open_accounts(
+fn open_accounts(
     config: &Config,
     folder: &DataFolder,
 ) -> Result<(SledTable, watch::Receiver<Option<String>>), AccountsError> {
@@ -246,7 +265,7 @@ fn engine_config(config: &Config, folder: &DataFolder) -> EngineConfig {
     EngineConfig { quotas, ..EngineConfig::new(store) }
 }
 
-pub(crate) fn certificate_names(config: &Config) -> Vec<String> {
+fn certificate_names(config: &Config) -> Vec<String> {
     let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
     names.extend(config.public_address.as_ref().map(|address| address.host.clone()));
     let near = near(config, 0).host;
@@ -262,6 +281,12 @@ pub(crate) fn near(config: &Config, port: u16) -> RelayAddress {
     let ip = config.listen.ip();
     let host = if ip.is_unspecified() { Ipv4Addr::LOCALHOST.to_string() } else { ip.to_string() };
     RelayAddress { host, port }
+}
+
+/// Over how long so many devices come back.
+fn reconnect_spread_ms(devices: usize) -> u32 {
+    let due = devices.div_ceil(RECONNECTS_PER_MS);
+    u32::try_from(due).map_or(RECONNECT_SPREAD_MS_MAX, |due| due.min(RECONNECT_SPREAD_MS_MAX))
 }
 
 /// What devices are told to connect to. A certificate that the operator brought is pinned too: it works
@@ -385,7 +410,8 @@ impl Running {
         let deadline = Instant::now() + self.drain;
         self.stop_quic.send_replace(true);
         let left = self.sessions.registry.count();
-        self.sessions.registry.drain(|| rand::rng().random_range(0..=RECONNECT_SPREAD_MS));
+        let spread = reconnect_spread_ms(left);
+        self.sessions.registry.drain(|| RECONNECT_AFTER_MS + rand::rng().random_range(0..=spread));
         tracing::info!(connections = left, "draining");
         while self.sessions.registry.count() > 0 && Instant::now() < deadline {
             tokio::time::sleep(DRAIN_POLL).await;
@@ -408,6 +434,7 @@ impl Running {
         self.endpoint.close(quic::close_code::DONE, b"");
         // Lets the closing packets out; a device that is gone is not waited for.
         let _ = tokio::time::timeout(Duration::from_millis(200), self.endpoint.wait_idle()).await;
+        self.folder.remove(operator::SOCKET);
         self.folder.remove(ready::FILE);
         tracing::info!("ended");
         ended.map_err(RunError::Engine)
@@ -420,5 +447,19 @@ async fn accounts_broken(broken: &mut watch::Receiver<Option<String>>) -> String
         Some(reason) => reason,
         // The table is gone, which happens only after the end of everything else.
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_devices_come_back_at_once_and_many_spread_over_three_seconds() {
+        for (devices, spread) in
+            [(0, 0), (1, 1), (300, 100), (9_000, 3_000), (1_000_000, 3_000), (usize::MAX, 3_000)]
+        {
+            assert_eq!(reconnect_spread_ms(devices), spread, "{devices} devices");
+        }
     }
 }

@@ -5,22 +5,12 @@ use sotto_protocol::invite::{Fingerprint, RelayAddress};
 use sotto_signaling_core::account::RegistrationRules;
 use sotto_signaling_core::password::PasswordCost;
 use sotto_signaling_core::rate::Quota;
+use sotto_signaling_core::rights::InviteMakers;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// The relay's clock, as an argument: tests bring their own.
 pub type Clock = Arc<dyn Fn() -> UnixMillis + Send + Sync>;
-
-/// Who may make invites that let people register.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum InviteMakers {
-    /// Every account.
-    #[default]
-    Users,
-    /// Operators only. Others still make invites into conversations; those register nobody.
-    Operators,
-}
 
 /// Everything that signaling is told at start.
 #[derive(Debug, Clone)]

@@ -42,6 +42,7 @@ pub async fn check(store: &dyn Store) {
     invites(store).await;
     one_use_is_used_once(store).await;
     vaults(store).await;
+    administration(store).await;
     sweep(store).await;
 }
 
@@ -58,6 +59,7 @@ fn account(tag: u8, name: &str) -> Account {
         role: Role::User,
         created: UnixMillis(NOW.0 + u64::from(tag)),
         identity_key: None,
+        disabled: None,
     }
 }
 
@@ -75,7 +77,7 @@ fn fresh() -> [u8; 16] {
 
 async fn create(store: &dyn Store, account: Account) -> Result<Created, RegisterRefused> {
     let (session, _) = session(account.id, fresh(), NOW);
-    let new = NewAccount { account, session, invite: None, rules: RULES, now: NOW };
+    let new = NewAccount { account, session: Some(session), invite: None, rules: RULES, now: NOW };
     store.create_account(new).await.expect("the store works")
 }
 
@@ -92,7 +94,7 @@ async fn accounts(store: &dyn Store) {
     let (session, _) = session(anna.id, fresh(), NOW);
     let new = NewAccount {
         account: anna.clone(),
-        session: session.clone(),
+        session: Some(session.clone()),
         invite: None,
         rules: operator,
         now: NOW,
@@ -138,7 +140,7 @@ async fn sessions(store: &dyn Store) {
     let first = store.sessions(carla.id).await.expect("the store works");
     assert_eq!(first.len(), 1);
     let (second, token) = session(carla.id, fresh(), later(1));
-    assert_eq!(store.open_session(second.clone()).await, Ok(Vec::new()));
+    assert_eq!(store.open_session(second.clone()).await, Ok(Some(Vec::new())));
     let listed = store.sessions(carla.id).await.expect("the store works");
     assert_eq!(listed, [first[0].clone(), second.clone()], "the oldest first");
 
@@ -173,11 +175,15 @@ async fn sessions(store: &dyn Store) {
 
     for number in 0..SESSIONS_PER_ACCOUNT_MAX as u64 {
         let (one, _) = session(carla.id, fresh(), later(number));
-        assert_eq!(store.open_session(one).await, Ok(Vec::new()), "number {number}");
+        assert_eq!(store.open_session(one).await, Ok(Some(Vec::new())), "number {number}");
     }
     let oldest = store.sessions(carla.id).await.expect("the store works")[0].clone();
     let (one_more, _) = session(carla.id, fresh(), later(100));
-    assert_eq!(store.open_session(one_more).await, Ok(vec![oldest]), "the one unused for longest gives way");
+    assert_eq!(
+        store.open_session(one_more).await,
+        Ok(Some(vec![oldest])),
+        "the one unused for longest gives way"
+    );
     let count = store.sessions(carla.id).await.expect("the store works").len();
     assert_eq!(count, SESSIONS_PER_ACCOUNT_MAX);
 }
@@ -358,7 +364,7 @@ async fn invites(store: &dyn Store) {
     let register = async |name: &str, code: Option<SecretHash>| {
         let account = Account { id: AccountId(fresh()), ..account(0, name) };
         let (session, _) = session(account.id, fresh(), NOW);
-        let new = NewAccount { account, session, invite: code, rules: by_invite, now: NOW };
+        let new = NewAccount { account, session: Some(session), invite: code, rules: by_invite, now: NOW };
         store.create_account(new).await.expect("the store works")
     };
     assert_eq!(register("karl", None).await, Err(RegisterRefused::InviteRequired));
@@ -414,6 +420,69 @@ async fn vaults(store: &dyn Store) {
     let racers = (0..8).map(|tag| store.put_vault(mia, 1, vec![tag], NOW));
     let won = join_all(racers).await.into_iter().filter(|put| *put == Ok(Ok(2))).count();
     assert_eq!(won, 1, "eight replaced one version at once");
+}
+
+async fn administration(store: &dyn Store) {
+    let olga = somebody(store, "olga").await;
+    let listed = |id| async move {
+        let all = store.list_accounts(None, usize::MAX).await.expect("the store works");
+        all.into_iter().find(|row| row.account.id == id)
+    };
+    let row = listed(olga.id).await.expect("in the list");
+    assert_eq!((row.devices, row.sessions), (0, 1));
+    let first = store.list_accounts(None, 1).await.expect("the store works");
+    let second = store.list_accounts(first.first().map(|row| row.account.id), 1).await;
+    assert_ne!(Ok(first), second, "a page begins after the one before");
+
+    let role = store.set_role(olga.id, Role::Operator).await.expect("the store works").expect("there");
+    assert_eq!(role.role, Role::Operator);
+    assert_eq!(store.set_role(AccountId(fresh()), Role::Operator).await, Ok(None));
+
+    let (disabled, ended) =
+        store.set_disabled(olga.id, Some(later(5))).await.expect("the store works").expect("there");
+    assert_eq!((disabled.disabled, ended.len()), (Some(later(5)), 1));
+    assert_eq!(store.sessions(olga.id).await, Ok(Vec::new()), "disabling ends every session");
+    let (session, _) = session(olga.id, fresh(), later(6));
+    assert_eq!(store.open_session(session.clone()).await, Ok(None), "nobody signs in to a disabled account");
+    let (again, _) =
+        store.set_disabled(olga.id, Some(later(9))).await.expect("the store works").expect("there");
+    assert_eq!(again.disabled, Some(later(5)), "since the first time");
+    store.set_disabled(olga.id, None).await.expect("the store works").expect("there");
+    assert_eq!(store.open_session(session.clone()).await, Ok(Some(Vec::new())));
+
+    let code = SecretHash([0xd0; 32]);
+    let invite = Invite {
+        id: InviteId(fresh()),
+        by: Some(olga.id),
+        conversation: None,
+        registers: true,
+        uses_left: 1,
+        created: NOW,
+        expires: later(60),
+    };
+    store
+        .create_invite(invite.clone(), code, NOW)
+        .await
+        .expect("the store works")
+        .expect("within the limits");
+    let page = store.list_invites(None, usize::MAX, NOW).await.expect("the store works");
+    assert!(page.invites.contains(&invite) && page.next.is_none());
+    let page = store.list_invites(None, usize::MAX, later(61)).await.expect("the store works");
+    assert!(!page.invites.contains(&invite), "an expired invite is not listed");
+
+    let deleted = store.delete_account(olga.id).await.expect("the store works").expect("there");
+    assert_eq!((deleted.account.id, deleted.sessions.len()), (olga.id, 1));
+    assert_eq!(store.delete_account(olga.id).await, Ok(None));
+    assert_eq!(store.account(olga.id).await, Ok(None));
+    assert_eq!(store.session(session.id).await, Ok(None));
+    assert_eq!(store.accounts_by_email(olga.email.clone()).await, Ok(Vec::new()));
+    assert_eq!(
+        store.redeem(code, AccountId(fresh()), NOW).await,
+        Ok(Err(RedeemRefused)),
+        "its invites are gone"
+    );
+    let namesake = Account { id: AccountId(fresh()), ..olga };
+    assert_eq!(create(store, namesake).await, Err(RegisterRefused::UsernameTaken), "its name stays taken");
 }
 
 async fn sweep(store: &dyn Store) {

@@ -1,19 +1,57 @@
-//! What is counted here, described for the relay's `/metrics`.
+//! What is counted here, as a table: the relay describes it on `/metrics` and in its documentation.
 
-use metrics::{Unit, describe_counter, describe_histogram};
-
-/// Tells the installed recorder what each figure means. The relay calls this once at start.
-pub fn describe() {
-    describe_counter!("sotto_http_requests_total", "HTTP requests by route, method and status");
-    describe_histogram!(
-        "sotto_http_request_seconds",
-        Unit::Seconds,
-        "Time from a request's head to its answer's"
-    );
-    describe_counter!("sotto_registrations_total", "Accounts registered");
-    describe_counter!("sotto_sign_ins_total", "Sign-ins by outcome (ok, refused)");
-    describe_counter!(
-        "sotto_refresh_tokens_reused_total",
-        "Spent refresh tokens that were shown again; each ended a session and may be a theft"
-    );
+/// What kind of figure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows; 0 at start.
+    Counter,
+    /// A distribution of observed values.
+    Histogram,
 }
+
+/// One figure with what it means.
+#[derive(Debug, Clone, Copy)]
+pub struct Figure {
+    /// Its name on `/metrics`.
+    pub name: &'static str,
+    /// What kind.
+    pub kind: Kind,
+    /// Its labels with their possible values; empty where there are none.
+    pub labels: &'static str,
+    /// What it counts, and what a surprising value means.
+    pub help: &'static str,
+}
+
+/// Every figure.
+pub const TABLE: [Figure; 5] = [
+    Figure {
+        name: "sotto_http_requests_total",
+        kind: Kind::Counter,
+        labels: "method, route, status",
+        help: "HTTP requests that were answered.",
+    },
+    Figure {
+        name: "sotto_http_request_seconds",
+        kind: Kind::Histogram,
+        labels: "",
+        help: "From a request's head to its answer's.",
+    },
+    Figure {
+        name: "sotto_registrations_total",
+        kind: Kind::Counter,
+        labels: "",
+        help: "Accounts registered. Growing fast where registration is open: somebody makes accounts by program.",
+    },
+    Figure {
+        name: "sotto_sign_ins_total",
+        kind: Kind::Counter,
+        labels: "outcome = ok | refused",
+        help: "Sign-ins by name and password. Many refused: somebody guesses.",
+    },
+    Figure {
+        name: "sotto_refresh_tokens_reused_total",
+        kind: Kind::Counter,
+        labels: "",
+        help: "Spent refresh tokens that were shown again; each ended a session and may be a theft.",
+    },
+];

@@ -8,5 +8,6 @@ pub mod person;
 pub mod power;
 pub mod programs;
 pub mod relay_process;
+pub mod terminal;
 mod tool;
 pub mod world;

@@ -5,7 +5,8 @@ use crate::programs::program;
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 /// How long a program may take where it is not killed.
@@ -63,11 +64,32 @@ impl<'n> Person<'n> {
         command
     }
 
+    fn spawn(&self, words: &[&str]) -> Child {
+        self.command(words).spawn().expect("the program starts")
+    }
+
     fn start(&self, words: &[&str], input: &str) -> Child {
-        let mut child = self.command(words).spawn().expect("the program starts");
+        let mut child = self.spawn(words);
         let mut stdin = child.stdin.take().expect("standard input is a pipe");
         stdin.write_all(input.as_bytes()).expect("the input fits into a pipe");
         child
+    }
+
+    /// Starts a command that goes on until it is ended.
+    #[must_use]
+    pub fn begins(&self, words: &[&str]) -> Going {
+        let mut child = self.spawn(words);
+        let stdout = BufReader::new(child.stdout.take().expect("standard output is a pipe"));
+        let (tell, said) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                let object = serde_json::from_str(&line).expect("--json prints JSON");
+                if tell.send((Instant::now(), object)).is_err() {
+                    break;
+                }
+            }
+        });
+        Going { stdin: child.stdin.take(), child, said }
     }
 
     /// Runs a command to its good end; the JSON objects that it printed.
@@ -131,5 +153,49 @@ impl<'n> Person<'n> {
         let answers = self.does(&["whoami"]);
         let failures = answers[0]["decryption_failures"].as_object().expect("counters by name");
         assert!(failures.is_empty(), "{} met messages that it could not read: {failures:?}", self.name);
+    }
+}
+
+/// A command that goes on: lines go in, objects come out. Dropping it kills it.
+pub struct Going {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    said: mpsc::Receiver<(Instant, Value)>,
+}
+
+impl Going {
+    /// Types a line.
+    pub fn is_told(&mut self, line: &str) {
+        let stdin = self.stdin.as_mut().expect("standard input is open until the end");
+        writeln!(stdin, "{line}").expect("the program takes lines");
+    }
+
+    /// Waits for an object that fits; when it came, and it. Those before it are skipped.
+    pub fn says(&self, fits: impl Fn(&Value) -> bool) -> (Instant, Value) {
+        let deadline = Instant::now() + PATIENCE;
+        let mut others = Vec::new();
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.said.recv_timeout(left) {
+                Ok((at, object)) if fits(&object) => return (at, object),
+                Ok((_, object)) => others.push(object),
+                Err(error) => panic!("the object never came ({error}); these did: {others:#?}"),
+            }
+        }
+    }
+
+    /// Ends its input, and waits for its good end.
+    pub fn ends(mut self) {
+        self.stdin = None;
+        let status = self.child.wait().expect("a child can be waited for");
+        assert!(status.success(), "the program ended with {status}");
+    }
+}
+
+impl Drop for Going {
+    fn drop(&mut self) {
+        // It may have ended already; either way it is not left behind.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }

@@ -21,7 +21,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     // The development profile optimises every dependency, so the relay is fast enough to use, and the build is
     // the same one that `cargo xtask test` needs.
     let (profile, folder) = if arguments.release { ("release", "release") } else { ("dev", "debug") };
-    cargo(["build", "--locked", "--profile", profile, "--bins", "-p", "sotto-relay", "-p", "sotto-node"])
+    cargo(["build", "--locked", "--profile", profile, "--workspace", "--bins"])
         .announced("building the relay and the client (the first time takes a few minutes)")?;
     let programs = step::target().join(folder);
     say(&format!("the client is {}", programs.join("sotto").display()));

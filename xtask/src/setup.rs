@@ -25,11 +25,19 @@ struct Package {
     why: &'static str,
 }
 
-const TEST_PACKAGES: &[Package] = &[Package {
-    name: "fiu-utils",
-    files: &["/usr/lib/fiu/fiu_posix_preload.so"],
-    why: "libfiu makes an fsync fail",
-}];
+/// What every run of the tests uses.
+const TEST_PACKAGES: &[Package] = &[
+    Package {
+        name: "fiu-utils",
+        files: &["/usr/lib/fiu/fiu_posix_preload.so"],
+        why: "libfiu makes an fsync fail",
+    },
+    Package {
+        name: "tmux",
+        files: &["/usr/bin/tmux", "/usr/local/bin/tmux", "/opt/homebrew/bin/tmux"],
+        why: "the terminal interface is tested in a real terminal",
+    },
+];
 
 const PRIVILEGED_PACKAGES: &[Package] = &[
     Package {

@@ -58,6 +58,9 @@ impl Core {
             _ => None,
         };
         let until = rest.map(|rest| UnixMillis(ctx.now.0.saturating_add(rest)));
+        if let Ask::Refresh(id) = &ask {
+            self.fail_wishes(ctx, Some(*id), &error.clone().into());
+        }
         match ask {
             Ask::Authenticate => self.proved_again(ctx, Some(error)),
             Ask::Ping => self.ponged(),
@@ -197,10 +200,14 @@ impl Core {
     /// No answer in time: what is still wanted is asked again by the next look; who waits for an operation is told.
     pub(crate) fn timed_out(&mut self, ctx: &mut Ctx<'_>, ask: Ask) {
         self.release(&ask);
-        if let Ask::Operation(operation, _) = ask {
-            let failure = Failure::new(FailureCode::TimedOut, "the relay did not answer in time");
-            let token = self.operations.end(operation);
-            ctx.failed(token, failure);
+        let failure = Failure::new(FailureCode::TimedOut, "the relay did not answer in time");
+        match ask {
+            Ask::Operation(operation, _) => {
+                let token = self.operations.end(operation);
+                ctx.failed(token, failure);
+            }
+            Ask::Refresh(id) => self.fail_wishes(ctx, Some(id), &failure),
+            _ => {}
         }
     }
 

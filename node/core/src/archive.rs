@@ -63,7 +63,7 @@ impl Core {
                 }
                 Err(error) => {
                     let broken = broken_of(entry, Reason::Altered);
-                    self.missing(ctx, convo, entry.sequence, &broken, &error.to_string());
+                    self.missing(ctx, convo, entry.sequence, &broken, &error.to_string())?;
                     read.added += 1;
                 }
             }

@@ -3,6 +3,7 @@
 use crate::command::{Command, Token, Who};
 use crate::core::{Core, Ctx};
 use crate::event::{Event, Failure, FailureCode, Output};
+use crate::kinds::{PINS_MAX, settle};
 use crate::rows::{self, Kept, MetaRow, OutboxRow, UpkeepRow};
 use crate::settings::Settings;
 use crate::view::{ConversationView, Message, Queued, Stats};
@@ -179,16 +180,23 @@ impl<S: Store> Client<S> {
     ///
     /// # Errors
     /// See [`OpenError`].
-    pub fn open(store: S, settings: Settings, now: UnixMillis) -> Result<Self, OpenError> {
+    pub fn open(mut store: S, settings: Settings, now: UnixMillis) -> Result<Self, OpenError> {
         let tx = Transaction::new(&store);
         let Some(value) = tx.get(&rows::meta_key())? else { return Err(OpenError::Empty) };
         let format: u32 = rows::decode_start(&value)?;
         if format > rows::FORMAT {
             return Err(OpenError::Newer(format));
         }
-        let meta: MetaRow = rows::decode(&value)?;
-        let core = Core::load(&tx, settings, &meta, now)?;
-        drop(tx);
+        let mut meta: MetaRow = rows::decode(&value)?;
+        if format < rows::FORMAT {
+            meta.format = rows::FORMAT;
+            rows::put(&tx, rows::meta_key(), &meta);
+            let batch = tx.into_batch();
+            store.commit(batch)?;
+        } else {
+            drop(tx);
+        }
+        let core = Core::load(&Transaction::new(&store), settings, &meta, now)?;
         Ok(Self { store, core, outputs: VecDeque::new(), stale: false })
     }
 
@@ -329,8 +337,41 @@ impl<S: Store> Client<S> {
     ) -> Result<Vec<Message>, StoreError> {
         let tx = Transaction::new(&self.store);
         let rows = rows::history(&tx, conversation, before, limit)?;
-        let message = |(sequence, row)| self.core.message(conversation, sequence, row);
-        Ok(rows.into_iter().map(message).collect())
+        self.core.messages(&tx, conversation, rows)
+    }
+
+    /// The line at one place, for who was told that it changed.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn line(
+        &self,
+        conversation: ConversationId,
+        sequence: Sequence,
+    ) -> Result<Option<Message>, StoreError> {
+        let tx = Transaction::new(&self.store);
+        let row = rows::get(&tx, &rows::history_key(conversation, sequence))?;
+        let rows = row.map(|row| (sequence, row)).into_iter().collect();
+        Ok(self.core.messages(&tx, conversation, rows)?.pop())
+    }
+
+    /// What is pinned, the newest pin first.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn pins(&self, conversation: ConversationId) -> Result<Vec<Message>, StoreError> {
+        let tx = Transaction::new(&self.store);
+        let pins = settle::pins(&tx, conversation, PINS_MAX)?;
+        let mut messages = Vec::with_capacity(pins.len());
+        for sequence in pins {
+            messages.extend(self.line(conversation, sequence)?);
+        }
+        Ok(messages)
+    }
+
+    /// Who is typing in a conversation.
+    pub fn typing(&self, conversation: ConversationId) -> Vec<AccountId> {
+        self.core.convos.get(&conversation).map(|convo| convo.receipts.typing()).unwrap_or_default()
     }
 
     /// Local lines after a place, the oldest of them first, in the order of the log: for reading on from a cursor.
@@ -345,8 +386,7 @@ impl<S: Store> Client<S> {
     ) -> Result<Vec<Message>, StoreError> {
         let tx = Transaction::new(&self.store);
         let rows = rows::history_after(&tx, conversation, after, limit)?;
-        let message = |(sequence, row)| self.core.message(conversation, sequence, row);
-        Ok(rows.into_iter().map(message).collect())
+        self.core.messages(&tx, conversation, rows)
     }
 
     /// What waits to be sent, in order.
@@ -360,6 +400,7 @@ impl<S: Store> Client<S> {
             since: row.queued,
             text: match row.content {
                 Kept::Text(text) => Some(text),
+                Kept::Said(text) => Some(text.body),
                 _ => None,
             },
         };

@@ -62,8 +62,57 @@ pub enum Command {
     Send {
         /// Where to.
         conversation: ConversationId,
-        /// At most [`TEXT_BYTES_MAX`](sotto_e2ee::content::TEXT_BYTES_MAX) bytes.
+        /// At most [`TEXT_BYTES_MAX`](sotto_e2ee::content::TEXT_BYTES_MAX) bytes. Members whom it names with
+        /// `@username` are mentioned.
         text: String,
+        /// The place of the text that it answers.
+        reply_to: Option<Sequence>,
+    },
+    /// Puts another text in the place of an own one. *Kept.* Done: `Outcome::Sent`.
+    Edit {
+        /// Where.
+        conversation: ConversationId,
+        /// Which.
+        target: Sequence,
+        /// The new text.
+        text: String,
+    },
+    /// Deletes a text from every client's store: an own one; in groups and rooms moderators and owners delete those of
+    /// others too. *Kept.* Done: `Outcome::Sent`.
+    Delete {
+        /// Where.
+        conversation: ConversationId,
+        /// Which.
+        target: Sequence,
+    },
+    /// Puts a reaction on a text, or takes it off. *Kept.* Done: `Outcome::Sent`.
+    React {
+        /// Where.
+        conversation: ConversationId,
+        /// To what.
+        target: Sequence,
+        /// One emoji: one grapheme of at most [`EMOJI_BYTES_MAX`](crate::kinds::EMOJI_BYTES_MAX) bytes.
+        emoji: String,
+        /// On, or off.
+        on: bool,
+    },
+    /// Pins a text to the conversation, or unpins it. In rooms moderators and owners do. *Kept.* Done: `Outcome::Sent`.
+    Pin {
+        /// Where.
+        conversation: ConversationId,
+        /// Which.
+        target: Sequence,
+        /// On, or off.
+        on: bool,
+    },
+    /// Lets texts from now on disappear after so many seconds, counted from the relay's time of each. In rooms
+    /// moderators and owners do. *Kept.* Done: `Outcome::Sent`.
+    SetTimer {
+        /// Where.
+        conversation: ConversationId,
+        /// From [`TIMER_SECONDS_MIN`](crate::kinds::TIMER_SECONDS_MIN) to
+        /// [`TIMER_SECONDS_MAX`](crate::kinds::TIMER_SECONDS_MAX); `None` for never.
+        seconds: Option<u32>,
     },
     /// Adds accounts. *Kept* once their names are resolved. Done: `Outcome::Added`.
     AddMembers {
@@ -149,14 +198,16 @@ pub enum Command {
         /// The key that was compared.
         identity_key: [u8; 32],
     },
-    /// What is up to here was read by the person; tells the other devices by a receipt.
+    /// What is up to here was read by the person; tells the own devices, and the members unless
+    /// [`Settings::receipts`](crate::settings::Settings::receipts) is off.
     MarkRead {
         /// Where.
         conversation: ConversationId,
         /// Up to here.
         upto: Sequence,
     },
-    /// Tells those who are connected that the person is typing. Not kept, not acknowledged: Done at once.
+    /// Tells those who are connected that the person is typing; give it as often as a key is pressed, it goes out every
+    /// few seconds. Not kept, not acknowledged: Done at once.
     Typing {
         /// Where.
         conversation: ConversationId,

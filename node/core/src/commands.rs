@@ -3,15 +3,14 @@
 use crate::command::{Command, Token, Who};
 use crate::core::{Core, Ctx};
 use crate::event::{Failure, FailureCode, Outcome};
-use crate::link::Link;
+use crate::kinds::ask::Wish;
 use crate::operation::What;
-use crate::rows::{self, Change, Kept};
+use crate::rows::{Change, Kept};
 use crate::view::Standing;
-use sotto_e2ee::content::{Ephemeral, TEXT_BYTES_MAX};
+use sotto_e2ee::content::TEXT_BYTES_MAX;
 use sotto_e2ee::pins;
 use sotto_e2ee::store::StoreError;
 use sotto_protocol::body::conversation::Which;
-use sotto_protocol::body::log::SendEphemeral;
 use sotto_protocol::ids::{AccountId, ConversationId, DeviceId, Sequence};
 
 impl Core {
@@ -33,7 +32,24 @@ impl Core {
                 self.resolve(ctx, token, What::Create(new), who);
             }
             Command::OpenDirect { username, suite } => self.direct(ctx, token, username, suite)?,
-            Command::Send { conversation, text } => self.text(ctx, token, conversation, text)?,
+            Command::Send { conversation, text, reply_to } => {
+                self.wished(ctx, token, conversation, Wish::Say { text, reply_to })?;
+            }
+            Command::Edit { conversation, target, text } => {
+                self.wished(ctx, token, conversation, Wish::Edit { target, text })?;
+            }
+            Command::Delete { conversation, target } => {
+                self.wished(ctx, token, conversation, Wish::Delete { target })?;
+            }
+            Command::React { conversation, target, emoji, on } => {
+                self.wished(ctx, token, conversation, Wish::React { target, emoji, on })?;
+            }
+            Command::Pin { conversation, target, on } => {
+                self.wished(ctx, token, conversation, Wish::Pin { target, on })?;
+            }
+            Command::SetTimer { conversation, seconds } => {
+                self.wished(ctx, token, conversation, Wish::SetTimer { seconds })?;
+            }
             Command::AddMembers { conversation, usernames } => {
                 let who = usernames.into_iter().map(Who::Username).collect();
                 self.about(ctx, token, conversation, What::Add(conversation), who);
@@ -69,7 +85,7 @@ impl Core {
             Command::Verify { who, identity_key } => self.verify(ctx, token, &who, &identity_key)?,
             Command::MarkRead { conversation, upto } => self.mark_read(ctx, token, conversation, upto)?,
             Command::Typing { conversation } => {
-                self.send_ephemeral(ctx, conversation, Ephemeral::Typing);
+                self.say_typing(ctx, conversation)?;
                 ctx.done(Some(token), Outcome::Nothing);
             }
             Command::RepublishKeyPackages => {
@@ -138,21 +154,6 @@ impl Core {
         let who = vec![Who::Username(username), Who::Account(self.me.account())];
         self.resolve(ctx, token, What::Direct(suite), who);
         Ok(())
-    }
-
-    fn text(
-        &mut self,
-        ctx: &mut Ctx<'_>,
-        token: Token,
-        conversation: ConversationId,
-        text: String,
-    ) -> Result<(), StoreError> {
-        if text.len() > TEXT_BYTES_MAX {
-            let sentence = format!("a text is at most {TEXT_BYTES_MAX} bytes");
-            ctx.failed(Some(token), Failure::new(FailureCode::TooLarge, sentence));
-            return Ok(());
-        }
-        self.send(ctx, token, conversation, Kept::Text(text))
     }
 
     fn remove_device(&mut self, ctx: &mut Ctx<'_>, token: Token, device: DeviceId) -> Result<(), StoreError> {
@@ -237,35 +238,13 @@ impl Core {
         id: ConversationId,
         upto: Sequence,
     ) -> Result<(), StoreError> {
-        let me = self.me.account();
-        let known = self.with(id, |_, convo| {
-            if upto > convo.row().read_upto {
-                let row = convo.row_mut();
-                row.read_upto = upto;
-                row.unread =
-                    if upto >= row.last_line { 0 } else { rows::count_unread(ctx.tx, id, upto, me)? };
-            }
-            Ok(())
-        })?;
+        // The receipt goes out in the look around that ends each input.
+        let known = self.with(id, |core, convo| core.read_upto(ctx, convo, upto))?;
         if known.is_none() {
             ctx.failed(Some(token), crate::outbox::unknown_conversation());
             return Ok(());
         }
-        self.send_ephemeral(ctx, id, Ephemeral::Receipt { upto });
         ctx.done(Some(token), Outcome::Nothing);
         Ok(())
-    }
-
-    /// Sends what is not stored, to whoever is there; away from the relay it is nothing.
-    fn send_ephemeral(&self, ctx: &mut Ctx<'_>, id: ConversationId, ephemeral: Ephemeral) {
-        let Some(convo) = self.convos.get(&id).filter(|convo| self.link.is_ready() && convo.is_member())
-        else {
-            return;
-        };
-        let Some(group) = convo.group.as_ref() else { return };
-        if let Ok(sealed) = group.seal_ephemeral(&mut ctx.rng, &self.me, ephemeral, ctx.now) {
-            let body = SendEphemeral { conversation: id, sealed, extensions: Default::default() };
-            Link::tell(ctx, &body);
-        }
     }
 }

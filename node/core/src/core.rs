@@ -6,6 +6,9 @@
 
 use crate::command::Token;
 use crate::event::{Event, Failure, FailureCode, Outcome, Output};
+use crate::kinds::ask::HeldWish;
+use crate::kinds::receipts::Receipts;
+use crate::kinds::{KindsRow, expiry};
 use crate::link::Link;
 use crate::operation::Operations;
 use crate::rows::{
@@ -101,6 +104,10 @@ pub(crate) struct Flight {
     pub(crate) empty_fetches: u32,
     /// The state was found broken: join again.
     pub(crate) damaged: bool,
+    /// Others were asked what they have read, or did not need to be.
+    pub(crate) receipts_asked: bool,
+    /// The roles were asked for because something waits for them from before.
+    pub(crate) contested_asked: bool,
 }
 
 /// One conversation in memory.
@@ -112,6 +119,9 @@ pub(crate) struct Convo {
     pub(crate) outbox: Numbered<OutboxRow>,
     pub(crate) changes: Numbered<Change>,
     pub(crate) broken: Numbered<BrokenRow>,
+    kinds: KindsRow,
+    kinds_changed: bool,
+    pub(crate) receipts: Receipts,
     pub(crate) flight: Flight,
     /// When to look at it again.
     pub(crate) wake: Option<UnixMillis>,
@@ -129,6 +139,9 @@ impl Convo {
             outbox: Numbered::new(),
             changes: Numbered::new(),
             broken: Numbered::new(),
+            kinds: KindsRow::default(),
+            kinds_changed: false,
+            receipts: Receipts::default(),
             flight: Flight::default(),
             wake: None,
             rejoin_began: None,
@@ -144,11 +157,25 @@ impl Convo {
         &mut self.row
     }
 
+    pub(crate) fn kinds(&self) -> &KindsRow {
+        &self.kinds
+    }
+
+    pub(crate) fn kinds_mut(&mut self) -> &mut KindsRow {
+        self.kinds_changed = true;
+        &mut self.kinds
+    }
+
     pub(crate) fn save(&mut self, tx: &Transaction<'_>) {
         if self.changed {
             rows::put(tx, rows::conversation_key(self.id), &self.row);
             self.changed = false;
         }
+        if self.kinds_changed {
+            rows::put(tx, KindsRow::key(self.id), &self.kinds);
+            self.kinds_changed = false;
+        }
+        self.receipts.save(tx, self.id);
     }
 
     /// Looks again at this time at the latest.
@@ -188,6 +215,7 @@ pub(crate) struct Waiting {
     pub(crate) opening: BTreeMap<ConversationId, Vec<Token>>,
     pub(crate) leaving: BTreeMap<ConversationId, Token>,
     pub(crate) history: BTreeMap<ConversationId, Token>,
+    pub(crate) wishes: Vec<HeldWish>,
 }
 
 /// An answer to another device's request for keys, at its time.
@@ -215,6 +243,8 @@ pub(crate) struct Core {
     pub(crate) operations: Operations,
     pub(crate) answers: Vec<Answer>,
     pub(crate) vault_due: Option<UnixMillis>,
+    /// When the next text disappears.
+    pub(crate) next_expiry: Option<UnixMillis>,
     pub(crate) last_now: UnixMillis,
 }
 
@@ -235,6 +265,8 @@ impl Core {
             convo.outbox = rows::outbox(tx, id)?;
             convo.changes = rows::changes(tx, id)?;
             convo.broken = rows::broken(tx, id)?;
+            convo.kinds = rows::get(tx, &KindsRow::key(id))?.unwrap_or_default();
+            convo.receipts = Receipts::load(tx, id)?;
             load_group(tx, &mut convo)?;
             convos.insert(id, convo);
         }
@@ -257,6 +289,7 @@ impl Core {
             operations: Operations::default(),
             answers: Vec::new(),
             vault_due,
+            next_expiry: expiry::next(tx)?,
             last_now: now,
         })
     }
@@ -370,10 +403,28 @@ impl Core {
         sequence: Sequence,
         line: &HistoryRow,
         live: bool,
-    ) {
+    ) -> Result<(), StoreError> {
         rows::put(ctx.tx, rows::history_key(convo.id, sequence), line);
+        self.line_added(ctx, convo, sequence, line, live)
+    }
+
+    /// What a new line means for the conversation.
+    pub(crate) fn line_added(
+        &self,
+        ctx: &mut Ctx<'_>,
+        convo: &mut Convo,
+        sequence: Sequence,
+        line: &HistoryRow,
+        live: bool,
+    ) -> Result<(), StoreError> {
         let own = line.account == self.me.account();
         let is_text = matches!(line.line, crate::view::Line::Text(_));
+        if is_text && own && convo.kinds().last_own.0 < sequence {
+            convo.kinds_mut().last_own = (sequence, line.time);
+        }
+        if is_text && !own && convo.kinds().last_others < sequence {
+            convo.kinds_mut().last_others = sequence;
+        }
         if convo.row().last_line < sequence {
             convo.row_mut().last_line = sequence;
         }
@@ -382,9 +433,10 @@ impl Core {
             row.unread = row.unread.saturating_add(1);
         }
         if live {
-            let message = self.message(convo.id, sequence, line.clone());
+            let message = self.message_of(ctx.tx, convo, sequence, line.clone())?;
             ctx.event(Event::Message(message));
         }
+        Ok(())
     }
 }
 

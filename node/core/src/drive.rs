@@ -31,6 +31,8 @@ impl Core {
                 self.dirty.insert(*id);
             }
         }
+        self.typing_ends(ctx);
+        self.expire(ctx)?;
         self.answers_due(ctx)?;
         self.vault(ctx)
     }
@@ -44,6 +46,8 @@ impl Core {
             }
         };
         sooner(self.vault_due);
+        sooner(self.next_expiry);
+        sooner(self.convos.values().filter_map(|convo| convo.receipts.typing_until()).min());
         if self.link.is_ready() {
             sooner(self.convos.values().filter_map(|convo| convo.wake).min());
             sooner(self.answers.iter().map(|answer| answer.due).min());
@@ -57,6 +61,7 @@ impl Core {
             self.link.clamp(now, &self.settings);
             for convo in self.convos.values_mut() {
                 convo.wake = convo.wake.map(|_| now);
+                convo.receipts.forget_times(now);
             }
             for answer in &mut self.answers {
                 answer.due =
@@ -120,6 +125,7 @@ impl Core {
                         && convo.broken.is_empty()
                         && row.staged.is_none()
                         && row.leavers.is_empty()
+                        && !self.receipts_due(convo)
                         && row.backfill.as_ref().is_none_or(|backfill| backfill.done))
             })
     }
@@ -214,6 +220,7 @@ impl Core {
         self.drive_keys(ctx, convo)?;
         self.drive_changes(ctx, convo)?;
         self.drive_outbox(ctx, convo)?;
+        self.drive_receipts(ctx, convo);
         if convo.flight.damaged {
             convo.wake_at(ctx.now); // found while looking around: repaired by the next look
         }
@@ -292,6 +299,10 @@ impl Core {
     }
 
     fn drive_refresh(&mut self, ctx: &mut Ctx<'_>, convo: &mut Convo) {
+        let waiting = !convo.kinds().contested.is_empty() || !convo.kinds().waiting_timers.is_empty();
+        if waiting && !std::mem::replace(&mut convo.flight.contested_asked, true) {
+            convo.flight.refresh_wanted = true;
+        }
         if convo.flight.refresh_wanted && !convo.flight.refreshing {
             convo.flight.refresh_wanted = false;
             convo.flight.refreshing = true;

@@ -127,14 +127,33 @@ pub enum Event {
         /// How.
         by: Repair,
     },
-    /// A member's device is typing.
+    /// A line that was shown already is another one now: edited, deleted, reacted to, pinned, read, or gone because its
+    /// time had come. Ask the history for it.
+    Changed {
+        /// Where.
+        conversation: ConversationId,
+        /// Which.
+        sequence: Sequence,
+    },
+    /// A member began to type, or stopped. `Client::typing` has all who do.
     Typing {
         /// Where.
         conversation: ConversationId,
         /// Who.
         account: AccountId,
+        /// Began, or stopped: by sending, or by not saying so again for some seconds.
+        on: bool,
     },
-    /// A member read up to here.
+    /// A member has everything up to here on a device.
+    Delivered {
+        /// Where.
+        conversation: ConversationId,
+        /// Who.
+        account: AccountId,
+        /// Up to here.
+        upto: Sequence,
+    },
+    /// A member read up to here; or this account did, on another device.
     Read {
         /// Where.
         conversation: ConversationId,
@@ -243,6 +262,8 @@ pub enum FailureCode {
     NoDevice,
     /// The text is too long.
     TooLarge,
+    /// By the rules of the conversation this account may not.
+    NotAllowed,
     /// The command makes no sense here (one sentence says why).
     Invalid,
     /// Somebody or something does not show the key it should.
@@ -267,6 +288,7 @@ impl FailureCode {
             Self::NotMember => "not_member",
             Self::NoDevice => "no_device",
             Self::TooLarge => "too_large",
+            Self::NotAllowed => "not_allowed",
             Self::Invalid => "invalid",
             Self::Identity => "identity",
             Self::Encryption => "encryption",

@@ -187,6 +187,7 @@ impl Core {
         for (_, token) in std::mem::take(&mut self.waiting.history) {
             ctx.failed(Some(token), failure.clone());
         }
+        self.fail_wishes(ctx, None, &failure);
     }
 
     /// Signs and sends the proof, once there are a challenge and a token.
@@ -305,7 +306,7 @@ impl Core {
             Delivered::KIND => self.delivered(ctx, &frame.decode()?)?,
             Behind::KIND => self.behind(&frame.decode()?),
             WelcomeWaiting::KIND => self.link.want_welcomes = true,
-            Ephemeral::KIND => self.ephemeral(ctx, &frame.decode()?),
+            Ephemeral::KIND => self.ephemeral(ctx, &frame.decode()?)?,
             KeyPackagesLow::KIND => self.link.want_stock = true,
             Goodbye::KIND => goodbye(ctx, frame.decode()?),
             WireError::KIND => self.told_off(ctx, frame.decode()?),

@@ -5,9 +5,12 @@
 
 use crate::core::{Convo, Core, Ctx, store_or};
 use crate::event::{Event, Failure, FailureCode, Outcome};
+use crate::kinds::heard::Speech;
 use crate::link::Ask;
-use crate::rows::{self, HistoryRow, Kept, OutboxRow, SealedRow};
+use crate::rows::{self, Kept, OutboxRow, SealedRow};
+use crate::sync::Place;
 use crate::view::{Line, Origin, Standing};
+use sotto_e2ee::content::Content;
 use sotto_e2ee::conversation::Conversation;
 use sotto_e2ee::store::StoreError;
 use sotto_protocol::body::log::{Append, Appended};
@@ -134,23 +137,21 @@ impl Core {
             self.place_own(ctx, convo, number, sequence)?;
         }
         let epoch = row.sealed.as_ref().map_or(Epoch(0), |sealed| sealed.epoch);
-        let line = match row.content {
-            Kept::Text(text) => Some(Line::Text(text)),
-            Kept::Info(name) => Some(Line::Named(name)),
-            _ => None,
+        let speech = Speech {
+            place: Place { sequence, time, epoch },
+            account: self.me.account(),
+            device: self.me.device(),
+            number,
+            sent_at: row.queued,
+            origin: Origin::Own,
+            live: true,
         };
-        if let Some(line) = line {
-            let row = HistoryRow {
-                time,
-                sent_at: row.queued,
-                account: self.me.account(),
-                device: self.me.device(),
-                number,
-                epoch,
-                line,
-                origin: Origin::Own,
-            };
-            self.add_line(ctx, convo, sequence, &row, true);
+        match row.content.content() {
+            Content::Info { name } => {
+                self.add_line(ctx, convo, sequence, &speech.row(Line::Named(name)), true)?;
+            }
+            control if control.is_control() => {}
+            content => drop(self.heard(ctx, convo, &speech, content)?),
         }
         let token = self.waiting.sends.remove(&(convo.id, number));
         ctx.done(token, Outcome::Sent { conversation: convo.id, number, sequence, time });

@@ -48,14 +48,15 @@ impl Core {
                 self.learn_name(ctx, line.account, &line.username);
             }
         }
-        let added = self.with(id, |_, convo| {
+        let added = self.with(id, |core, convo| {
             let mut added = 0;
             let gone = convo.row().standing == Standing::Gone;
             // In a conversation that goes on, what comes next is the log's and not the past's.
-            let before = |line: &&PastLine| gone || line.sequence <= convo.cursor();
+            let cursor = convo.cursor();
+            let before = |line: &&PastLine| gone || line.sequence <= cursor;
             for line in lines.iter().filter(before) {
-                let key = rows::history_key(id, line.sequence);
-                if rows::get::<HistoryRow>(ctx.tx, &key)?.is_some() {
+                let known: Option<HistoryRow> = rows::get(ctx.tx, &rows::history_key(id, line.sequence))?;
+                if known.is_some_and(|known| !matches!(known.line, Line::Missing(_))) {
                     continue;
                 }
                 let row = HistoryRow {
@@ -68,7 +69,7 @@ impl Core {
                     line: Line::Text(line.text.clone()),
                     origin: Origin::Imported,
                 };
-                rows::put(ctx.tx, key, &row);
+                core.past_text(ctx, convo, line.sequence, row)?;
                 added += 1;
             }
             let last = lines.iter().filter(before).map(|line| line.sequence).max().unwrap_or(Sequence(0));

@@ -2,8 +2,11 @@
 
 use crate::client::Contact;
 use crate::core::{Convo, Core};
+use crate::kinds::PINS_MAX;
+use crate::kinds::receipts::{Reader, covered};
+use crate::kinds::settle::{self, AboutRow};
 use crate::rows::{self, HistoryRow};
-use crate::view::{ConversationView, MemberView, Message};
+use crate::view::{ConversationView, Line, MemberView, Message, Quote, Reaction};
 use sotto_e2ee::conversation::Conversation;
 use sotto_e2ee::identity::safety::{Party, qr_text, safety_number};
 use sotto_e2ee::pins;
@@ -12,13 +15,50 @@ use sotto_protocol::ids::{AccountId, ConversationId, DeviceId, Sequence};
 use std::collections::BTreeMap;
 
 impl Core {
-    pub(crate) fn message(
+    /// Lines of a conversation as people see them.
+    pub(crate) fn messages(
         &self,
-        conversation: ConversationId,
+        tx: &Transaction<'_>,
+        id: ConversationId,
+        rows: Vec<(Sequence, HistoryRow)>,
+    ) -> Result<Vec<Message>, StoreError> {
+        let (Some((first, _)), Some((last, _))) = (rows.first(), rows.last()) else { return Ok(Vec::new()) };
+        let mut about = settle::about_between(tx, id, *first, *last)?;
+        let readers = self.convos.get(&id).map_or(Ok(Vec::new()), |convo| self.readers(tx, convo))?;
+        rows.into_iter()
+            .map(|(sequence, row)| {
+                let about = about.remove(&sequence.0).unwrap_or_default();
+                self.message(tx, id, (sequence, row), about, &readers)
+            })
+            .collect()
+    }
+
+    /// One line of a conversation.
+    pub(crate) fn message_of(
+        &self,
+        tx: &Transaction<'_>,
+        convo: &Convo,
         sequence: Sequence,
         row: HistoryRow,
-    ) -> Message {
-        Message {
+    ) -> Result<Message, StoreError> {
+        let about = settle::about(tx, convo.id, sequence)?;
+        let readers = if row.account == self.me.account() { self.readers(tx, convo)? } else { Vec::new() };
+        self.message(tx, convo.id, (sequence, row), about, &readers)
+    }
+
+    fn message(
+        &self,
+        tx: &Transaction<'_>,
+        conversation: ConversationId,
+        (sequence, row): (Sequence, HistoryRow),
+        about: AboutRow,
+        readers: &[Reader],
+    ) -> Result<Message, StoreError> {
+        let own = row.account == self.me.account();
+        let readers = if own && matches!(row.line, Line::Text(_)) { readers } else { &[] };
+        let reply = about.reply_to.map(|target| self.quote(tx, conversation, target)).transpose()?;
+        let reactions = about.reactions.into_iter();
+        Ok(Message {
             conversation,
             sequence,
             time: row.time,
@@ -27,10 +67,35 @@ impl Core {
             username: self.name_of(row.account),
             device: row.device,
             number: row.number,
-            own: row.account == self.me.account(),
+            own,
             line: row.line,
             origin: row.origin,
-        }
+            reply,
+            edited_at: about.edited_at,
+            reactions: reactions.map(|(emoji, accounts)| Reaction { emoji, accounts }).collect(),
+            pinned: about.pinned.is_some(),
+            mentions: about.mentions,
+            expires_at: about.expires_at,
+            read_by: covered(readers, sequence, row.epoch, |receipt| receipt.read),
+            delivered_to: covered(readers, sequence, row.epoch, |receipt| receipt.delivered),
+        })
+    }
+
+    /// What a text answers, as it is now.
+    fn quote(
+        &self,
+        tx: &Transaction<'_>,
+        id: ConversationId,
+        sequence: Sequence,
+    ) -> Result<Quote, StoreError> {
+        let row: Option<HistoryRow> = rows::get(tx, &rows::history_key(id, sequence))?;
+        let account = row.as_ref().map(|row| row.account);
+        let excerpt = match row.map(|row| row.line) {
+            Some(Line::Text(text)) => excerpt(&text),
+            _ => String::new(),
+        };
+        let username = account.map(|account| self.name_of(account)).unwrap_or_default();
+        Ok(Quote { sequence, account, username, excerpt })
     }
 
     pub(crate) fn view(&self, tx: &Transaction<'_>, convo: &Convo) -> Result<ConversationView, StoreError> {
@@ -49,9 +114,11 @@ impl Core {
             epoch: group.map(Conversation::epoch),
             cursor: convo.cursor(),
             unread: row.unread,
-            last: last.map(|last| self.message(convo.id, row.last_line, last)),
+            last: last.map(|last| self.message_of(tx, convo, row.last_line, last)).transpose()?,
             queued: convo.outbox.len(),
             members,
+            timer: convo.kinds().timer.and_then(|(_, seconds)| seconds),
+            pins: settle::pins(tx, convo.id, PINS_MAX)?,
         })
     }
 
@@ -126,5 +193,32 @@ impl Core {
             return Some(self.me.account());
         }
         self.accounts.iter().find(|(_, name)| *name == username).map(|(account, _)| *account)
+    }
+}
+
+/// Characters of a quoted text that are shown: a line of a wide terminal.
+const EXCERPT_CHARS_MAX: usize = 100;
+
+/// The first line of a text, shortened.
+fn excerpt(text: &str) -> String {
+    let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().trim();
+    let more = line.len() < text.trim().len() || line.chars().nth(EXCERPT_CHARS_MAX).is_some();
+    let mut short: String = line.chars().take(EXCERPT_CHARS_MAX).collect();
+    if more {
+        short.push('…');
+    }
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_excerpt_is_the_start_of_the_first_line() {
+        assert_eq!(excerpt("hello"), "hello");
+        assert_eq!(excerpt("\n  hello \nworld"), "hello…");
+        assert_eq!(excerpt(&"é".repeat(101)), format!("{}…", "é".repeat(100)));
+        assert_eq!(excerpt(""), "");
     }
 }

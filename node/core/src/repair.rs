@@ -5,17 +5,22 @@
 
 use crate::core::{Convo, Core, Ctx, store_or};
 use crate::event::Event;
+use crate::kinds::expiry;
+use crate::kinds::heard::Speech;
+use crate::kinds::marks::{self, Mark, Said};
+use crate::kinds::settle::{self, AboutRow};
 use crate::link::Ask;
 use crate::rows::{self, BrokenRow, HistoryRow, Kept};
+use crate::sync::Place;
 use crate::view::{Line, Origin};
 use sotto_e2ee::archive_keys;
-use sotto_e2ee::content::{Content, RESENDS_PER_REQUEST_MAX};
+use sotto_e2ee::content::{Content, RESENDS_PER_REQUEST_MAX, Text};
 use sotto_e2ee::conversation::{Reason, ResentContent, Sender};
 use sotto_e2ee::repair::{self, Repair, Situation, Source, Step};
 use sotto_e2ee::store::StoreError;
 use sotto_protocol::body::conversation::HistoryPolicy;
 use sotto_protocol::body::log::{ArchiveEntries, ArchiveEntry, Entry, FetchArchive};
-use sotto_protocol::ids::{ConversationId, MessageNumber, Sequence, UnixMillis};
+use sotto_protocol::ids::{ConversationId, Epoch, MessageNumber, Sequence, UnixMillis};
 
 /// How long members have to send a content again.
 pub(crate) const RESEND_WAIT_MS: u64 = 15_000;
@@ -108,7 +113,7 @@ impl Core {
                 Step::GiveUp if row.number.0 == 0 => self.mended(ctx, convo, number),
                 Step::GiveUp => {
                     let reason = format!("{:?}", reason_of(row.code));
-                    self.missing(ctx, convo, Sequence(number), &row, &reason);
+                    self.missing(ctx, convo, Sequence(number), &row, &reason)?;
                     self.mended(ctx, convo, number);
                 }
             }
@@ -214,7 +219,7 @@ impl Core {
         sequence: Sequence,
         row: &BrokenRow,
         reason: &str,
-    ) {
+    ) -> Result<(), StoreError> {
         let line = HistoryRow {
             time: row.time,
             sent_at: row.time,
@@ -225,8 +230,9 @@ impl Core {
             line: Line::Missing(reason.to_owned()),
             origin: Origin::Message,
         };
-        self.add_line(ctx, convo, sequence, &line, false);
+        self.add_line(ctx, convo, sequence, &line, false)?;
         ctx.event(Event::HistoryAdded { conversation: convo.id, lines: 1 });
+        Ok(())
     }
 
     /// Sends again what this device said and another could not read.
@@ -239,26 +245,13 @@ impl Core {
         sequences: &[Sequence],
     ) -> Result<(), StoreError> {
         for sequence in sequences {
-            let row: Option<HistoryRow> = rows::get(ctx.tx, &rows::history_key(convo.id, *sequence))?;
+            let Some((resent, epoch)) = self.said_before(ctx, convo, *sequence)? else { continue };
             // What others said goes to devices of our own account only.
-            let ours =
-                |row: &HistoryRow| row.device == self.me.device() || sender.account == self.me.account();
-            let Some(row) = row.filter(ours) else { continue };
-            let content = match row.line {
-                Line::Text(body) => Content::Text { body },
-                Line::Named(name) => Content::Info { name },
-                _ => continue,
-            };
-            let resent = ResentContent {
-                sequence: *sequence,
-                account: row.account,
-                device: row.device,
-                number: row.number,
-                sent_at: row.sent_at,
-                content,
-            };
+            if resent.device != self.me.device() && sender.account != self.me.account() {
+                continue;
+            }
             let Some(group) = convo.group.as_ref() else { return Ok(()) };
-            let answer = group.answer_resend(ctx.tx, &self.me, sender, request, row.epoch, &resent);
+            let answer = group.answer_resend(ctx.tx, &self.me, sender, request, epoch, &resent);
             if let Some(kept) = store_or(answer)?.ok().flatten().and_then(Kept::of) {
                 self.queue(ctx, convo, kept);
             }
@@ -266,8 +259,69 @@ impl Core {
         Ok(())
     }
 
-    pub(crate) fn resent(
+    /// What was said at a place, and in which epoch, as far as it is still kept: a text that was edited or deleted since is
+    /// not said again as it was.
+    fn said_before(
         &self,
+        ctx: &Ctx<'_>,
+        convo: &Convo,
+        sequence: Sequence,
+    ) -> Result<Option<(ResentContent, Epoch)>, StoreError> {
+        let row: Option<HistoryRow> = rows::get(ctx.tx, &rows::history_key(convo.id, sequence))?;
+        let Some(row) = row else { return self.mark_before(ctx, convo, sequence) };
+        let about = settle::about(ctx.tx, convo.id, sequence)?;
+        let content = match row.line {
+            Line::Text(body) => {
+                let AboutRow { reply_to, expires_after, mentions, .. } = about;
+                Content::Text(Text { body, reply_to, expires_after, mentions })
+            }
+            Line::Named(name) => Content::Info { name },
+            Line::Timer(seconds) => Content::Timer { seconds },
+            _ => return Ok(None),
+        };
+        let HistoryRow { account, device, number, sent_at, epoch, .. } = row;
+        Ok(Some((ResentContent { sequence, account, device, number, sent_at, content }, epoch)))
+    }
+
+    /// The same for what was said about a text.
+    fn mark_before(
+        &self,
+        ctx: &Ctx<'_>,
+        convo: &Convo,
+        sequence: Sequence,
+    ) -> Result<Option<(ResentContent, Epoch)>, StoreError> {
+        let account = self.me.account();
+        let Some((target, said, mark)) = marks::said_at(ctx.tx, convo.id, account, sequence)? else {
+            return Ok(None);
+        };
+        let content = match mark {
+            Mark::Edit(edited) => {
+                let text = match edited.text {
+                    None => self.text_now(ctx, convo, target)?,
+                    waiting => waiting,
+                };
+                let Some(text) = text else { return Ok(None) };
+                let expires_after = edited.expires_at.map(|end| expiry::seconds_left(end, said.time));
+                Content::Edit { target, text: Text { expires_after, ..text } }
+            }
+            Mark::Delete => Content::Delete { target },
+            Mark::React(toggle) => Content::React { target, emoji: toggle.emoji, on: toggle.on },
+            Mark::Pin(on) => Content::Pin { target, on },
+        };
+        let Said { device, number, sent_at, epoch, .. } = said;
+        Ok(Some((ResentContent { sequence, account, device, number, sent_at, content }, epoch)))
+    }
+
+    /// A text as it is now.
+    fn text_now(&self, ctx: &Ctx<'_>, convo: &Convo, target: Sequence) -> Result<Option<Text>, StoreError> {
+        let row: Option<HistoryRow> = rows::get(ctx.tx, &rows::history_key(convo.id, target))?;
+        let Some(Line::Text(body)) = row.map(|row| row.line) else { return Ok(None) };
+        let mentions = settle::about(ctx.tx, convo.id, target)?.mentions;
+        Ok(Some(Text { body, mentions, ..Text::default() }))
+    }
+
+    pub(crate) fn resent(
+        &mut self,
         ctx: &mut Ctx<'_>,
         convo: &mut Convo,
         sender: &Sender,
@@ -282,16 +336,22 @@ impl Core {
         if label != (resent.account, resent.device, resent.number) {
             return Ok(());
         }
-        let line = match resent.content {
-            Content::Text { body } => Line::Text(body),
-            Content::Info { name } => Line::Named(name),
-            _ => Line::Unknown,
+        let speech = Speech {
+            place: Place { sequence, time: row.time, epoch: row.epoch },
+            account: row.account,
+            device: row.device,
+            number: row.number,
+            sent_at: resent.sent_at,
+            origin: Origin::Resent,
+            live: false,
         };
-        let (time, account, device, number, epoch) =
-            (row.time, row.account, row.device, row.number, row.epoch);
-        let (sent_at, origin) = (resent.sent_at, Origin::Resent);
-        let history = HistoryRow { time, sent_at, account, device, number, epoch, line, origin };
-        self.add_line(ctx, convo, sequence, &history, false);
+        match resent.content {
+            Content::Info { name } => {
+                self.add_line(ctx, convo, sequence, &speech.row(Line::Named(name)), false)?;
+            }
+            control if control.is_control() => {}
+            content => drop(self.heard(ctx, convo, &speech, content)?),
+        }
         self.mended(ctx, convo, sequence.0);
         repair::count_repair(ctx.tx, Repair::Resent)?;
         ctx.event(Event::HistoryAdded { conversation: convo.id, lines: 1 });

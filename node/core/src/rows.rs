@@ -5,14 +5,15 @@
 
 use crate::view::{Line, Origin, Standing};
 use bincode::{Decode, Encode};
-use sotto_e2ee::content::{Content, RequestTag};
+use sotto_e2ee::content::{Content, RequestTag, Text};
 use sotto_e2ee::store::{Scan, StoreError, Transaction};
 use sotto_protocol::body::conversation::{HistoryPolicy, Kind, Role};
 use sotto_protocol::ids::{AccountId, ConversationId, DeviceId, Epoch, MessageNumber, Sequence, UnixMillis};
 use sotto_protocol::limits::FRAME_BODY_BYTES_MAX;
 
-/// The format of this module's rows.
-pub(crate) const FORMAT: u32 = 1;
+/// The format of the rows. 2 added, beside what was there and without changing it, what the `kinds` module keeps, and
+/// kinds of lines and of waiting contents; a program of format 1 would take those for damage, hence the number.
+pub(crate) const FORMAT: u32 = 2;
 
 const META: u8 = 0x40;
 const CONVERSATION: u8 = 0x41;
@@ -162,13 +163,20 @@ pub(crate) enum Kept {
     KeyAnswer { to: DeviceId, request: RequestTag, sealed: Vec<u8> },
     ResendRequest { hpke_key: Vec<u8>, sequences: Vec<Sequence> },
     Resent { to: DeviceId, request: RequestTag, sequence: Sequence, sealed: Vec<u8> },
+    // Since format 2.
+    Said(Text),
+    Edit { target: Sequence, text: Text },
+    Delete { target: Sequence },
+    React { target: Sequence, emoji: String, on: bool },
+    Pin { target: Sequence, on: bool },
+    Timer { seconds: Option<u32> },
 }
 
 impl Kept {
     /// `None` for a kind that this version cannot send.
     pub(crate) fn of(content: Content) -> Option<Self> {
         Some(match content {
-            Content::Text { body } => Self::Text(body),
+            Content::Text(text) => Self::Said(text),
             Content::Info { name } => Self::Info(name),
             Content::KeyRequest { hpke_key, from, until } => Self::KeyRequest { hpke_key, from, until },
             Content::KeyAnswer { to, request, sealed } => Self::KeyAnswer { to, request, sealed },
@@ -176,13 +184,19 @@ impl Kept {
             Content::Resent { to, request, sequence, sealed } => {
                 Self::Resent { to, request, sequence, sealed }
             }
+            Content::Edit { target, text } => Self::Edit { target, text },
+            Content::Delete { target } => Self::Delete { target },
+            Content::React { target, emoji, on } => Self::React { target, emoji, on },
+            Content::Pin { target, on } => Self::Pin { target, on },
+            Content::Timer { seconds } => Self::Timer { seconds },
             _ => return None,
         })
     }
 
     pub(crate) fn content(&self) -> Content {
         match self.clone() {
-            Self::Text(body) => Content::Text { body },
+            Self::Text(body) => Content::text(body),
+            Self::Said(text) => Content::Text(text),
             Self::Info(name) => Content::Info { name },
             Self::KeyRequest { hpke_key, from, until } => Content::KeyRequest { hpke_key, from, until },
             Self::KeyAnswer { to, request, sealed } => Content::KeyAnswer { to, request, sealed },
@@ -190,6 +204,11 @@ impl Kept {
             Self::Resent { to, request, sequence, sealed } => {
                 Content::Resent { to, request, sequence, sealed }
             }
+            Self::Edit { target, text } => Content::Edit { target, text },
+            Self::Delete { target } => Content::Delete { target },
+            Self::React { target, emoji, on } => Content::React { target, emoji, on },
+            Self::Pin { target, on } => Content::Pin { target, on },
+            Self::Timer { seconds } => Content::Timer { seconds },
         }
     }
 }
@@ -225,7 +244,7 @@ pub(crate) struct Claimed {
 }
 
 /// One line of history.
-#[derive(Encode, Decode, Clone, PartialEq, Eq)]
+#[derive(Encode, Decode, Clone, PartialEq, Eq, Debug)]
 pub(crate) struct HistoryRow {
     pub(crate) time: UnixMillis,
     pub(crate) sent_at: UnixMillis,
@@ -291,24 +310,24 @@ pub(crate) fn broken_key(conversation: ConversationId, sequence: Sequence) -> Ve
     numbered(BROKEN, conversation, sequence.0)
 }
 
-fn under(prefix: u8, conversation: ConversationId) -> Vec<u8> {
+pub(crate) fn under(prefix: u8, conversation: ConversationId) -> Vec<u8> {
     let mut key = vec![prefix];
     key.extend_from_slice(conversation.as_bytes());
     key
 }
 
-fn numbered(prefix: u8, conversation: ConversationId, number: u64) -> Vec<u8> {
+pub(crate) fn numbered(prefix: u8, conversation: ConversationId, number: u64) -> Vec<u8> {
     let mut key = under(prefix, conversation);
     key.extend_from_slice(&number.to_be_bytes());
     key
 }
 
 /// The number that ends a key.
-fn number_of(key: &[u8]) -> Result<u64, StoreError> {
+pub(crate) fn number_of(key: &[u8]) -> Result<u64, StoreError> {
     key.last_chunk::<8>().map(|bytes| u64::from_be_bytes(*bytes)).ok_or_else(|| damaged("a key is too short"))
 }
 
-fn damaged(what: &str) -> StoreError {
+pub(crate) fn damaged(what: &str) -> StoreError {
     StoreError::Damaged(what.to_owned())
 }
 
@@ -392,7 +411,7 @@ pub(crate) fn accounts(tx: &Transaction<'_>) -> Result<Vec<(AccountId, AccountRo
     rows.iter().map(|row| Ok((AccountId(last_id(&row.key)?), decode(&row.value)?))).collect()
 }
 
-fn last_id(key: &[u8]) -> Result<[u8; 16], StoreError> {
+pub(crate) fn last_id(key: &[u8]) -> Result<[u8; 16], StoreError> {
     key.last_chunk::<16>().copied().ok_or_else(|| damaged("a key is too short"))
 }
 
@@ -423,6 +442,15 @@ pub(crate) fn history_after(
         Scan::prefix(under(HISTORY, conversation)).after(history_key(conversation, after)).limit(limit);
     let rows = tx.scan(&scan)?;
     rows.iter().map(|row| Ok((Sequence(number_of(&row.key)?), decode(&row.value)?))).collect()
+}
+
+/// The place of the newest line; 0 for none.
+pub(crate) fn newest_line(
+    tx: &Transaction<'_>,
+    conversation: ConversationId,
+) -> Result<Sequence, StoreError> {
+    let rows = tx.scan(&Scan::prefix(under(HISTORY, conversation)).backwards().limit(1))?;
+    rows.first().map_or(Ok(Sequence(0)), |row| Ok(Sequence(number_of(&row.key)?)))
 }
 
 /// The place of the oldest line.

@@ -23,6 +23,10 @@ pub struct Settings {
     pub welcome_wait_ms: u64,
     /// How long after a change of the vault's contents it is sealed and handed out, so that many changes are one.
     pub vault_delay_ms: u64,
+    /// Whether to tell others what was delivered and read. Without, the own devices do not hear of it either. (That a
+    /// device has processed the log up to some place stands in the encrypted head of whatever it sends, always: the
+    /// check that a relay shows everybody the same log needs it.)
+    pub receipts: bool,
 }
 
 impl Default for Settings {
@@ -38,6 +42,7 @@ impl Default for Settings {
             jitter_ms: 250,
             welcome_wait_ms: 3_000,
             vault_delay_ms: 5_000,
+            receipts: true,
         }
     }
 }

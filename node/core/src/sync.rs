@@ -5,9 +5,10 @@
 
 use crate::core::{Convo, Core, Ctx, store_or};
 use crate::event::{Event, Failure, FailureCode};
+use crate::kinds::heard::Speech;
 use crate::rows::{self, Change, HistoryRow};
 use crate::view::{Line, Origin, Standing};
-use sotto_e2ee::content::{Content, Ephemeral};
+use sotto_e2ee::content::Content;
 use sotto_e2ee::conversation::{CommitSummary, Conversation, Outcome, Processed, Sender, check_head};
 use sotto_e2ee::seal::Verified;
 use sotto_e2ee::store::StoreError;
@@ -164,12 +165,9 @@ impl Core {
             Outcome::Own { number } => {
                 self.acknowledge(ctx, convo, number, entry.sequence, entry.time, false)
             }
-            Outcome::Left(account) => {
-                self.leaver(ctx, convo, entry, account);
-                Ok(())
-            }
+            Outcome::Left(account) => self.leaver(ctx, convo, entry, account),
             Outcome::Removed(summary) => {
-                self.commit_lines(ctx, convo, entry.sequence, entry.time, &summary);
+                self.commit_lines(ctx, convo, entry.sequence, entry.time, &summary)?;
                 let failure =
                     Failure::new(FailureCode::NotMember, "this account was removed from the conversation");
                 self.end(ctx, convo, &failure)
@@ -210,8 +208,19 @@ impl Core {
             let (account, username) = (sender.account, self.name_of(sender.account));
             ctx.event(Event::IdentityChanged { account, username, was_verified: false });
         }
-        let line = match content {
-            Content::Text { body } => Line::Text(body),
+        if live {
+            self.seen_by(ctx, convo, sender.account, head.seen);
+        }
+        let speech = Speech {
+            place,
+            account: sender.account,
+            device: sender.device,
+            number: head.number,
+            sent_at: head.sent_at,
+            origin,
+            live,
+        };
+        match content {
             Content::Info { name } => {
                 // An old name from the archive does not replace the one of now.
                 let news = live || convo.row().name.is_empty();
@@ -221,28 +230,17 @@ impl Core {
                 } else if live {
                     return Ok(false);
                 }
-                Line::Named(name)
+                self.add_line(ctx, convo, place.sequence, &speech.row(Line::Named(name)), live)?;
+                Ok(true)
             }
             control if control.is_control() => {
                 if live {
                     self.control(ctx, convo, &sender, &control)?;
                 }
-                return Ok(false);
+                Ok(false)
             }
-            _ => Line::Unknown,
-        };
-        let row = HistoryRow {
-            time: place.time,
-            sent_at: head.sent_at,
-            account: sender.account,
-            device: sender.device,
-            number: head.number,
-            epoch: place.epoch,
-            line,
-            origin,
-        };
-        self.add_line(ctx, convo, place.sequence, &row, live);
-        Ok(true)
+            content => self.heard(ctx, convo, &speech, content),
+        }
     }
 
     /// A commit of somebody else.
@@ -298,7 +296,7 @@ impl Core {
         time: UnixMillis,
         summary: &CommitSummary,
     ) -> Result<(), StoreError> {
-        self.commit_lines(ctx, convo, sequence, time, summary);
+        self.commit_lines(ctx, convo, sequence, time, summary)?;
         if convo.row().history != HistoryPolicy::None {
             self.vault_changed(ctx);
         }
@@ -322,7 +320,7 @@ impl Core {
         sequence: Sequence,
         time: UnixMillis,
         summary: &CommitSummary,
-    ) {
+    ) -> Result<(), StoreError> {
         let accounts = |senders: &[Sender]| -> Vec<AccountId> {
             let set: BTreeSet<AccountId> = senders.iter().map(|sender| sender.account).collect();
             set.into_iter().collect()
@@ -334,7 +332,7 @@ impl Core {
         } else if !summary.added.is_empty() {
             Line::Added(accounts(&summary.added))
         } else {
-            return;
+            return Ok(());
         };
         let by = summary.committer.or_else(|| summary.rejoined.first().copied());
         let by = by.or_else(|| summary.added.first().copied());
@@ -348,10 +346,16 @@ impl Core {
             line,
             origin: Origin::Message,
         };
-        self.add_line(ctx, convo, sequence, &row, true);
+        self.add_line(ctx, convo, sequence, &row, true)
     }
 
-    fn leaver(&self, ctx: &mut Ctx<'_>, convo: &mut Convo, entry: &Entry, account: AccountId) {
+    fn leaver(
+        &self,
+        ctx: &mut Ctx<'_>,
+        convo: &mut Convo,
+        entry: &Entry,
+        account: AccountId,
+    ) -> Result<(), StoreError> {
         let row = HistoryRow {
             time: entry.time,
             sent_at: entry.time,
@@ -362,13 +366,14 @@ impl Core {
             line: Line::Left(account),
             origin: Origin::Message,
         };
-        self.add_line(ctx, convo, entry.sequence, &row, true);
+        self.add_line(ctx, convo, entry.sequence, &row, true)?;
         if account == self.me.account() {
             convo.row_mut().standing = Standing::Leaving;
         }
         if !convo.row().leavers.contains(&account) {
             convo.row_mut().leavers.push(account);
         }
+        Ok(())
     }
 
     /// Removes who left, unless another member does it first.
@@ -462,10 +467,11 @@ impl Core {
             convo.flight.refreshing = false;
             if let Some(state) = states.conversations.into_iter().find(|state| state.conversation == id) {
                 core.learn_state(ctx, convo, &state)?;
+                core.decide_contested(ctx, convo)?;
             }
             Ok(())
         })?;
-        Ok(())
+        self.decide_wishes(ctx, id)
     }
 
     pub(crate) fn learn_state(
@@ -497,24 +503,23 @@ impl Core {
         Ok(())
     }
 
-    pub(crate) fn ephemeral(&self, ctx: &mut Ctx<'_>, ephemeral: &push::Ephemeral) {
-        let Some(group) = self.convos.get(&ephemeral.conversation).and_then(|convo| convo.group.as_ref())
-        else {
-            return;
-        };
-        // One that does not open is of another epoch, or somebody's mischief: nothing is lost with it.
-        let Ok((sender, _, content)) = group.open_ephemeral(ephemeral) else { return };
-        let (conversation, account, device) = (ephemeral.conversation, sender.account, sender.device);
-        match content {
-            Ephemeral::Typing => ctx.event(Event::Typing { conversation, account }),
-            Ephemeral::Receipt { upto } => ctx.event(Event::Read { conversation, account, device, upto }),
-            _ => {}
-        }
+    pub(crate) fn ephemeral(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        ephemeral: &push::Ephemeral,
+    ) -> Result<(), StoreError> {
+        self.with(ephemeral.conversation, |core, convo| {
+            // One that does not open is of another epoch, or somebody's mischief: nothing is lost with it.
+            let opened = convo.group.as_ref().and_then(|group| group.open_ephemeral(ephemeral).ok());
+            let Some((sender, _, content)) = opened else { return Ok(()) };
+            core.ephemeral_came(ctx, convo, &sender, content)
+        })?;
+        Ok(())
     }
 }
 
 /// Where a content stands in the log.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Place {
     pub(crate) sequence: Sequence,
     pub(crate) time: UnixMillis,

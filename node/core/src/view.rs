@@ -47,6 +47,10 @@ pub struct ConversationView {
     pub queued: usize,
     /// The accounts in it.
     pub members: Vec<MemberView>,
+    /// Texts from now on disappear after so many seconds.
+    pub timer: Option<u32>,
+    /// What is pinned, the newest pin first; at most [`PINS_MAX`](crate::kinds::PINS_MAX).
+    pub pins: Vec<Sequence>,
 }
 
 /// One member.
@@ -89,6 +93,45 @@ pub struct Message {
     pub line: Line,
     /// How it came here.
     pub origin: Origin,
+    /// What it answers.
+    pub reply: Option<Quote>,
+    /// When it was edited last, by the relay's time.
+    pub edited_at: Option<UnixMillis>,
+    /// The reactions, in the order in which the first of each came.
+    pub reactions: Vec<Reaction>,
+    /// It is pinned to the conversation.
+    pub pinned: bool,
+    /// The accounts that the sender named with `@`.
+    pub mentions: Vec<AccountId>,
+    /// When it disappears from here.
+    pub expires_at: Option<UnixMillis>,
+    /// Of an own text: the other accounts that have read it.
+    pub read_by: Vec<AccountId>,
+    /// Of an own text: the other accounts of which a device has it; those that have read it are among them.
+    pub delivered_to: Vec<AccountId>,
+}
+
+/// What a text answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quote {
+    /// Its place.
+    pub sequence: Sequence,
+    /// Who wrote it; `None` if this device does not have it (yet, or any more).
+    pub account: Option<AccountId>,
+    /// The user name, where known.
+    pub username: String,
+    /// How it begins, on one line; empty if it was deleted or is not here. Taken from what it quotes each time it is
+    /// asked for: what is deleted there is gone here.
+    pub excerpt: String,
+}
+
+/// One reaction to a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reaction {
+    /// One emoji.
+    pub emoji: String,
+    /// Whose, in the order in which they came.
+    pub accounts: Vec<AccountId>,
 }
 
 /// What a line of history says.
@@ -111,6 +154,13 @@ pub enum Line {
     Missing(String),
     /// A content of a kind that this version does not know.
     Unknown,
+    /// A text that was deleted; nothing of it is left here.
+    Deleted {
+        /// By its author or somebody who may.
+        by: AccountId,
+    },
+    /// Texts from then on disappear after so many seconds, or stay.
+    Timer(Option<u32>),
 }
 
 /// How a line came here.

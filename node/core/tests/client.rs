@@ -5,6 +5,11 @@
 #[allow(dead_code, unreachable_pub, clippy::disallowed_methods)]
 mod world;
 
+#[path = "client/kinds.rs"]
+mod kinds;
+#[path = "client/older_store.rs"]
+mod older_store;
+
 use sotto_mls::suite::Suite;
 use sotto_node_core::command::{ArchiveKeys, Command, NewConversation, Token};
 use sotto_node_core::event::{Event, FailureCode, Outcome, Output};
@@ -44,7 +49,7 @@ fn direct(world: &mut World, by: Who, with: &str) -> ConversationId {
 }
 
 fn say(world: &mut World, who: Who, conversation: ConversationId, text: &str) {
-    let sent = world.run(who, Command::Send { conversation, text: text.to_owned() });
+    let sent = world.run(who, Command::Send { conversation, text: text.to_owned(), reply_to: None });
     assert!(matches!(sent, Ok(Outcome::Sent { .. })), "{text}: {sent:?}\n{}", world.story());
 }
 
@@ -117,7 +122,7 @@ fn a_group_adds_and_removes() {
     world.settle();
     assert_eq!(world.view(bob, id).expect("the history stays").standing, Standing::Gone);
     assert_eq!(texts(&world, bob, id), ["one", "two"], "a removed member reads nothing after");
-    let refused = world.run(bob, Command::Send { conversation: id, text: "late".into() });
+    let refused = world.run(bob, Command::Send { conversation: id, text: "late".into(), reply_to: None });
     assert_eq!(refused.expect_err("he is out").code, FailureCode::NotMember);
     assert_eq!(texts(&world, carol, id), ["one", "two", "three"]);
     for who in people {
@@ -153,7 +158,8 @@ fn what_is_said_while_away_arrives_in_order_both_ways() {
     }
     let mut tokens = Vec::new();
     for n in 0..100 {
-        let token = world.command(bob, Command::Send { conversation: id, text: format!("b{n}") });
+        let token =
+            world.command(bob, Command::Send { conversation: id, text: format!("b{n}"), reply_to: None });
         tokens.push(token);
     }
     let offline = |event: &Event| matches!(event, Event::Queued { offline: true, .. });
@@ -180,7 +186,8 @@ fn a_wild_network_loses_doubles_and_mixes_up_nothing() {
         world.net.set_profile(Profile::WILD);
         for n in 0..40 {
             let who = if world.chance(500) { alice } else { bob };
-            world.command(who, Command::Send { conversation: id, text: format!("{who} {n}") });
+            world
+                .command(who, Command::Send { conversation: id, text: format!("{who} {n}"), reply_to: None });
             let pause = world.below(200);
             world.pass(pause as u64);
         }
@@ -214,7 +221,8 @@ fn a_process_that_ends_at_any_commit_loses_and_doubles_nothing() {
                 for (who, name) in [(alice, "alice"), (bob, "bob")] {
                     let text = format!("{name} {n}");
                     let before = world.devices[who].client.outbox(id).expect("memory").len();
-                    world.command(who, Command::Send { conversation: id, text: text.clone() });
+                    world
+                        .command(who, Command::Send { conversation: id, text: text.clone(), reply_to: None });
                     let kept = world.devices[who].client.outbox(id).expect("memory").len() > before;
                     if kept || who == alice {
                         expected.push(text);
@@ -412,7 +420,7 @@ fn wild_story(seed: u64) -> (String, Vec<String>) {
         let command = if world.chance(300) {
             Command::RenewKeys { conversation: id }
         } else {
-            Command::Send { conversation: id, text: format!("{n}") }
+            Command::Send { conversation: id, text: format!("{n}"), reply_to: None }
         };
         world.command(who, command);
         world.pass(40);
@@ -435,7 +443,7 @@ fn a_lost_store_commit_sends_nothing_and_says_so() {
     let id = direct(&mut world, alice, "bob");
     let at = world.devices[alice].medium.commits() + 1;
     world.devices[alice].medium.end_at(at, Ending::Before);
-    let command = Command::Send { conversation: id, text: "lost".to_owned() };
+    let command = Command::Send { conversation: id, text: "lost".to_owned(), reply_to: None };
     let (now, device) = (world.now, &mut world.devices[alice]);
     device.client.handle_command(Token(9_999), command, now, &mut world.rng);
     let outputs: Vec<Output> = std::iter::from_fn(|| device.client.poll_output()).collect();
@@ -559,10 +567,9 @@ fn commands_that_come_together_are_one_commit_and_keep_their_order() {
     let id = direct(&mut world, alice, "bob");
     let before = world.devices[alice].medium.commits();
     let wanted: Vec<String> = (0..40).map(|i| format!("line {i}")).collect();
-    let commands = wanted
-        .iter()
-        .zip(1_000..)
-        .map(|(text, token)| (Token(token), Command::Send { conversation: id, text: text.clone() }));
+    let commands = wanted.iter().zip(1_000..).map(|(text, token)| {
+        (Token(token), Command::Send { conversation: id, text: text.clone(), reply_to: None })
+    });
     let (now, device) = (world.now, &mut world.devices[alice]);
     device.client.handle_commands(commands, now, &mut world.rng);
     assert_eq!(world.devices[alice].medium.commits(), before + 1);
@@ -579,8 +586,9 @@ fn commands_that_come_together_fail_together_when_the_store_does() {
     let id = direct(&mut world, alice, "bob");
     let at = world.devices[alice].medium.commits() + 1;
     world.devices[alice].medium.end_at(at, Ending::Before);
-    let commands = [7_001, 7_002]
-        .map(|token| (Token(token), Command::Send { conversation: id, text: "lost".to_owned() }));
+    let commands = [7_001, 7_002].map(|token| {
+        (Token(token), Command::Send { conversation: id, text: "lost".to_owned(), reply_to: None })
+    });
     let (now, device) = (world.now, &mut world.devices[alice]);
     device.client.handle_commands(commands, now, &mut world.rng);
     let failed: Vec<Token> = std::iter::from_fn(|| device.client.poll_output())

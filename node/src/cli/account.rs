@@ -10,9 +10,9 @@ use sotto_node::node::{self, Credentials, NewAccount, Place, SetupError, Start, 
 use sotto_node::profile::Profile;
 use sotto_node::secret;
 use sotto_node::store::SqliteStore;
-use sotto_node::text::harmless_line;
 use sotto_node_core::client::Client;
 use sotto_node_core::command::Command;
+use sotto_node_core::format::harmless_line;
 use sotto_protocol::invite::{Invite, InviteCode};
 use std::time::Duration;
 

@@ -2,13 +2,17 @@
 
 use clap::{Parser, Subcommand, ValueEnum};
 use sotto_e2ee::conversation::Suite;
-use sotto_protocol::body::conversation::HistoryPolicy;
+use sotto_node::after::After;
+use sotto_protocol::body::conversation::{HistoryPolicy, Role};
 use sotto_protocol::ids::DeviceId;
 use sotto_protocol::invite::Invite;
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
+Without a command `sotto` opens the terminal interface (docs/tui.md); F1 is help there.
+
 Examples:
+  sotto --room garden                     the terminal interface, in a room
   sotto register --relay 'sotto://localhost:4433#FINGERPRINT' --username alice --email alice@example.org
   sotto send @bob 'hello'                 a direct message; bob is a user name on the same relay
   sotto create friends bob carol          a group; then: sotto send friends 'hi all'
@@ -39,8 +43,12 @@ pub(crate) const DAEMON_PORT: u16 = 8643;
 pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) global: Global,
+    /// Open the terminal interface in this room; it is entered, or made, if need be
+    #[arg(long, value_name = "NAME")]
+    pub(crate) room: Option<String>,
+    /// Without a command the terminal interface opens
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub(crate) command: Option<Command>,
 }
 
 /// What every command understands.
@@ -98,6 +106,20 @@ pub(crate) enum Command {
     Remove(Remove),
     /// Send a text; exits with 0 once the relay has it on disk
     Send(Send),
+    /// Put another text in the place of one of yours
+    Edit(Edit),
+    /// Delete a text from everybody's devices
+    Delete(Target),
+    /// Put a reaction on a text, or take it off
+    React(React),
+    /// Pin a text to the conversation
+    Pin(Target),
+    /// Unpin it
+    Unpin(Target),
+    /// Let texts from now on disappear after a time
+    Timer(Timer),
+    /// Give a member another role
+    Role(RoleArgs),
     /// Print past messages
     History(History),
     /// Print messages as they arrive, until Ctrl-C
@@ -290,12 +312,84 @@ pub(crate) struct Send {
     /// Each line of standard input is a message
     #[arg(long, conflicts_with = "text")]
     pub(crate) lines: bool,
+    /// Answer the text at this place, the `#` number that `history` prints
+    #[arg(long, value_name = "SEQ", conflicts_with = "lines")]
+    pub(crate) reply: Option<u64>,
     /// Do not connect: leave it in the outbox (exit code 4)
     #[arg(long)]
     pub(crate) queue: bool,
     /// Send although the verified identity of a member has changed
     #[arg(long)]
     pub(crate) anyway: bool,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Edit {
+    /// The conversation
+    pub(crate) name: String,
+    /// Which text: the `#` number that `history` prints
+    pub(crate) seq: u64,
+    /// The new text
+    pub(crate) text: String,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Target {
+    /// The conversation
+    pub(crate) name: String,
+    /// Which text: the `#` number that `history` prints
+    pub(crate) seq: u64,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct React {
+    /// The conversation
+    pub(crate) name: String,
+    /// Which text: the `#` number that `history` prints
+    pub(crate) seq: u64,
+    /// One emoji
+    pub(crate) emoji: String,
+    /// Take it off
+    #[arg(long)]
+    pub(crate) off: bool,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Timer {
+    /// The conversation
+    pub(crate) name: String,
+    /// As 30s, 5m, 8h, 7d; or off
+    pub(crate) time: After,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum RoleArg {
+    /// Reads and writes
+    Member,
+    /// Also removes members, deletes texts of others, makes links
+    Moderator,
+    /// Also changes roles
+    Owner,
+}
+
+impl From<RoleArg> for Role {
+    fn from(arg: RoleArg) -> Self {
+        match arg {
+            RoleArg::Member => Self::Member,
+            RoleArg::Moderator => Self::Moderator,
+            RoleArg::Owner => Self::Owner,
+        }
+    }
+}
+
+#[derive(clap::Args)]
+pub(crate) struct RoleArgs {
+    /// The conversation
+    pub(crate) name: String,
+    /// Whose
+    pub(crate) user: String,
+    /// The new role
+    pub(crate) role: RoleArg,
 }
 
 #[derive(clap::Args)]
@@ -413,7 +507,6 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_refused() {
         for line in [
-            "sotto",
             "sotto shout",
             "sotto send",
             "sotto send @bob x --lines",
@@ -422,9 +515,23 @@ mod tests {
             "sotto history x -n 0",
             "sotto devices remove 12",
             "sotto --relay http://x whoami",
+            "sotto send x --lines --reply 3",
+            "sotto timer x 5",
+            "sotto timer x 4294967295d",
+            "sotto role x bob king",
+            "sotto delete x last",
         ] {
             assert!(parse(line).is_err(), "{line}");
         }
+    }
+
+    #[test]
+    fn a_timer_is_a_number_with_its_unit() {
+        let times = [("30s", 30), ("5m", 300), ("8h", 28_800), ("7d", 604_800)];
+        for (text, seconds) in times {
+            assert_eq!(text.parse(), Ok(After(Some(seconds))));
+        }
+        assert_eq!("off".parse(), Ok(After(None)));
     }
 
     #[test]

@@ -231,13 +231,13 @@ impl From<Failure> for Failed {
             FailureCode::Relay(code) => of_relay(code),
             FailureCode::RelayUnknown(_) => Exit::Refused,
             FailureCode::UnknownAccount | FailureCode::UnknownConversation => Exit::NotFound,
-            FailureCode::NotMember | FailureCode::NoDevice => Exit::Refused,
+            FailureCode::NotMember | FailureCode::NoDevice | FailureCode::NotAllowed => Exit::Refused,
             FailureCode::TooLarge | FailureCode::Invalid => Exit::Usage,
             FailureCode::Identity => Exit::Identity,
             FailureCode::Store => Exit::Store,
             _ => Exit::Internal,
         };
-        let sentence = sotto_node::text::harmless_line(&failure.text);
+        let sentence = sotto_node_core::format::harmless_line(&failure.text);
         Self::new(exit, failure.code.name(), sentence)
     }
 }

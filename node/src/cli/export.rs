@@ -124,14 +124,15 @@ fn write(
             let lines = client.history_after(id, after, PAGE)?;
             let Some(last) = lines.last() else { break };
             after = last.sequence;
-            for line in &lines {
+            // What disappears must not live on in a file.
+            for line in lines.iter().filter(|line| line.expires_at.is_none()) {
+                messages += 1;
                 let mut object = message_json(line, None);
                 if let Some(object) = object.as_object_mut() {
                     object.insert("number".to_owned(), json!(line.number));
                 }
                 out.line(&object)?;
             }
-            messages += lines.len();
         }
     }
     out.line(&json!({ "type": "end", "conversations": views.len(), "messages": messages }))?;

@@ -1,8 +1,8 @@
 //! The program: arguments in, one command, lines out, an exit code.
 //!
 //! Read in this order: [`args`] (what can be typed), [`exit`] (how it can end), [`open`] (profile, store and
-//! connection), [`name`] (what NAME means), then the commands: [`account`], [`conversations`], [`talk`], [`verify`],
-//! [`daemon`], [`doctor`], [`export`], [`import`], [`shell`].
+//! connection), [`name`] (what NAME means), then the commands: [`account`], [`conversations`], [`talk`], [`kinds`],
+//! [`verify`], [`daemon`], [`doctor`], [`export`], [`import`], [`shell`]; and [`tui`], the terminal interface.
 
 pub(crate) mod account;
 pub(crate) mod args;
@@ -12,24 +12,32 @@ pub(crate) mod doctor;
 pub(crate) mod exit;
 pub(crate) mod export;
 pub(crate) mod import;
+pub(crate) mod kinds;
 pub(crate) mod name;
 pub(crate) mod open;
 pub(crate) mod output;
 pub(crate) mod prompt;
+pub(crate) mod recent;
 pub(crate) mod shell;
 pub(crate) mod shown;
 pub(crate) mod talk;
+pub(crate) mod tui;
 pub(crate) mod verify;
 
 use args::{Args, Command};
 use exit::Failed;
 use output::Printer;
+use time::UtcOffset;
 
 /// Runs one command.
-pub(crate) async fn run(args: Args) -> Result<(), Failed> {
+pub(crate) async fn run(args: Args, offset: UtcOffset) -> Result<(), Failed> {
     let printer = Printer::new(args.global.json, args.global.quiet);
     let global = &args.global;
-    match args.command {
+    let Some(command) = args.command else { return tui::run(global, args.room, offset).await };
+    if args.room.is_some() {
+        return Err(Failed::usage("--room opens the terminal interface; it goes with no command"));
+    }
+    match command {
         Command::Register(register) => account::register(global, &printer, register).await,
         Command::Login(login) => account::login(global, &printer, login).await,
         Command::Recover(recover) => account::recover(global, &printer, recover).await,
@@ -45,6 +53,13 @@ pub(crate) async fn run(args: Args) -> Result<(), Failed> {
         Command::Members(members) => conversations::members(global, &printer, members).await,
         Command::Remove(remove) => conversations::remove(global, &printer, remove).await,
         Command::Send(send) => talk::send(global, &printer, send).await,
+        Command::Edit(edit) => kinds::edit(global, &printer, edit).await,
+        Command::Delete(target) => kinds::delete(global, &printer, target).await,
+        Command::React(react) => kinds::react(global, &printer, react).await,
+        Command::Pin(target) => kinds::pin(global, &printer, target, true).await,
+        Command::Unpin(target) => kinds::pin(global, &printer, target, false).await,
+        Command::Timer(timer) => kinds::timer(global, &printer, timer).await,
+        Command::Role(role) => kinds::role(global, &printer, role).await,
         Command::History(history) => talk::history(global, &printer, history).await,
         Command::Tail(tail) => talk::tail(global, &printer, tail).await,
         Command::Chat(chat) => talk::chat(global, &printer, chat).await,

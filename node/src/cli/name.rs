@@ -3,10 +3,10 @@
 use super::exit::{Exit, Failed};
 use super::open::{RunningNode, ready};
 use sotto_e2ee::conversation::Suite;
-use sotto_node::text::harmless_line;
 use sotto_node_core::client::Client;
 use sotto_node_core::command::Command;
 use sotto_node_core::event::Outcome;
+use sotto_node_core::format::harmless_line;
 use sotto_node_core::view::{ConversationView, Standing};
 use sotto_protocol::body::conversation::Kind;
 use sotto_protocol::ids::ConversationId;
@@ -125,6 +125,8 @@ mod tests {
             last: None,
             queued: 0,
             members: (0..).zip(members).map(member).collect(),
+            timer: None,
+            pins: vec![],
         }
     }
 

@@ -192,7 +192,7 @@ fn warn(printer: &Printer, event: &Event) {
 pub(crate) fn alarm(event: &Event) -> Option<(&'static str, String)> {
     match event {
         Event::IdentityChanged { username, was_verified, .. } => {
-            let name = sotto_node::text::harmless_line(username);
+            let name = sotto_node_core::format::harmless_line(username);
             let before = if *was_verified { ", which you had verified" } else { "" };
             let sentence = format!(
                 "THE IDENTITY OF {name}{before} HAS CHANGED. Either {name} started again from nothing, or \
@@ -201,7 +201,7 @@ pub(crate) fn alarm(event: &Event) -> Option<(&'static str, String)> {
             Some(("identity_changed", sentence))
         }
         Event::LogTampered { what, .. } => {
-            let what = sotto_node::text::harmless_line(what);
+            let what = sotto_node_core::format::harmless_line(what);
             Some(("log_tampered", format!("THE RELAY'S LOG WAS TAMPERED WITH: {what}")))
         }
         Event::StoreFailed(what) => Some(("store_failed", what.clone())),

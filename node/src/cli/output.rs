@@ -2,10 +2,10 @@
 
 use super::exit::Failed;
 use serde_json::{Value, json};
-use sotto_node::text::{harmless, harmless_line};
+use sotto_node_core::format::{harmless, harmless_line};
 use sotto_node_core::view::{ConversationView, Line, Message, Origin, Standing};
 use sotto_protocol::body::conversation::{HistoryPolicy, Kind, Role};
-use sotto_protocol::ids::{AccountId, UnixMillis};
+use sotto_protocol::ids::{AccountId, ConversationId, Sequence, UnixMillis};
 use std::collections::HashMap;
 use std::io::{ErrorKind, Write as _};
 
@@ -60,19 +60,51 @@ impl Printer {
         title: Option<&str>,
         names: &Names,
     ) -> Result<(), Failed> {
-        let text = line_text(&message.line, names);
-        let who = names.of(message.account, &message.username);
-        let place = title.map_or_else(String::new, |title| format!("[{}] ", harmless_line(title)));
-        let lines = match &message.line {
-            Line::Text(_) => {
-                // The lines of one message stay together, and none can pose as another message.
-                let indent = "\n                      | ";
-                format!("{}  {place}{who}: {}", moment(message.time), text.replace('\n', indent))
-            }
-            _ => format!("{}  {place}* {text}", moment(message.time)),
-        };
-        self.result(&message_json(message, title), &lines)
+        let notes = [notes(message, names), receipts(message, names)].concat();
+        self.result(&message_json(message, title), &message_lines(message, title, names, &notes))
     }
+
+    /// A line that was shown before and is another one now.
+    pub(crate) fn changed(
+        &self,
+        message: &Message,
+        title: Option<&str>,
+        names: &Names,
+    ) -> Result<(), Failed> {
+        let mut object = message_json(message, title);
+        if let Some(object) = object.as_object_mut() {
+            object.insert("type".to_owned(), json!("changed"));
+        }
+        self.result(&object, &format!("{} (changed)", without_receipts(message, title, names)))
+    }
+
+    /// A line that has disappeared.
+    pub(crate) fn gone(&self, conversation: ConversationId, sequence: Sequence) -> Result<(), Failed> {
+        let object = json!({ "type": "gone", "conversation": conversation, "sequence": sequence });
+        self.result(&object, &format!("* #{sequence} has disappeared"))
+    }
+}
+
+/// A line for people, but for who has it and has read it.
+pub(crate) fn without_receipts(message: &Message, title: Option<&str>, names: &Names) -> String {
+    message_lines(message, title, names, &notes(message, names))
+}
+
+fn message_lines(message: &Message, title: Option<&str>, names: &Names, notes: &str) -> String {
+    let text = line_text(&message.line, names);
+    let place = title.map_or_else(String::new, |title| format!("[{}] ", harmless_line(title)));
+    let (time, sequence) = (moment(message.time), message.sequence);
+    if !matches!(message.line, Line::Text(_)) {
+        return format!("{time}  #{sequence} {place}* {text}");
+    }
+    // The lines of one message stay together, and none can pose as another message.
+    let text = text.replace('\n', "\n                      | ");
+    let who = names.of(message.account, &message.username);
+    let quote = message.reply.as_ref().map_or_else(String::new, |quote| {
+        let by = quote.account.map_or_else(String::new, |account| names.of(account, &quote.username));
+        format!("[answers #{} {by}: {}] ", quote.sequence, harmless_line(&quote.excerpt))
+    });
+    format!("{time}  #{sequence} {place}{who}: {quote}{text}{notes}")
 }
 
 /// User names of accounts, for lines that only hold ids.
@@ -92,10 +124,13 @@ impl Names {
     pub(crate) fn missing(&self, message: &Message) -> Vec<AccountId> {
         let accounts = match &message.line {
             Line::Added(accounts) | Line::Removed(accounts) => accounts.clone(),
-            Line::Rejoined(account) | Line::Left(account) => vec![*account],
+            Line::Rejoined(account) | Line::Left(account) | Line::Deleted { by: account } => vec![*account],
             _ => Vec::new(),
         };
-        accounts.into_iter().filter(|account| !self.0.contains_key(account)).collect()
+        let quoted = message.reply.iter().filter_map(|quote| quote.account);
+        let reacting = message.reactions.iter().flat_map(|reaction| reaction.accounts.iter().copied());
+        let accounts = accounts.into_iter().chain(quoted).chain(reacting);
+        accounts.filter(|account| !self.0.contains_key(account)).collect()
     }
 
     /// Remembers a name.
@@ -116,6 +151,35 @@ impl Names {
     }
 }
 
+/// What there is to say about a text beside it.
+fn notes(message: &Message, names: &Names) -> String {
+    let mut notes = Vec::new();
+    for reaction in &message.reactions {
+        notes.push(format!("{} {}", harmless_line(&reaction.emoji), names.list(&reaction.accounts)));
+    }
+    if message.edited_at.is_some() {
+        notes.push("edited".to_owned());
+    }
+    if message.pinned {
+        notes.push("pinned".to_owned());
+    }
+    if let Some(at) = message.expires_at {
+        notes.push(format!("disappears {}", moment(at)));
+    }
+    notes.into_iter().map(|note| format!(" ({note})")).collect()
+}
+
+/// Who has a text of one's own, and who has read it.
+fn receipts(message: &Message, names: &Names) -> String {
+    if !message.read_by.is_empty() {
+        format!(" (read by {})", names.list(&message.read_by))
+    } else if !message.delivered_to.is_empty() {
+        format!(" (delivered to {})", names.list(&message.delivered_to))
+    } else {
+        String::new()
+    }
+}
+
 fn line_text(line: &Line, names: &Names) -> String {
     match line {
         Line::Text(text) => harmless(text),
@@ -125,6 +189,9 @@ fn line_text(line: &Line, names: &Names) -> String {
         Line::Rejoined(account) => format!("{} joined again with repaired keys", names.of(*account, "")),
         Line::Left(account) => format!("{} left", names.of(*account, "")),
         Line::Missing(why) => format!("a message cannot be read: {}", harmless_line(why)),
+        Line::Deleted { by } => format!("a message was deleted by {}", names.of(*by, "")),
+        Line::Timer(Some(seconds)) => format!("texts from now on disappear after {seconds} seconds"),
+        Line::Timer(None) => "texts from now on stay".to_owned(),
         _ => "a message of a kind that this version does not know; update sotto".to_owned(),
     }
 }
@@ -139,6 +206,8 @@ pub(crate) fn message_json(message: &Message, title: Option<&str>) -> Value {
         Line::Rejoined(account) => ("rejoined", json!({ "accounts": [account] })),
         Line::Left(account) => ("left", json!({ "accounts": [account] })),
         Line::Missing(why) => ("missing", json!({ "reason": why })),
+        Line::Deleted { by } => ("deleted", json!({ "by": by })),
+        Line::Timer(seconds) => ("timer", json!({ "seconds": seconds })),
         _ => ("unknown", json!({})),
     };
     let mut object = json!({
@@ -153,6 +222,22 @@ pub(crate) fn message_json(message: &Message, title: Option<&str>) -> Value {
         "own": message.own,
         "origin": origin_name(message.origin),
         "kind": kind,
+        "reply": message.reply.as_ref().map(|quote| json!({
+            "sequence": quote.sequence,
+            "account": quote.account,
+            "username": quote.username,
+            "excerpt": quote.excerpt,
+        })),
+        "edited_at_ms": message.edited_at,
+        "reactions": message.reactions.iter().map(|reaction| json!({
+            "emoji": reaction.emoji,
+            "accounts": reaction.accounts,
+        })).collect::<Vec<_>>(),
+        "pinned": message.pinned,
+        "mentions": message.mentions,
+        "expires_at_ms": message.expires_at,
+        "read_by": message.read_by,
+        "delivered_to": message.delivered_to,
     });
     if let (Value::Object(whole), Value::Object(detail)) = (&mut object, detail) {
         whole.extend(detail);
@@ -179,6 +264,8 @@ pub(crate) fn conversation_json(view: &ConversationView) -> Value {
         "unread": view.unread,
         "queued": view.queued,
         "members": view.members.len(),
+        "timer": view.timer,
+        "pins": view.pins,
     })
 }
 
@@ -253,6 +340,14 @@ mod tests {
             own: false,
             line: Line::Text(text.to_owned()),
             origin: Origin::Message,
+            reply: None,
+            edited_at: None,
+            reactions: vec![],
+            pinned: false,
+            mentions: vec![],
+            expires_at: None,
+            read_by: vec![],
+            delivered_to: vec![],
         }
     }
 

@@ -40,6 +40,12 @@ pub(crate) fn passphrase_is_given(file: Option<&Path>) -> bool {
     file.is_some() || from_environment("SOTTO_PASSPHRASE").is_some()
 }
 
+/// The passphrase of the local store, if it was brought along.
+pub(crate) fn given_passphrase(file: Option<&Path>) -> Result<Option<Zeroizing<String>>, Failed> {
+    let from_file = file.map(first_line).transpose().map_err(SecretError::Passphrase)?;
+    Ok(from_file.or_else(|| from_environment("SOTTO_PASSPHRASE")))
+}
+
 /// The passphrase of the local store.
 pub(crate) fn passphrase(file: Option<&Path>, ask: Ask) -> Result<Zeroizing<String>, SecretError> {
     if let Some(file) = file {

@@ -120,6 +120,8 @@ pub(crate) mod tests {
             last: None,
             queued: 0,
             members: Vec::new(),
+            pins: Vec::new(),
+            timer: None,
         }
     }
 
@@ -136,6 +138,14 @@ pub(crate) mod tests {
             own: origin == Origin::Own,
             line: Line::Text("hello".to_owned()),
             origin,
+            reply: None,
+            edited_at: None,
+            reactions: Vec::new(),
+            pinned: false,
+            mentions: Vec::new(),
+            expires_at: None,
+            read_by: Vec::new(),
+            delivered_to: Vec::new(),
         }
     }
 

@@ -4,8 +4,9 @@ use super::args::{Chat, Global, History, Send, Tail};
 use super::exit::{Exit, Failed, of_status};
 use super::name;
 use super::open::{self, RunningNode};
-use super::output::{Names, Printer};
+use super::output::{Names, Printer, without_receipts};
 use super::prompt;
+use super::recent::Recent;
 use super::shown::Shown;
 use super::verify::refuse_if_changed;
 use serde_json::{Value, json};
@@ -57,6 +58,7 @@ pub(crate) async fn send(global: &Global, printer: &Printer, args: Send) -> Resu
         let view = name::conversation_or_open(node, &args.name).await?;
         refuse_if_changed(node, &view, args.anyway).await?;
         let mut texts = Texts::new(node, printer, view.conversation);
+        texts.reply_to = args.reply.map(Sequence);
         match text {
             Some(text) => texts.push(text).await?,
             None => {
@@ -131,13 +133,15 @@ struct Texts<'a> {
     node: &'a RunningNode,
     printer: &'a Printer,
     conversation: ConversationId,
+    reply_to: Option<Sequence>,
     under_way: VecDeque<Ticket>,
     delivery: Delivery,
 }
 
 impl<'a> Texts<'a> {
     fn new(node: &'a RunningNode, printer: &'a Printer, conversation: ConversationId) -> Self {
-        Self { node, printer, conversation, under_way: VecDeque::new(), delivery: Delivery::default() }
+        let (under_way, delivery) = (VecDeque::new(), Delivery::default());
+        Self { node, printer, conversation, reply_to: None, under_way, delivery }
     }
 
     async fn push(&mut self, text: String) -> Result<(), Failed> {
@@ -147,7 +151,7 @@ impl<'a> Texts<'a> {
         if self.under_way.len() >= UNDER_WAY_MAX {
             self.settle_first().await?;
         }
-        let send = Command::Send { conversation: self.conversation, text };
+        let send = Command::Send { conversation: self.conversation, text, reply_to: self.reply_to };
         self.under_way.push_back(self.node.submit(send).await);
         Ok(())
     }
@@ -375,6 +379,7 @@ struct Live<'a> {
     shown: Shown,
     /// The last line that was shown in each conversation and is not marked as read yet.
     unread: HashMap<ConversationId, Sequence>,
+    recent: Recent,
 }
 
 impl<'a> Live<'a> {
@@ -404,6 +409,7 @@ impl<'a> Live<'a> {
             titles: HashMap::new(),
             shown,
             unread: HashMap::new(),
+            recent: Recent::default(),
         };
         for view in name::views(node).await? {
             live.learn(&view);
@@ -419,6 +425,7 @@ impl<'a> Live<'a> {
     async fn handle(&mut self, event: Result<Event, RecvError>) -> Result<(), Failed> {
         match event {
             Ok(Event::Message(message)) => self.show(&message).await,
+            Ok(Event::Changed { conversation, sequence }) => self.changed(conversation, sequence).await,
             Ok(Event::Conversation(view)) => {
                 self.learn(&view);
                 Ok(())
@@ -462,10 +469,7 @@ impl<'a> Live<'a> {
             return Ok(());
         }
         self.unread(message);
-        if self.skip_own && message.own {
-            return Ok(());
-        }
-        self.print(message).await
+        self.print(message, !(self.skip_own && message.own)).await
     }
 
     /// Shows a line that was there before.
@@ -475,7 +479,7 @@ impl<'a> Live<'a> {
             return Ok(());
         }
         self.unread(message);
-        self.print(message).await
+        self.print(message, true).await
     }
 
     fn unread(&mut self, message: &Message) {
@@ -490,10 +494,31 @@ impl<'a> Live<'a> {
         }
     }
 
-    async fn print(&mut self, message: &Message) -> Result<(), Failed> {
+    /// Prints a line, or only remembers what it looks like where it stands on the screen already.
+    async fn print(&mut self, message: &Message, aloud: bool) -> Result<(), Failed> {
         learn_names(self.node, message, &mut self.names).await?;
         let id = message.conversation;
         let title = if self.only.is_some() { None } else { self.titles.get(&id).map(String::as_str) };
-        self.printer.message(message, title, &self.names)
+        self.recent.is_news(id, message.sequence, without_receipts(message, title, &self.names));
+        if aloud { self.printer.message(message, title, &self.names) } else { Ok(()) }
+    }
+
+    /// A line is another one than it was.
+    async fn changed(&mut self, id: ConversationId, sequence: Sequence) -> Result<(), Failed> {
+        if self.only.is_some_and(|only| only != id) {
+            return Ok(());
+        }
+        let Some(message) = self.node.ask(move |client| client.line(id, sequence)).await?? else {
+            return self.printer.gone(id, sequence);
+        };
+        learn_names(self.node, &message, &mut self.names).await?;
+        let title = if self.only.is_some() { None } else { self.titles.get(&id).map(String::as_str) };
+        let news = self.recent.is_news(id, sequence, without_receipts(&message, title, &self.names));
+        // Who has read it is for programs: people would see each of their texts twice.
+        if news || self.printer.is_json() {
+            self.printer.changed(&message, title, &self.names)
+        } else {
+            Ok(())
+        }
     }
 }

@@ -9,8 +9,8 @@ use qrcode::QrCode;
 use qrcode::render::unicode::Dense1x2;
 use serde_json::json;
 use sotto_e2ee::identity::safety::{Party, qr_text, read_qr_text};
-use sotto_node::text::harmless_line;
 use sotto_node_core::command::{Command, Who};
+use sotto_node_core::format::harmless_line;
 use sotto_node_core::view::ConversationView;
 
 pub(crate) async fn verify(global: &Global, printer: &Printer, args: Verify) -> Result<(), Failed> {

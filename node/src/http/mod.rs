@@ -369,7 +369,7 @@ fn problem(status: StatusCode, headers: &http::HeaderMap, body: &[u8]) -> Proble
     Problem {
         status: status.as_u16(),
         code: read.code.unwrap_or_else(|| format!("http_{}", status.as_u16())),
-        detail: crate::text::harmless_line(&detail),
+        detail: sotto_node_core::format::harmless_line(&detail),
         retry_after,
     }
 }

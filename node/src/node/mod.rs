@@ -5,6 +5,7 @@
 //! [`Node::ask`], events come from [`Node::events`], and [`Node::status`] says how the connection stands.
 
 mod alarms;
+pub(crate) mod drafts;
 mod runner;
 mod session;
 mod setup;
@@ -244,6 +245,19 @@ impl<S: Store + Send + 'static> Node<S> {
         told.await.map_err(|_| ended())?.map_err(Failure::from)
     }
 
+    /// Keeps what a person is writing in a conversation; an empty text removes it.
+    ///
+    /// # Errors
+    /// If the node has ended or the store fails.
+    pub async fn keep_draft(&self, conversation: ConversationId, text: String) -> Result<(), Failure> {
+        let (tell, told) = oneshot::channel();
+        let work: Question<S> = Box::new(move |client| {
+            let _ = tell.send(drafts::keep(client.store_mut(), conversation, &text));
+        });
+        let _ = self.requests.send(Request::Ask(work)).await;
+        told.await.map_err(|_| ended())?.map_err(Failure::from)
+    }
+
     /// What happens from now on. A listener that is too far behind is told how many it missed.
     #[must_use]
     pub fn events(&self) -> broadcast::Receiver<Event> {
@@ -256,9 +270,9 @@ impl<S: Store + Send + 'static> Node<S> {
         self.status.borrow().clone()
     }
 
-    /// The status as it changes.
+    /// How the connection stands, now and whenever it changes.
     #[must_use]
-    pub fn watch_status(&self) -> watch::Receiver<Status> {
+    pub fn statuses(&self) -> watch::Receiver<Status> {
         self.status.clone()
     }
 

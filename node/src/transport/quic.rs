@@ -125,7 +125,7 @@ impl Receiver {
 fn lost(error: &ConnectionError) -> LinkError {
     match error {
         ConnectionError::ApplicationClosed(close) => {
-            LinkError::Closed(crate::text::harmless_line(&String::from_utf8_lossy(&close.reason)))
+            LinkError::Closed(sotto_node_core::format::harmless_line(&String::from_utf8_lossy(&close.reason)))
         }
         ConnectionError::ConnectionClosed(_) | ConnectionError::LocallyClosed => {
             LinkError::Closed(error.to_string())

@@ -93,7 +93,7 @@ impl Receiver {
                 Some(Ok(Message::Text(_))) => return Err(FrameError::Malformed { kind: 0 }.into()),
                 Some(Ok(Message::Close(close))) => {
                     let reason = close.map_or_else(String::new, |close| close.reason.to_string());
-                    return Err(LinkError::Closed(crate::text::harmless_line(&reason)));
+                    return Err(LinkError::Closed(sotto_node_core::format::harmless_line(&reason)));
                 }
                 Some(Err(error)) => return Err(lost(&error)),
                 None => return Err(LinkError::Closed("the relay ended the stream".to_owned())),

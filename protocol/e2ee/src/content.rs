@@ -5,24 +5,52 @@
 //! ```
 //!
 //! The body is the bincode of one kind. Kinds are numbered and only ever added; one that this version does not know
-//! is kept as [`Content::Unknown`], never as a failure. Fields of a kind are frozen, extensions are the tail that
-//! later versions write into.
+//! is kept as [`Content::Unknown`], never as a failure: people see that there is something, unless its number is one
+//! of [`CONTROL_KINDS_FROM`] and above, which are for devices. Fields of a kind are frozen, extensions are the tail that
+//! later versions write into. So a text that answers another one is a text with an extension, and whoever does not
+//! know the extension reads the text.
+//!
+//! | number | kind | body |
+//! |---|---|---|
+//! | 1 | text | the text; extensions 1 (what it answers), 2 (seconds until it disappears), 3 (accounts it mentions) |
+//! | 2 | info | the conversation's name |
+//! | 3 to 6 | key request, key answer, resend request, resent | for devices |
+//! | 7 | edit | target, the new text, accounts it mentions, seconds until it disappears |
+//! | 8 | delete | target |
+//! | 9 | reaction | target, emoji, on or off |
+//! | 10 | pin | target, on or off |
+//! | 11 | timer | seconds after which texts from now on disappear, or none |
+//!
+//! A target is a place in the log of the same conversation. What these mean, and who may, is decided by the client core.
 
 use crate::padding::{self, PLAIN_BYTES_MAX};
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
 use bincode::{Decode, Encode};
 use sotto_protocol::body::conversation::HistoryPolicy;
-use sotto_protocol::ids::{DeviceId, Epoch, MessageNumber, Sequence, UnixMillis};
+use sotto_protocol::ids::{AccountId, DeviceId, Epoch, MessageNumber, Sequence, UnixMillis};
 use sotto_protocol::limits::{CONTENT_BYTES_MAX, EXTENSION_BYTES_MAX, EXTENSIONS_MAX};
 use zeroize::Zeroizing;
 
-/// Bytes of the body of a text: [`CONTENT_BYTES_MAX`] less 1 KiB for head, extensions and the padding's mark.
+/// Bytes of the body of a text: [`CONTENT_BYTES_MAX`] less 1 KiB for head, extensions and the padding's mark. The head
+/// takes less than 90 bytes and the extensions of a text with the most mentions less than 540.
 pub const TEXT_BYTES_MAX: usize = CONTENT_BYTES_MAX - 1024;
 
 /// Contents that one [`Content::ResendRequest`] may ask for.
 pub const RESENDS_PER_REQUEST_MAX: usize = 64;
 
+/// Accounts that one text may mention: 32 ids of 16 bytes are half of what [`TEXT_BYTES_MAX`] leaves around the body.
+/// What is beyond is cut off.
+pub const MENTIONS_MAX: usize = 32;
+
+/// An unknown kind from this number on is for devices and not shown.
+pub const CONTROL_KINDS_FROM: u16 = 0x8000;
+
 const VERSION: u8 = 1;
+
+/// Extensions of contents.
+const REPLY_TO: u16 = 1;
+const EXPIRES_AFTER: u16 = 2;
+const MENTIONS: u16 = 3;
 
 /// Names one request for keys or contents: the start of the hash of its public key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
@@ -43,15 +71,25 @@ pub struct Head {
     pub history: HistoryPolicy,
 }
 
+/// A text for people.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Encode, Decode)]
+pub struct Text {
+    /// The text, at most [`TEXT_BYTES_MAX`].
+    pub body: String,
+    /// The place of what it answers.
+    pub reply_to: Option<Sequence>,
+    /// Seconds after which it disappears from every client.
+    pub expires_after: Option<u32>,
+    /// The accounts it mentions, at most [`MENTIONS_MAX`].
+    pub mentions: Vec<AccountId>,
+}
+
 /// What is said. New kinds are added at the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Content {
-    /// A text for people, at most [`TEXT_BYTES_MAX`].
-    Text {
-        /// The text.
-        body: String,
-    },
+    /// A text for people.
+    Text(Text),
     /// The name of the conversation; sent by whoever creates it, renames it or adds members.
     Info {
         /// The name.
@@ -93,6 +131,39 @@ pub enum Content {
         /// The content, sealed to the request's key.
         sealed: Vec<u8>,
     },
+    /// Another text in the place of an own one. It cannot change what that one answers.
+    Edit {
+        /// Which.
+        target: Sequence,
+        /// The new text, with its mentions and the seconds that are left until it disappears.
+        text: Text,
+    },
+    /// A text is to be gone.
+    Delete {
+        /// Which.
+        target: Sequence,
+    },
+    /// A reaction, put on or taken off.
+    React {
+        /// To what.
+        target: Sequence,
+        /// One emoji.
+        emoji: String,
+        /// On, or off.
+        on: bool,
+    },
+    /// A text is pinned to the conversation, or no more.
+    Pin {
+        /// Which.
+        target: Sequence,
+        /// On, or off.
+        on: bool,
+    },
+    /// Texts from now on disappear after so many seconds, or stay.
+    Timer {
+        /// How long; `None` for ever.
+        seconds: Option<u32>,
+    },
     /// A kind of a later version.
     Unknown {
         /// Its number.
@@ -111,6 +182,13 @@ pub enum Ephemeral {
         /// The last entry read.
         upto: Sequence,
     },
+    /// The sender's device has processed the log up to here.
+    Delivered {
+        /// The last entry.
+        upto: Sequence,
+    },
+    /// The sender was away: who is here, please say what was read and delivered.
+    ReceiptsWanted,
     /// A kind of a later version.
     Unknown {
         /// Its number.
@@ -155,29 +233,91 @@ struct WireEphemeral {
     extensions: Vec<(u16, Vec<u8>)>,
 }
 
+impl Text {
+    /// A text and nothing else.
+    pub fn plain(body: impl Into<String>) -> Self {
+        Self { body: body.into(), ..Self::default() }
+    }
+
+    fn extensions(&self) -> Vec<(u16, Vec<u8>)> {
+        let mut extensions = Vec::new();
+        if let Some(reply_to) = &self.reply_to {
+            extensions.push((REPLY_TO, write(reply_to).to_vec()));
+        }
+        if let Some(seconds) = &self.expires_after {
+            extensions.push((EXPIRES_AFTER, write(seconds).to_vec()));
+        }
+        if !self.mentions.is_empty() {
+            extensions.push((MENTIONS, write(&self.mentions).to_vec()));
+        }
+        extensions
+    }
+
+    /// Takes what the extensions add to a body; what this version does not know is left.
+    fn extended(mut self, extensions: &[(u16, Vec<u8>)]) -> Result<Self, Malformed> {
+        for (number, bytes) in extensions {
+            match *number {
+                REPLY_TO => self.reply_to = Some(read(bytes)?),
+                EXPIRES_AFTER => self.expires_after = Some(read(bytes)?),
+                MENTIONS => self.mentions = read(bytes)?,
+                _ => {}
+            }
+        }
+        self.mentions.truncate(MENTIONS_MAX);
+        Ok(self)
+    }
+}
+
 impl Content {
+    /// A text and nothing else.
+    pub fn text(body: impl Into<String>) -> Self {
+        Self::Text(Text::plain(body))
+    }
+
     /// Whether it is for devices and never shown to people.
     #[must_use]
     pub const fn is_control(&self) -> bool {
-        !matches!(self, Self::Text { .. })
+        match self {
+            Self::Info { .. }
+            | Self::KeyRequest { .. }
+            | Self::KeyAnswer { .. }
+            | Self::ResendRequest { .. }
+            | Self::Resent { .. } => true,
+            Self::Unknown { kind } => *kind >= CONTROL_KINDS_FROM,
+            _ => false,
+        }
+    }
+
+    fn extensions(&self) -> Vec<(u16, Vec<u8>)> {
+        match self {
+            Self::Text(text) => text.extensions(),
+            _ => Vec::new(),
+        }
     }
 
     fn to_body(&self) -> Result<(u16, Zeroizing<Vec<u8>>), ContentError> {
         let (kind, body) = match self {
-            Self::Text { body } => (1, write(body)),
+            Self::Text(text) => (1, write(&text.body)),
             Self::Info { name } => (2, write(name)),
             Self::KeyRequest { hpke_key, from, until } => (3, write(&(hpke_key, from, until))),
             Self::KeyAnswer { to, request, sealed } => (4, write(&(to, request, sealed))),
             Self::ResendRequest { hpke_key, sequences } => (5, write(&(hpke_key, sequences))),
             Self::Resent { to, request, sequence, sealed } => (6, write(&(to, request, sequence, sealed))),
+            Self::Edit { target, text } => {
+                (7, write(&(target, &text.body, &text.mentions, text.expires_after)))
+            }
+            Self::Delete { target } => (8, write(target)),
+            Self::React { target, emoji, on } => (9, write(&(target, emoji, on))),
+            Self::Pin { target, on } => (10, write(&(target, on))),
+            Self::Timer { seconds } => (11, write(seconds)),
             Self::Unknown { kind } => return Err(ContentError::UnknownKind(*kind)),
         };
         Ok((kind, body))
     }
 
-    fn from_body(kind: u16, body: &[u8]) -> Result<Self, Malformed> {
+    fn from_body(kind: u16, body: &[u8], extensions: &[(u16, Vec<u8>)]) -> Result<Self, Malformed> {
         Ok(match kind {
-            1 => Self::Text { body: read(body)? },
+            1 => Self::Text(Text::plain(read::<String>(body)?).extended(extensions)?),
             2 => Self::Info { name: read(body)? },
             3 => {
                 let (hpke_key, from, until) = read(body)?;
@@ -198,6 +338,21 @@ impl Content {
                 let (to, request, sequence, sealed) = read(body)?;
                 Self::Resent { to, request, sequence, sealed }
             }
+            7 => {
+                let (target, body, mut mentions, expires_after): (_, String, Vec<AccountId>, _) = read(body)?;
+                mentions.truncate(MENTIONS_MAX);
+                Self::Edit { target, text: Text { body, reply_to: None, expires_after, mentions } }
+            }
+            8 => Self::Delete { target: read(body)? },
+            9 => {
+                let (target, emoji, on) = read(body)?;
+                Self::React { target, emoji, on }
+            }
+            10 => {
+                let (target, on) = read(body)?;
+                Self::Pin { target, on }
+            }
+            11 => Self::Timer { seconds: read(body)? },
             _ => Self::Unknown { kind },
         })
     }
@@ -208,6 +363,8 @@ impl Ephemeral {
         match self {
             Self::Typing => Ok((1, Zeroizing::default())),
             Self::Receipt { upto } => Ok((2, write(&upto))),
+            Self::Delivered { upto } => Ok((3, write(&upto))),
+            Self::ReceiptsWanted => Ok((4, Zeroizing::default())),
             Self::Unknown { kind } => Err(ContentError::UnknownKind(kind)),
         }
     }
@@ -215,8 +372,10 @@ impl Ephemeral {
     fn from_body(kind: u16, body: &[u8]) -> Result<Self, Malformed> {
         Ok(match kind {
             1 if body.is_empty() => Self::Typing,
-            1 => return Err(Malformed),
             2 => Self::Receipt { upto: read(body)? },
+            3 => Self::Delivered { upto: read(body)? },
+            4 if body.is_empty() => Self::ReceiptsWanted,
+            1 | 4 => return Err(Malformed),
             _ => Self::Unknown { kind },
         })
     }
@@ -233,7 +392,7 @@ pub(crate) fn encode(head: &Head, content: &Content) -> Result<Zeroizing<Vec<u8>
         history: head.history,
         kind,
         body: std::mem::take(&mut *body),
-        extensions: Vec::new(),
+        extensions: content.extensions(),
     };
     let plain = versioned(&wire);
     drop(Zeroizing::new(wire.body));
@@ -252,7 +411,7 @@ pub(crate) fn decode(padded: &[u8]) -> Result<(Head, Content), Malformed> {
         chain: wire.chain,
         history: wire.history,
     };
-    Ok((head, Content::from_body(wire.kind, &body)?))
+    Ok((head, Content::from_body(wire.kind, &body, &wire.extensions)?))
 }
 
 /// An ephemeral as padded bytes, ready to be sealed.
@@ -312,90 +471,4 @@ pub(crate) fn read<T: Decode<()>>(bytes: &[u8]) -> Result<T, Malformed> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn head() -> Head {
-        Head {
-            sent_at: UnixMillis(1_700_000_000_000),
-            number: MessageNumber(7),
-            seen: Sequence(9),
-            chain: [3; 32],
-            history: HistoryPolicy::SinceJoining,
-        }
-    }
-
-    fn contents() -> Vec<Content> {
-        let (to, request) = (DeviceId([1; 16]), RequestTag([2; 16]));
-        vec![
-            Content::Text { body: "grüezi".into() },
-            Content::Info { name: "Sunday".into() },
-            Content::KeyRequest { hpke_key: vec![4; 1216], from: Epoch(1), until: Epoch(5) },
-            Content::KeyAnswer { to, request, sealed: vec![5; 100] },
-            Content::ResendRequest { hpke_key: vec![4; 32], sequences: vec![Sequence(1), Sequence(300)] },
-            Content::Resent { to, request, sequence: Sequence(300), sealed: vec![6; 10] },
-        ]
-    }
-
-    #[test]
-    fn every_content_is_read_as_it_was_written() {
-        for content in contents() {
-            let padded = encode(&head(), &content).expect("small");
-            assert_eq!(decode(&padded), Ok((head(), content)));
-        }
-        for ephemeral in [Ephemeral::Typing, Ephemeral::Receipt { upto: Sequence(70_000) }] {
-            let padded = encode_ephemeral(UnixMillis(5), ephemeral).expect("small");
-            assert_eq!(decode_ephemeral(&padded), Ok((UnixMillis(5), ephemeral)));
-        }
-    }
-
-    #[test]
-    fn a_content_of_a_later_kind_is_kept_as_unknown() {
-        let wire = |kind| Wire {
-            sent_at: head().sent_at,
-            number: head().number,
-            seen: head().seen,
-            chain: head().chain,
-            history: head().history,
-            kind,
-            body: b"from the future".to_vec(),
-            extensions: vec![(1, vec![2])],
-        };
-        let padded = padding::pad(&versioned(&wire(999))).expect("small");
-        assert_eq!(decode(&padded), Ok((head(), Content::Unknown { kind: 999 })));
-        let padded = padding::pad(&versioned(&wire(3))).expect("small");
-        assert_eq!(decode(&padded), Err(Malformed));
-    }
-
-    /// Golden: these bytes lie in logs and archives.
-    #[test]
-    fn a_text_has_the_bytes_of_version_1() {
-        let padded = encode(&head(), &Content::Text { body: "hi".into() }).expect("small");
-        let plain = padding::unpad(&padded).expect("padded");
-        let mut golden = vec![1, 0xfd, 0x00, 0x68, 0xe5, 0xcf, 0x8b, 0x01, 0x00, 0x00, 7, 9];
-        golden.extend([3; 32]);
-        golden.extend([1, 1, 3, 2, b'h', b'i', 0]);
-        assert_eq!(plain, golden);
-    }
-
-    #[test]
-    fn the_longest_text_fits_and_a_longer_one_is_refused() {
-        let text = |length| Content::Text { body: "x".repeat(length) };
-        assert!(encode(&head(), &text(TEXT_BYTES_MAX)).is_ok());
-        assert_eq!(encode(&head(), &text(CONTENT_BYTES_MAX)), Err(ContentError::TooLarge));
-    }
-
-    proptest! {
-        #[test]
-        fn hostile_bytes_are_refused_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..256), kind in 0u16..8) {
-            let _ = decode(&bytes);
-            let _ = Content::from_body(kind, &bytes);
-            let _ = Ephemeral::from_body(kind, &bytes);
-            if let Some(padded) = padding::pad(&bytes) {
-                let _ = decode(&padded);
-                let _ = decode_ephemeral(&padded);
-            }
-        }
-    }
-}
+mod tests;

@@ -216,7 +216,7 @@ impl Person {
     }
 
     pub(crate) fn say(&mut self, relay: &mut Relay, text: &str) -> Entry {
-        self.send(relay, &Content::Text { body: text.into() })
+        self.send(relay, &Content::text(text))
     }
 
     pub(crate) fn process(&mut self, entry: &Entry) -> Processed {
@@ -350,7 +350,7 @@ pub(crate) fn conversation_of(
 pub(crate) fn text(processed: &Processed) -> Option<&str> {
     match &processed.outcome {
         Outcome::Content(verified) => match &verified.content {
-            Content::Text { body } => Some(body),
+            Content::Text(text) => Some(&text.body),
             _ => None,
         },
         _ => None,

@@ -43,7 +43,7 @@ pub const KEYS: &[Key] = &[
         name: "http",
         default: "127.0.0.1:8080",
         expected: "an address and port, as 127.0.0.1:8080, or off",
-        doc: "Plain HTTP with the same API, the metrics and the operator's commands. Not encrypted, so loopback only.",
+        doc: "Plain HTTP with the same API and the metrics. Not encrypted, so loopback only.",
     },
     Key {
         name: "http_beyond_loopback",

@@ -12,8 +12,8 @@ pub use self::values::{ConfigError, Source, Values};
 
 use crate::store::SledOptions;
 use sotto_protocol::invite::RelayAddress;
-use sotto_signaling::config::InviteMakers;
 use sotto_signaling_core::account::RegistrationPolicy;
+use sotto_signaling_core::rights::InviteMakers;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -188,6 +188,43 @@ fn optional_path(text: &str) -> Option<Option<PathBuf>> {
 
 fn count(text: &str) -> Option<usize> {
     text.parse().ok().filter(|count| (1..=10_000_000).contains(count))
+}
+
+/// One setting, for programs.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct SettingRow {
+    /// Its name.
+    pub key: &'static str,
+    /// What it is.
+    pub value: String,
+    /// What it is when nobody sets it.
+    pub default: &'static str,
+    /// Who set it.
+    pub from: String,
+    /// The environment variable that sets it.
+    pub environment: String,
+    /// What may stand there.
+    pub expected: &'static str,
+    /// What it does.
+    pub meaning: &'static str,
+}
+
+/// Every setting, for programs.
+#[must_use]
+pub fn rows(values: &Values) -> Vec<SettingRow> {
+    let row = |key: &'static Key| {
+        let (value, from) = values.text(key);
+        SettingRow {
+            key: key.name,
+            value,
+            default: key.default,
+            from: from.to_string(),
+            environment: key.environment(),
+            expected: key.expected,
+            meaning: key.doc,
+        }
+    };
+    KEYS.iter().map(row).collect()
 }
 
 /// The configuration as a TOML file that explains itself. Keys that nobody set are commented out.

@@ -3,7 +3,7 @@
 use super::outbox::Outbox;
 use super::request::Request;
 use super::verifier::Verdict;
-use super::{Admit, AdmitError, EngineUsage, MayInvite, Retained};
+use super::{Admit, AdmitError, EngineUsage, MayInvite, Retained, Surveyed};
 use sotto_protocol::ids::{AccountId, DeviceId, RequestId};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -30,6 +30,8 @@ pub(super) enum Work {
     Admit(Admit, oneshot::Sender<Result<(), AdmitError>>),
     MayInvite(MayInvite, oneshot::Sender<bool>),
     Usage(oneshot::Sender<EngineUsage>),
+    /// Conversations from a place on, at most so many.
+    Survey(usize, usize, oneshot::Sender<Vec<Surveyed>>),
     Retain(oneshot::Sender<Retained>),
     /// A checkpoint was written, or not.
     Saved(Result<(), crate::store::StoreError>),

@@ -30,6 +30,7 @@ mod outbox;
 mod reader;
 mod request;
 mod session;
+mod survey;
 mod verifier;
 
 #[cfg(test)]
@@ -39,6 +40,7 @@ pub use metrics::EngineMetrics;
 pub use outbox::{Closed, Outbound};
 pub use session::SessionHandle;
 pub use sotto_relay_core::quota::Quotas;
+pub use survey::Surveyed;
 
 use crate::store::{self, SledOptions, StoreError};
 use inbox::{Inbox, SessionId, Work};
@@ -273,6 +275,15 @@ impl Engine {
         match self.shared.inbox.put(Work::Usage(answer)) {
             Ok(()) => answered.await.unwrap_or_default(),
             Err(_) => EngineUsage::default(),
+        }
+    }
+
+    /// Conversations in the order in which they were made, `from` the first on, at most `limit`.
+    pub async fn survey(&self, from: usize, limit: usize) -> Vec<Surveyed> {
+        let (answer, answered) = oneshot::channel();
+        match self.shared.inbox.put(Work::Survey(from, limit, answer)) {
+            Ok(()) => answered.await.unwrap_or_default(),
+            Err(_) => Vec::new(),
         }
     }
 

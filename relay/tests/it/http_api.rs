@@ -1,6 +1,6 @@
 //! HTTP on the plain listener and over TLS: what is served where.
 
-use crate::world::{TestRelay, ask, registration};
+use crate::world::{TestRelay, registration};
 use serde_json::json;
 use sotto_protocol::body::connection::{Ping, Pong};
 
@@ -31,24 +31,11 @@ async fn metrics_are_for_this_machine_and_explain_each_figure() {
     let (status, text) = relay.get("/metrics", None).await;
     assert_eq!(status, 200);
     let text = text.as_str().unwrap();
-    for metric in sotto_relay::metrics::METRICS.iter().copied().chain(sotto_relay::exporter::table()) {
+    for metric in sotto_relay::metrics::all() {
         // A counter with labels appears with its first value.
         if metric.labels.is_empty() {
             assert!(text.contains(&format!("# TYPE {} ", metric.name)), "{} is missing", metric.name);
         }
     }
     assert!(text.contains("sotto_connections_opened_total{transport=\"quic\"}"), "{text}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_operator_makes_invites_with_the_key_of_the_data_folder_only() {
-    let relay = TestRelay::start().await;
-    let key = std::fs::read_to_string(relay.home.path().join("operator.key")).unwrap();
-    let wish = json!({ "uses": 2, "expires_in": 60 });
-    let door = "/operator/invites";
-    assert_eq!(ask(relay.http(), "POST", door, None, Some(wish.clone())).await.0, 401);
-    assert_eq!(ask(relay.http(), "POST", door, Some("0000"), Some(wish.clone())).await.0, 401);
-    let (status, answer) = ask(relay.http(), "POST", door, Some(key.trim()), Some(wish)).await;
-    assert_eq!(status, 200, "{answer}");
-    assert!(answer["link"].as_str().unwrap().contains("/i/"), "{answer}");
 }

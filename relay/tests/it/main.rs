@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used)]
 
 mod client;
+mod documents;
 mod http_api;
+mod operator;
 mod program;
 mod sessions;
 mod store;

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-fn program(folder: &Path) -> Command {
+pub(crate) fn program(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sotto-relay"));
     command.arg("--data-dir").arg(folder).args(["--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"]);
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SOTTO_")) {
@@ -17,10 +17,10 @@ fn program(folder: &Path) -> Command {
     command
 }
 
-struct Running(Child);
+pub(crate) struct Running(Child);
 
 impl Running {
-    fn start(folder: &Path, extra: &[&str]) -> (Self, ReadyFile) {
+    pub(crate) fn start(folder: &Path, extra: &[&str]) -> (Self, ReadyFile) {
         let child = program(folder).args(extra).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let running = Self(child);
         let pid = running.0.id();
@@ -34,7 +34,7 @@ impl Running {
         }
     }
 
-    fn terminate(mut self) -> (Option<i32>, String) {
+    pub(crate) fn terminate(mut self) -> (Option<i32>, String) {
         let status = Command::new("kill").arg(self.0.id().to_string()).status().unwrap();
         assert!(status.success());
         let status = self.0.wait().unwrap();
@@ -52,7 +52,7 @@ impl Drop for Running {
     }
 }
 
-fn says(output: &Output, code: i32, sentence: &str) {
+pub(crate) fn says(output: &Output, code: i32, sentence: &str) {
     let text = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{text}");
     assert!(text.contains(sentence), "{text}");
@@ -74,6 +74,16 @@ fn a_relay_greets_with_the_next_command_and_ends_in_good_order_on_sigterm() {
 }
 
 #[test]
+fn a_relay_on_the_ipv6_loopback_prints_a_link_with_that_address() {
+    let home = tempfile::tempdir().unwrap();
+    let (running, ready) = Running::start(home.path(), &["--set", "listen=[::1]:0"]);
+    assert!(ready.link.starts_with(&format!("sotto://[::1]:{}#", ready.quic.port())), "{}", ready.link);
+    let (code, text) = running.terminate();
+    assert_eq!(code, Some(0));
+    assert!(text.contains(&format!("sotto register --relay '{}'", ready.link)), "{text}");
+}
+
+#[test]
 fn each_way_not_to_start_has_its_code_and_its_sentence() {
     let home = tempfile::tempdir().unwrap();
     let data = home.path().join("data");
@@ -91,6 +101,17 @@ fn each_way_not_to_start_has_its_code_and_its_sentence() {
     let file = home.path().join("file");
     std::fs::write(&file, "").unwrap();
     says(&program(&file.join("data")).output().unwrap(), 5, "cannot use");
+    let broken = home.path().join("broken.toml");
+    std::fs::write(&broken, "listen = [").unwrap();
+    says(
+        &program(&other).arg("--config").arg(&broken).output().unwrap(),
+        3,
+        "broken.toml is not a TOML file",
+    );
+    let damaged = home.path().join("damaged");
+    std::fs::create_dir(&damaged).unwrap();
+    std::fs::write(damaged.join("token.key"), "abc").unwrap();
+    says(&program(&damaged).output().unwrap(), 5, "token.key is damaged");
     running.terminate();
 }
 

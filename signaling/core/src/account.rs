@@ -53,6 +53,8 @@ pub struct Account {
     pub created: UnixMillis,
     /// Its Ed25519 identity key, set by its first device and never changed after.
     pub identity_key: Option<[u8; 32]>,
+    /// Since when the operator keeps it out; `None` for an account in good standing.
+    pub disabled: Option<UnixMillis>,
 }
 
 /// Who may register. The operator chooses.

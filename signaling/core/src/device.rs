@@ -138,6 +138,7 @@ mod tests {
             role: Role::User,
             created: NOW,
             identity_key,
+            disabled: None,
         }
     }
 

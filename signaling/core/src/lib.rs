@@ -5,8 +5,8 @@
 //! [`UnixMillis`](sotto_protocol::ids::UnixMillis) argument, randomness an `&mut impl CryptoRng`.
 //!
 //! Read in this order: [`names`] (what may be a user name, an e-mail address, a password), [`password`] and
-//! [`secret`] (what is stored instead of secrets), [`account`] (who may register), [`session`] (refresh-token
-//! families), [`claims`] (what an access token says), [`invite`], [`device`] (whose certificate counts),
+//! [`secret`] (what is stored instead of secrets), [`account`] (who may register), [`rights`] (what a role may),
+//! [`session`] (refresh-token families), [`claims`] (what an access token says), [`invite`], [`device`] (whose certificate counts),
 //! [`directory`] (key packages, each handed out once), [`vault`], and [`rate`] (how often).
 
 pub mod account;
@@ -18,6 +18,7 @@ pub mod limits;
 pub mod names;
 pub mod password;
 pub mod rate;
+pub mod rights;
 pub mod secret;
 pub mod session;
 pub mod vault;

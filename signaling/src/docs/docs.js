@@ -13,6 +13,9 @@ const make = (tag, attributes = {}, ...children) => {
   return element;
 };
 
+// Descriptions are written with `code` in them.
+const prose = (text) => (text || "").split("`").map((part, index) => (index % 2 ? make("code", {}, part) : part));
+
 const byId = (id) => document.getElementById(id);
 const schemaName = (schema) => schema?.$ref?.split("/").pop();
 
@@ -41,8 +44,8 @@ const table = (schema, spec) => {
     make("tr", {},
       make("td", {}, make("code", {}, name), required.includes(name) ? "" : " (optional)"),
       make("td", {}, typeOf(field)),
-      make("td", {}, field.description || resolve(field, spec).description || "")));
-  return rows.length ? make("table", {}, make("tbody", {}, ...rows)) : make("p", {}, schema.description || "");
+      make("td", {}, ...prose(field.description || resolve(field, spec).description))));
+  return rows.length ? make("table", {}, make("tbody", {}, ...rows)) : make("p", {}, ...prose(schema.description));
 };
 
 const example = (schema, spec) => {
@@ -101,7 +104,7 @@ const drawOperation = (path, method, operation, spec) => {
   const body = operation.requestBody?.content?.["application/json"]?.schema;
   const responses = Object.entries(operation.responses || {}).map(([status, response]) => {
     const [type, content] = Object.entries(response.content || {})[0] || [];
-    return make("li", {}, make("code", {}, status), ` ${response.description || ""} `,
+    return make("li", {}, make("code", {}, status), " ", ...prose(response.description), " ",
       content?.schema ? make("code", {}, typeOf(content.schema)) : type ? make("code", {}, type) : "");
   });
   return make("details", { "data-search": `${method} ${path} ${operation.summary || ""}`.toLowerCase() },
@@ -109,7 +112,7 @@ const drawOperation = (path, method, operation, spec) => {
       make("span", { class: `method ${method}` }, method.toUpperCase()),
       make("code", {}, path), ` ${operation.summary || ""}`),
     make("div", {},
-      operation.description ? make("p", {}, operation.description) : null,
+      operation.description ? make("p", {}, ...prose(operation.description)) : null,
       body ? table(resolve(body, spec), spec) : null,
       make("ul", {}, ...responses),
       tryIt(path, method, operation, spec)));
@@ -117,19 +120,19 @@ const drawOperation = (path, method, operation, spec) => {
 
 const draw = (spec) => {
   byId("title").textContent = `${spec.info.title} ${spec.info.version}`;
-  byId("about").textContent = spec.info.description || "";
+  byId("about").replaceChildren(...prose(spec.info.description));
   const operations = Object.entries(spec.paths).flatMap(([path, item]) =>
     Object.entries(item).map(([method, operation]) => ({ path, method, operation })));
   const chapters = (spec.tags || []).map((tag) => {
     const own = operations.filter(({ operation }) => (operation.tags || []).includes(tag.name));
-    return make("section", {}, make("h2", {}, tag.name), make("p", {}, tag.description || ""),
+    return make("section", {}, make("h2", {}, tag.name), make("p", {}, ...prose(tag.description)),
       ...own.map(({ path, method, operation }) => drawOperation(path, method, operation, spec)));
   });
   byId("operations").replaceChildren(...chapters);
   byId("problems").replaceChildren(...problems(spec));
   byId("schemas").replaceChildren(...Object.entries(spec.components.schemas).map(([name, schema]) =>
     make("details", {}, make("summary", {}, make("code", {}, name)),
-      make("div", {}, make("p", {}, schema.description || ""), table(schema, spec)))));
+      make("div", {}, make("p", {}, ...prose(schema.description)), table(schema, spec)))));
   byId("filter").addEventListener("input", (event) => {
     for (const details of document.querySelectorAll("[data-search]")) {
       details.classList.toggle("hidden", !details.dataset.search.includes(event.target.value.toLowerCase()));

@@ -83,10 +83,11 @@ impl Signaling {
             role: Role::User,
             created: now,
             identity_key: None,
+            disabled: None,
         };
         let (session, refresh) = open_session(account.id, agent, now);
         let rules = inner.config.registration;
-        let new = NewAccount { account, session: session.clone(), invite, rules, now };
+        let new = NewAccount { account, session: Some(session.clone()), invite, rules, now };
         let created = inner.store.create_account(new).await??;
         tracing::info!(account = %created.account.id, role = ?created.account.role, "registered");
         metrics::counter!("sotto_registrations_total").increment(1);
@@ -126,13 +127,16 @@ impl Signaling {
             return Err(Problem::credentials());
         };
         let account = candidates.swap_remove(place);
+        // Only whoever knows the password learns that.
+        account.may_sign_in()?;
         metrics::counter!("sotto_sign_ins_total", "outcome" => "ok").increment(1);
         if account.password.is_dated(inner.hashing.cost()) {
             self.rehash(&account, password).await?;
         }
         let (session, refresh) = open_session(account.id, agent, now);
         let id = session.id;
-        let evicted = inner.store.open_session(session).await?;
+        // Disabled or deleted while the password was hashed: the same answer as a moment later.
+        let evicted = inner.store.open_session(session).await?.ok_or_else(Problem::credentials)?;
         self.ended(&evicted);
         let tokens = self.tokens(&account, id, &refresh, now);
         Ok(SignedIn { account, tokens })

@@ -8,6 +8,7 @@ use sotto_protocol::ids::{AccountId, DeviceId, SessionId, UnixMillis};
 use sotto_signaling_core::account::Role;
 use sotto_signaling_core::claims::ClaimsRefused;
 use sotto_signaling_core::limits::MS;
+use sotto_signaling_core::rights::Denied;
 
 /// Who asks, as a valid token of a live session says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +33,9 @@ pub enum AuthenticateError {
     /// It is over, or another relay's.
     #[error(transparent)]
     Claims(#[from] ClaimsRefused),
+    /// The operator disabled the account.
+    #[error(transparent)]
+    Denied(#[from] Denied),
     /// Its session was ended.
     #[error("the session of this access token was ended; sign in again")]
     Revoked,
@@ -44,9 +48,10 @@ impl From<AuthenticateError> for Problem {
     fn from(error: AuthenticateError) -> Self {
         match error {
             AuthenticateError::Store(error) => error.into(),
-            AuthenticateError::Forged(_) | AuthenticateError::Claims(_) | AuthenticateError::Revoked => {
-                Self::new(ProblemCode::TokenRefused, error.to_string())
-            }
+            AuthenticateError::Forged(_)
+            | AuthenticateError::Claims(_)
+            | AuthenticateError::Denied(_)
+            | AuthenticateError::Revoked => Self::new(ProblemCode::TokenRefused, error.to_string()),
         }
     }
 }
@@ -64,6 +69,7 @@ impl Signaling {
         let session = session.ok_or(AuthenticateError::Revoked)?;
         // The role of today, not of when the token was signed.
         let account = self.0.store.account(session.account).await?.ok_or(AuthenticateError::Revoked)?;
+        account.may_sign_in()?;
         let expires = UnixMillis(claims.exp.saturating_mul(MS));
         Ok(Authenticated { account: account.id, session: session.id, role: account.role, expires })
     }

@@ -1,14 +1,13 @@
 //! Making and redeeming invites.
 
 use super::{Authenticated, Signaling};
-use crate::config::InviteMakers;
 use crate::hooks::{Admit, AdmitRefused};
 use crate::problem::{Problem, ProblemCode};
 use crate::store::{Redeemed, TooManyInvites};
 use sotto_protocol::ids::{AccountId, ConversationId};
 use sotto_protocol::invite::{Invite as Link, InviteCode};
-use sotto_signaling_core::account::Role;
 use sotto_signaling_core::invite::{BadInviteWish, Invite, InviteId, InviteWish, Maker, RedeemRefused};
+use sotto_signaling_core::rights::{self, Act, Denied};
 use sotto_signaling_core::secret::{SecretHash, draw_id, draw_invite_code};
 
 /// A new invite. Its code is seen this once; the relay keeps a hash.
@@ -43,6 +42,12 @@ impl From<TooManyInvites> for Problem {
     }
 }
 
+impl From<Denied> for Problem {
+    fn from(denied: Denied) -> Self {
+        Self::new(ProblemCode::Forbidden, denied.to_string())
+    }
+}
+
 impl From<AdmitRefused> for Problem {
     fn from(refused: AdmitRefused) -> Self {
         match refused {
@@ -58,17 +63,16 @@ impl Signaling {
     /// # Errors
     /// If the wish is out of bounds, or the account may not invite there.
     pub async fn make_invite(&self, who: Authenticated, wish: InviteWish) -> Result<MadeInvite, Problem> {
-        let registers = self.0.config.invite_makers == InviteMakers::Users || who.role >= Role::Operator;
+        // Who was let in so far is in good standing.
+        let right = rights::may(who.role, false, Act::InviteToRelay, self.0.config.invite_makers);
         match wish.conversation {
             Some(conversation) if !self.0.hooks.may_invite(who.account, conversation).await => {
                 return Err(Problem::new(ProblemCode::Forbidden, "you may not invite to this conversation"));
             }
-            None if !registers => {
-                return Err(Problem::new(ProblemCode::Forbidden, "only operators invite to this relay"));
-            }
-            Some(_) | None => {}
+            None => right?,
+            Some(_) => {}
         }
-        self.store_invite(Maker { by: Some(who.account), registers }, wish).await
+        self.store_invite(Maker { by: Some(who.account), registers: right.is_ok() }, wish).await
     }
 
     /// Makes an invite of the operator, from the command line: this is how the first account gets in.

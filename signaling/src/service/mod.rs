@@ -2,6 +2,7 @@
 
 mod accounts;
 mod authenticate;
+mod console;
 mod devices;
 mod directory;
 mod hashing;

@@ -18,7 +18,7 @@ pub use embedded::Embedded;
 
 use futures_util::future::BoxFuture;
 use sotto_protocol::ids::{AccountId, ConversationId, DeviceId, SessionId, UnixMillis};
-use sotto_signaling_core::account::{Account, RegisterRefused, RegistrationRules};
+use sotto_signaling_core::account::{Account, RegisterRefused, RegistrationRules, Role};
 use sotto_signaling_core::device::{Device, DeviceRefused};
 use sotto_signaling_core::directory::{Claimed, PublishRefused, StoredPackage};
 use sotto_signaling_core::invite::{Invite, InviteId, RedeemRefused};
@@ -50,17 +50,23 @@ pub enum StoreError {
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
 /// Everything that signaling stores.
-pub trait Store: Accounts + Sessions + Devices + KeyPackages + Invites + Vaults + Housekeeping {}
+pub trait Store:
+    Accounts + Sessions + Devices + KeyPackages + Invites + Vaults + Administration + Housekeeping
+{
+}
 
-impl<T: Accounts + Sessions + Devices + KeyPackages + Invites + Vaults + Housekeeping> Store for T {}
+impl<T> Store for T where
+    T: Accounts + Sessions + Devices + KeyPackages + Invites + Vaults + Administration + Housekeeping
+{
+}
 
 /// An account on its way into the store.
 #[derive(Debug, Clone)]
 pub struct NewAccount {
     /// The row; its role is decided by the rules.
     pub account: Account,
-    /// Its first session.
-    pub session: Session,
+    /// Its first session; `None` for an account that the operator makes for somebody else.
+    pub session: Option<Session>,
     /// The hash of the invite that came with it.
     pub invite: Option<SecretHash>,
     /// The rules of the relay.
@@ -120,8 +126,9 @@ pub enum Refreshed {
 
 /// Sessions: families of refresh tokens.
 pub trait Sessions: Send + Sync {
-    /// Stores a session. At the limit the ones unused for longest give way and are answered.
-    fn open_session(&self, session: Session) -> Answer<'_, Vec<Session>>;
+    /// Stores a session. At the limit the ones unused for longest give way and are answered. `None` if the
+    /// account is gone or disabled.
+    fn open_session(&self, session: Session) -> Answer<'_, Option<Vec<Session>>>;
 
     /// A live session.
     fn session(&self, id: SessionId) -> Answer<'_, Option<Session>>;
@@ -265,6 +272,70 @@ pub trait Vaults: Send + Sync {
         now: UnixMillis,
     ) -> Answer<'_, Result<u64, PutRefused>>;
 }
+
+/// An account as the operator sees it in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountSummary {
+    /// The account.
+    pub account: Account,
+    /// How many devices it has.
+    pub devices: usize,
+    /// How many sign-ins are open.
+    pub sessions: usize,
+}
+
+/// An account that was deleted, with what ended with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deleted {
+    /// What it was.
+    pub account: Account,
+    /// Its devices.
+    pub devices: Vec<DeviceId>,
+    /// Its sessions.
+    pub sessions: Vec<Session>,
+}
+
+/// What the operator does with other people's accounts and invites.
+pub trait Administration: Send + Sync {
+    /// Accounts in the order of their ids, after one, at most `limit`.
+    fn list_accounts(&self, after: Option<AccountId>, limit: usize) -> Answer<'_, Vec<AccountSummary>>;
+
+    /// Gives an account a role. As it is then; `None` if it is not there.
+    fn set_role(&self, id: AccountId, role: Role) -> Answer<'_, Option<Account>>;
+
+    /// Disables an account since a time and ends its sessions, which are answered; or enables it again. `None`
+    /// if it is not there.
+    fn set_disabled(
+        &self,
+        id: AccountId,
+        since: Option<UnixMillis>,
+    ) -> Answer<'_, Option<(Account, Vec<Session>)>>;
+
+    /// Deletes an account with its credentials, sessions, devices, key packages, invites and vault. Its name
+    /// stays taken for ever: somebody else under it would be taken for whom others knew. `None` if it is not there.
+    fn delete_account(&self, id: AccountId) -> Answer<'_, Option<Deleted>>;
+
+    /// Invites of everybody in the order of maker and id, after one, at most `limit` rows are looked at; without
+    /// those that have expired. The last row that was looked at, to go on after, unless it was the last of all.
+    fn list_invites(
+        &self,
+        after: Option<(AccountId, InviteId)>,
+        limit: usize,
+        now: UnixMillis,
+    ) -> Answer<'_, InvitePage>;
+}
+
+/// Some of all invites.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct InvitePage {
+    /// Those that live.
+    pub invites: Vec<Invite>,
+    /// Where to go on; `None` at the end.
+    pub next: Option<(AccountId, InviteId)>,
+}
+
+/// The account under which the operator's own invites stand. No account has it: ids are drawn at random.
+pub const CONSOLE: AccountId = AccountId([0; 16]);
 
 /// Upkeep.
 pub trait Housekeeping: Send + Sync {

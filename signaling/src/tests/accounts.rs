@@ -156,7 +156,8 @@ async fn tokens_that_are_forged_expired_or_missing_are_refused() {
 
 #[tokio::test]
 async fn a_token_of_our_own_making_cannot_raise_its_role() {
-    let world = World::with(|config| config.invite_makers = crate::config::InviteMakers::Operators);
+    let world =
+        World::with(|config| config.invite_makers = sotto_signaling_core::rights::InviteMakers::Operators);
     let anna = world.register("anna").await;
     let who = world.signaling.authenticate(&anna.access).await.unwrap();
     let now = UnixMillis(world.clock.load(Ordering::SeqCst));

@@ -83,7 +83,7 @@ async fn who_may_not_invite_to_a_conversation_or_asks_too_much_is_refused() {
 async fn where_operators_alone_invite_others_still_invite_into_conversations() {
     let world = World::with(|config| {
         config.registration.policy = RegistrationPolicy::Invite;
-        config.invite_makers = crate::config::InviteMakers::Operators;
+        config.invite_makers = sotto_signaling_core::rights::InviteMakers::Operators;
     });
     let first = world.signaling.make_operator_invite(Default::default()).await.unwrap();
     let mut body = registration("anna");

@@ -79,7 +79,7 @@ fn race(seed: u64, seen: &Seen) {
                 3 if world.chance(200) => world.crash(who),
                 3..6 => {
                     let text = format!("{seed} {who} {round}");
-                    let _ = world.command(who, Command::Send { conversation: id, text });
+                    let _ = world.command(who, Command::Send { conversation: id, text, reply_to: None });
                     expected += 1;
                 }
                 _ => {}

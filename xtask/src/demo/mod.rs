@@ -57,8 +57,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
 fn build() -> anyhow::Result<PathBuf> {
     setup::for_building()?;
-    cargo(["build", "--locked", "--bins", "-p", "sotto-relay", "-p", "sotto-node"])
-        .announced("building the relay and the client")?;
+    cargo(["build", "--locked", "--workspace", "--bins"]).announced("building the relay and the client")?;
     Ok(step::target().join("debug"))
 }
 

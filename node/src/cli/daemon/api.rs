@@ -104,6 +104,7 @@ async fn send(State(daemon): State<Daemon>, body: Body<Text>) -> Result<Response
 #[derive(Deserialize)]
 struct TextTo {
     content: String,
+    reply_to: Option<Sequence>,
     #[serde(default)]
     anyway: bool,
 }
@@ -113,8 +114,8 @@ async fn send_to(
     Path(name): Path<String>,
     body: Body<TextTo>,
 ) -> Result<Response, Problem> {
-    let Json(TextTo { content, anyway }) = body?;
-    send(daemon, Ok(Json(Text { to: To::conversation(name), content, anyway }))).await
+    let Json(TextTo { content, reply_to, anyway }) = body?;
+    send(daemon, Ok(Json(Text { to: To::conversation(name), content, reply_to, anyway }))).await
 }
 
 async fn conversations(State(daemon): State<Daemon>) -> Answer {

@@ -34,7 +34,20 @@ impl Followed {
         if !self.shown.is_new(message) || (message.own && !self.own) {
             return None;
         }
-        Some(shapes::message(message, self.titles.get(&message.conversation).map(String::as_str)))
+        Some(self.object(message))
+    }
+
+    /// What to say of a line that is another one than it was.
+    pub(super) fn changed(&self, message: &Message) -> Value {
+        let mut object = self.object(message);
+        if let Some(object) = object.as_object_mut() {
+            object.insert("type".to_owned(), "changed".into());
+        }
+        object
+    }
+
+    fn object(&self, message: &Message) -> Value {
+        shapes::message(message, self.titles.get(&message.conversation).map(String::as_str))
     }
 
     /// Events were lost on the way to this socket: from where to read, and from where on it is told again.

@@ -126,7 +126,7 @@ fn greet(
         "username": daemon.username,
         "account": daemon.account,
     });
-    let name = sotto_node::text::harmless_line(&daemon.username);
+    let name = sotto_node_core::format::harmless_line(&daemon.username);
     let lines = format!(
         "Programs on this machine speak for {name} now, with the token (keep it secret; it is in {file}):\n\
          \x20 WebSocket  ws://{host}:{port}/ws?token={token}\n\

@@ -11,7 +11,7 @@ use sotto_e2ee::conversation::Suite;
 use sotto_node::node::Ticket;
 use sotto_node_core::command::{Command, Who};
 use sotto_node_core::event::{FailureCode, Outcome};
-use sotto_protocol::ids::{AccountId, ConversationId};
+use sotto_protocol::ids::{AccountId, ConversationId, Sequence};
 
 /// The most that a text takes in JSON, where each of its bytes may stand as `\u0000`, and what stands around it.
 pub(super) const BODY_BYTES_MAX: usize = 6 * TEXT_BYTES_MAX + 4096;
@@ -22,6 +22,8 @@ pub(super) struct Text {
     #[serde(flatten)]
     pub(super) to: To,
     pub(super) content: String,
+    /// The place of the text that this one answers.
+    pub(super) reply_to: Option<Sequence>,
     /// Also where the verified identity of a member has changed.
     #[serde(default)]
     pub(super) anyway: bool,
@@ -72,7 +74,7 @@ pub(super) async fn submit(node: &RunningNode, text: Text) -> Result<(Conversati
         let view = name::by_id(node, conversation).await?;
         verify::refuse_if_changed(node, &view, false).await?;
     }
-    let send = Command::Send { conversation, text: text.content };
+    let send = Command::Send { conversation, text: text.content, reply_to: text.reply_to };
     Ok((conversation, node.submit(send).await))
 }
 

@@ -33,9 +33,9 @@ use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Semaphore, broadcast, mpsc};
 
-/// Texts of one socket that wait for the relay at once, as many as the outbox of a conversation holds; then it is
+/// Texts of one socket that wait for the relay at once, half of what the outbox of a conversation holds; then it is
 /// read no further.
-pub(super) const UNDER_WAY_MAX: usize = 1024;
+pub(super) const UNDER_WAY_MAX: usize = 512;
 
 /// Answers that may wait while the program does not read.
 const ANSWERS_WAITING_MAX: usize = 64;
@@ -111,7 +111,7 @@ struct Writer<'a> {
 impl Writer<'_> {
     async fn run(&mut self, mut reading: tokio::task::JoinHandle<()>) -> Result<(), Failed> {
         let mut closing = self.daemon.closing.clone();
-        let mut status = self.daemon.node.watch_status();
+        let mut status = self.daemon.node.statuses();
         status.mark_unchanged();
         loop {
             let object = tokio::select! {
@@ -124,7 +124,7 @@ impl Writer<'_> {
                 // The program has gone; what it said is on its way.
                 _ = &mut reading => return Ok(()),
                 event = self.events.recv() => match event {
-                    Ok(event) => self.event(&event),
+                    Ok(event) => self.event(&event).await?,
                     Err(RecvError::Lagged(missed)) => {
                         let views = name::views(&self.daemon.node).await?;
                         Some(self.followed.behind(missed, &views))
@@ -144,15 +144,23 @@ impl Writer<'_> {
         }
     }
 
-    fn event(&mut self, event: &Event) -> Option<Value> {
+    async fn event(&mut self, event: &Event) -> Result<Option<Value>, Failed> {
         if let Some((code, sentence)) = open::alarm(event) {
-            return Some(json!({ "type": "alarm", "code": code, "text": sentence }));
+            return Ok(Some(json!({ "type": "alarm", "code": code, "text": sentence })));
         }
-        match event {
+        Ok(match event {
             Event::Message(message) => self.followed.message(message),
             Event::Conversation(view) => {
                 self.followed.learn(view);
                 Some(output::conversation_json(view))
+            }
+            Event::Changed { conversation, sequence } => {
+                let (id, at) = (*conversation, *sequence);
+                let line = self.daemon.node.ask(move |client| client.line(id, at)).await??;
+                Some(match line {
+                    Some(line) => self.followed.changed(&line),
+                    None => json!({ "type": "gone", "conversation": id, "sequence": at }),
+                })
             }
             Event::HistoryAdded { conversation, lines } => {
                 Some(json!({ "type": "history_added", "conversation": conversation, "lines": lines }))
@@ -160,8 +168,8 @@ impl Writer<'_> {
             Event::Admitted { conversation } => {
                 Some(json!({ "type": "admitted", "conversation": conversation }))
             }
-            Event::Typing { conversation, account } => {
-                Some(json!({ "type": "typing", "conversation": conversation, "account": account }))
+            Event::Typing { conversation, account, on } => {
+                Some(json!({ "type": "typing", "conversation": conversation, "account": account, "on": on }))
             }
             Event::Read { conversation, account, device, upto } => Some(json!({
                 "type": "read",
@@ -171,7 +179,7 @@ impl Writer<'_> {
                 "upto": upto,
             })),
             _ => None,
-        }
+        })
     }
 
     /// False if nobody takes it.
@@ -209,6 +217,8 @@ async fn read(daemon: Daemon, mut stream: SplitStream<WebSocket>, tell: mpsc::Se
             Message::Close(_) => return,
             Message::Ping(_) | Message::Pong(_) => continue,
         };
+        // Before the text is handed on: what waits is bounded by the outbox too.
+        let Ok(slot) = room.clone().acquire_owned().await else { return };
         let asked: Result<Asked, _> = serde_json::from_str(&text);
         let (reference, answer) = match asked {
             Ok(asked) if asked.reference_is_short() => {
@@ -220,7 +230,6 @@ async fn read(daemon: Daemon, mut stream: SplitStream<WebSocket>, tell: mpsc::Se
         let answer = match answer {
             Ok(Answer::Now(object)) => with_reference(object, reference.as_ref()),
             Ok(Answer::Later(conversation, ticket)) => {
-                let Ok(slot) = room.clone().acquire_owned().await else { return };
                 let tell = tell.clone();
                 tokio::spawn(async move {
                     watch(conversation, ticket, reference, tell).await;

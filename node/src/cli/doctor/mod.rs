@@ -20,9 +20,9 @@ use sotto_node::http::{AccountApi, HttpError};
 use sotto_node::node::{Start, Status, resume, wall_clock};
 use sotto_node::profile::Profile;
 use sotto_node::store::SqliteStore;
-use sotto_node::text::harmless_line;
 use sotto_node::tls::Trust;
 use sotto_node::transport::{Target, quic_alone};
+use sotto_node_core::format::harmless_line;
 use sotto_protocol::invite::Invite;
 use std::time::Duration;
 

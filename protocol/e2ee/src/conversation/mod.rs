@@ -43,7 +43,7 @@ use openmls::prelude::MlsGroup;
 use record::{Phase, Record};
 use sotto_mls::provider::MlsCrypto;
 use sotto_protocol::body::conversation::HistoryPolicy;
-use sotto_protocol::ids::{ConversationId, Epoch, Sequence};
+use sotto_protocol::ids::{AccountId, ConversationId, Epoch, Sequence};
 use std::fmt::Display;
 use zeroize::Zeroizing;
 
@@ -182,6 +182,18 @@ impl Conversation {
     #[must_use]
     pub fn members(&self) -> Vec<Sender> {
         self.roster.all(&self.group)
+    }
+
+    /// The epoch since which an account is a member, as far as this device knows.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn member_since(
+        &self,
+        tx: &Transaction<'_>,
+        account: AccountId,
+    ) -> Result<Option<Epoch>, StoreError> {
+        record::since(tx, self.id, account)
     }
 
     /// `false` while a join by external commit waits for the relay, and after this device was removed.

@@ -275,6 +275,7 @@ impl Committer {
             Work::Detach { .. }
             | Work::MayInvite(..)
             | Work::Usage(_)
+            | Work::Survey(..)
             | Work::Retain(_)
             | Work::Saved(_)
             | Work::Drain(_) => {}

@@ -6,7 +6,7 @@ use crate::engine::inbox::{Asked, SessionId, Work};
 use crate::engine::reader::{Known, Read};
 use crate::engine::request::Request;
 use crate::engine::verifier::{self, Found, FoundCommit, Verdict, Verify, VerifyJob};
-use crate::engine::{Admit, AdmitError, EngineUsage, MayInvite, answers};
+use crate::engine::{Admit, AdmitError, EngineUsage, MayInvite, Surveyed, answers};
 use crate::store::{Row, StoreError};
 use sotto_mls::public_state::PublicState;
 use sotto_protocol::body::Extensions;
@@ -74,6 +74,10 @@ impl Committer {
             }
             Work::Usage(answer) => {
                 let _ = answer.send(self.usage());
+            }
+            Work::Survey(from, limit, answer) => {
+                let some = self.state.all().skip(from).take(limit).map(|(_, known)| Surveyed::of(known));
+                let _ = answer.send(some.collect());
             }
             Work::Retain(answer) => {
                 // Deleting needs a checkpoint of everything, and so nothing half done.

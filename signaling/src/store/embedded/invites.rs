@@ -2,7 +2,7 @@
 
 use super::{Embedded, SWEEP_ROWS, Swept, decode, encode, keys, load_all};
 use crate::store::table::{Overlay, Reader, Table};
-use crate::store::{Answer, Invites, Redeemed, StoreError, TooManyInvites};
+use crate::store::{Answer, CONSOLE, InvitePage, Invites, Redeemed, StoreError, TooManyInvites};
 use bincode::{Decode, Encode};
 use sotto_protocol::ids::{AccountId, UnixMillis};
 use sotto_signaling_core::invite::{Invite, InviteId, RedeemRefused};
@@ -16,9 +16,6 @@ struct InviteRow {
     code: SecretHash,
 }
 
-/// The account under which the operator's invites stand. No account has it: ids are drawn at random.
-const OPERATOR: AccountId = AccountId([0; 16]);
-
 impl<T: Table> Invites for Embedded<T> {
     fn create_invite(
         &self,
@@ -30,7 +27,7 @@ impl<T: Table> Invites for Embedded<T> {
             let maker = maker(&invite);
             let there: Vec<InviteRow> = load_all(rows, &keys::invites_of(maker), usize::MAX)?;
             let live = there.iter().filter(|row| !row.invite.has_expired(now)).count();
-            if maker != OPERATOR && live >= INVITES_PER_ACCOUNT_MAX {
+            if maker != CONSOLE && live >= INVITES_PER_ACCOUNT_MAX {
                 return Ok(Err(TooManyInvites));
             }
             rows.put(keys::code(&code), encode(&(maker, invite.id)));
@@ -100,7 +97,32 @@ pub(super) fn redeem(
 }
 
 fn maker(invite: &Invite) -> AccountId {
-    invite.by.unwrap_or(OPERATOR)
+    invite.by.unwrap_or(CONSOLE)
+}
+
+/// All of an account, with what hangs on them.
+pub(super) fn remove_all(rows: &mut Overlay<'_>, account: AccountId) -> Result<(), StoreError> {
+    let there: Vec<InviteRow> = load_all(rows, &keys::invites_of(account), usize::MAX)?;
+    there.iter().try_for_each(|row| remove(rows, row))
+}
+
+/// Some of all, in the order of their keys.
+pub(super) fn page(
+    rows: &(impl Reader + ?Sized),
+    after: Option<(AccountId, InviteId)>,
+    limit: usize,
+    now: UnixMillis,
+) -> Result<InvitePage, StoreError> {
+    let after = after.map(|(maker, id)| keys::invite(maker, id));
+    let seen = rows.scan(keys::INVITES, after.as_deref(), limit)?;
+    let is_last = seen.len() < limit;
+    let mut page = InvitePage::default();
+    for (_, bytes) in seen {
+        let InviteRow { invite, .. } = decode(&bytes)?;
+        page.next = (!is_last).then_some((maker(&invite), invite.id));
+        page.invites.extend(Some(invite).filter(|invite| !invite.has_expired(now)));
+    }
+    Ok(page)
 }
 
 fn remove(rows: &mut Overlay<'_>, row: &InviteRow) -> Result<(), StoreError> {

@@ -16,6 +16,7 @@
 //! An invite of the operator stands under account zero.
 
 mod accounts;
+mod administration;
 mod devices;
 mod invites;
 mod keys;
@@ -141,13 +142,20 @@ fn encode(value: &impl Encode) -> Vec<u8> {
 }
 
 fn decode<V: Decode<()>>(bytes: &[u8]) -> Result<V, StoreError> {
+    match bytes.split_first() {
+        Some((&FORMAT, body)) => decode_body(body),
+        Some((version, _)) => Err(StoreError::Damaged(format!(
+            "a row of {} has format {version}, which this program does not read; use the newer program",
+            std::any::type_name::<V>()
+        ))),
+        None => Err(StoreError::Damaged(format!("a row of {} is empty", std::any::type_name::<V>()))),
+    }
+}
+
+fn decode_body<V: Decode<()>>(body: &[u8]) -> Result<V, StoreError> {
     // A row holds at most one vault or one key package. The limit bounds what damaged bytes can ask for.
     let config = bincode::config::standard().with_limit::<{ 4 * 1024 * 1024 }>();
     let damaged = || StoreError::Damaged(format!("a row of {} does not read", std::any::type_name::<V>()));
-    let (version, body) = bytes.split_first().ok_or_else(damaged)?;
-    if *version != FORMAT {
-        return Err(StoreError::Damaged(format!("a row has format {version}; this program reads {FORMAT}")));
-    }
     let (value, read) = bincode::decode_from_slice(body, config).map_err(|_| damaged())?;
     if read == body.len() { Ok(value) } else { Err(damaged()) }
 }

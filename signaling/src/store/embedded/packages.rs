@@ -127,6 +127,27 @@ pub(super) fn remove_all(
     Ok(())
 }
 
+/// What was spent, too: nobody comes back under a deleted account.
+pub(super) fn forget_all(
+    rows: &mut Overlay<'_>,
+    account: AccountId,
+    device: DeviceId,
+) -> Result<(), StoreError> {
+    remove_all(rows, account, device)?;
+    let mut after = None;
+    loop {
+        let spent =
+            rows.scan(&keys::of_device(keys::SPENT, account, device), after.as_deref(), SWEEP_ROWS)?;
+        for (key, _) in &spent {
+            rows.remove(key.clone());
+        }
+        after = super::next_key(spent);
+        if after.is_none() {
+            return Ok(());
+        }
+    }
+}
+
 pub(super) fn sweep_some(
     rows: &mut Overlay<'_>,
     after: Option<Vec<u8>>,

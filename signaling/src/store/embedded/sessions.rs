@@ -9,8 +9,11 @@ use sotto_signaling_core::secret::{RefreshHashes, SecretHash};
 use sotto_signaling_core::session::{Session, Verdict};
 
 impl<T: Table> Sessions for Embedded<T> {
-    fn open_session(&self, session: Session) -> Answer<'_, Vec<Session>> {
-        self.write(move |rows| open(rows, &session))
+    fn open_session(&self, session: Session) -> Answer<'_, Option<Vec<Session>>> {
+        self.write(move |rows| match accounts::load(rows, session.account)? {
+            Some(account) if account.may_sign_in().is_ok() => open(rows, &session).map(Some),
+            Some(_) | None => Ok(None),
+        })
     }
 
     fn session(&self, id: SessionId) -> Answer<'_, Option<Session>> {

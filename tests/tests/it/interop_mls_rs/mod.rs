@@ -93,7 +93,7 @@ impl Ours {
     }
 
     fn says(&mut self, number: u64, text: &str) -> Entry {
-        let (number, content) = (MessageNumber(number), Content::Text { body: text.into() });
+        let (number, content) = (MessageNumber(number), Content::text(text));
         let encrypted = self.run(|conversation, tx, rng, me| {
             conversation.encrypt(tx, rng, me, number, &content, now()).unwrap()
         });
@@ -114,7 +114,7 @@ impl Ours {
             Outcome::Content(said) => {
                 assert_eq!((said.sender.account, said.sender.device), FRANK);
                 match said.content {
-                    Content::Text { body } => body,
+                    Content::Text(text) => text.body,
                     other => panic!("no text: {other:?}"),
                 }
             }

@@ -80,7 +80,7 @@ impl Ours {
 
     async fn say(&mut self, text: &str) -> Result<()> {
         self.number = self.number.next();
-        let (number, content) = (self.number, Content::Text { body: text.into() });
+        let (number, content) = (self.number, Content::text(text));
         let encrypted = self.run(|conversation, tx, rng, me| {
             Ok(conversation.encrypt(tx, rng, me.local(), number, &content, now())?)
         })?;
@@ -101,7 +101,7 @@ impl Ours {
             assert_eq!(processed.alerts, []);
             match processed.outcome {
                 Outcome::Content(said) => match said.content {
-                    Content::Text { body } => texts.push(body),
+                    Content::Text(text) => texts.push(text.body),
                     other => panic!("no text: {other:?}"),
                 },
                 Outcome::Commit(_) | Outcome::Own { .. } | Outcome::Known => {}

@@ -45,7 +45,7 @@ fn keys_of_an_ended_epoch_are_nowhere_in_the_store() {
     let mut bob = Person::new(2, 2);
     let (mut alice, mut relay) = conversation_of(Suite::X25519, HistoryPolicy::None, &mut [&mut bob]);
     // An entry that Bob never gets to read in its epoch: its key is unused when the epoch ends.
-    let unread = alice.encrypt(1, &Content::Text { body: "missed".into() });
+    let unread = alice.encrypt(1, &Content::text("missed"));
     let old = steal(&bob);
     alice.change(&mut relay, Change::Update);
     bob.catch_up(&relay);
@@ -129,7 +129,7 @@ fn a_device_that_was_put_back_to_an_old_state_is_refused() {
     alice.store = old;
     alice.reload();
     // The same generation again, under the next number.
-    let encrypted = alice.encrypt(2, &Content::Text { body: "reuses a key".into() });
+    let encrypted = alice.encrypt(2, &Content::text("reuses a key"));
     let entry = relay.append(&alice.me, MessageNumber(2), &encrypted);
     assert_eq!(bob.process(&entry).outcome, Outcome::Undecryptable(Reason::Replayed));
 }

@@ -13,7 +13,7 @@ fn readable(person: &Person, relay: &Relay) -> Vec<String> {
     let tx = Transaction::new(&person.store);
     let open = |entry| match archive_keys::open(&tx, CONVERSATION, entry) {
         Ok(verified) => match verified.content {
-            Content::Text { body } => Some(body),
+            Content::Text(text) => Some(text.body),
             _ => None,
         },
         Err(OpenError::Seal(SealError::NoKey)) => None,
@@ -158,7 +158,7 @@ fn the_archive_refuses_what_was_moved_altered_or_relabelled() {
         }
     };
     let opened = open(&good).expect("nothing was changed");
-    assert_eq!(opened.content, Content::Text { body: "in the archive".into() });
+    assert_eq!(opened.content, Content::text("in the archive"));
     assert!(!opened.identity_differs);
     for (change, refusal) in [
         (
@@ -224,7 +224,7 @@ fn a_content_that_was_missed_is_sent_again_to_whom_may_have_it() {
         device: missed.device,
         number: missed.number,
         sent_at: now(),
-        content: Content::Text { body: "say again".into() },
+        content: Content::text("say again"),
     };
     let request = bob.act(|tx, rng, _, conversation| {
         conversation.as_ref().expect("a member").request_resend(tx, rng, vec![missed.sequence])

@@ -60,7 +60,7 @@ fn every_hostile_application_entry_is_refused_for_its_reason() {
         let created = eve.act(|tx, rng, me, _| {
             let id = ConversationId([8; 16]);
             let (mut other, _) = Conversation::create(tx, rng, me, id, SUITE, HistoryPolicy::None, now())?;
-            let content = Content::Text { body: "said elsewhere".into() };
+            let content = Content::text("said elsewhere");
             other.encrypt(tx, rng, me, MessageNumber(2), &content, now())
         });
         changed(&good, |entry| entry.message = created.message)
@@ -71,7 +71,7 @@ fn every_hostile_application_entry_is_refused_for_its_reason() {
         let mut fake = mallory.create(SUITE, HistoryPolicy::SinceJoining);
         let package = friend.key_package(SUITE);
         mallory.change(&mut fake, Change::Add(vec![package]));
-        let encrypted = mallory.encrypt(2, &Content::Text { body: "let me in".into() });
+        let encrypted = mallory.encrypt(2, &Content::text("let me in"));
         changed(&good, |entry| entry.message = encrypted.message)
     };
     let table = [

@@ -62,7 +62,7 @@ fn own_entries_are_counted_whether_they_come_back_or_not() {
     assert_eq!(alice.process(&own).outcome, Outcome::Known);
 
     // The log delivers it before the relay's answer: the answer changes nothing then.
-    let encrypted = alice.encrypt(2, &Content::Text { body: "third".into() });
+    let encrypted = alice.encrypt(2, &Content::text("third"));
     let entry = relay.append(&alice.me, MessageNumber(2), &encrypted);
     assert_eq!(alice.process(&entry).outcome, Outcome::Own { number: MessageNumber(2) });
     alice.act(|tx, _, _, conversation| {
@@ -163,7 +163,7 @@ fn a_dropped_transaction_leaves_the_group_as_it_was() {
     let before: Vec<_> = alice.store.rows().map(|(key, value)| (key.to_vec(), value.to_vec())).collect();
     let dropped: Result<(), ()> = alice.try_act(|tx, rng, me, conversation| {
         let conversation = conversation.as_mut().expect("a member");
-        let content = Content::Text { body: "never sent".into() };
+        let content = Content::text("never sent");
         conversation.encrypt(tx, rng, me, MessageNumber(1), &content, now()).expect("encrypts");
         conversation.stage(tx, rng, me, Change::Update, now()).expect("stages");
         Err(())
@@ -257,7 +257,7 @@ fn a_join_that_lost_the_race_is_told_and_tried_again() {
 fn a_stale_content_is_encrypted_again_under_its_number() {
     let mut bob = Person::new(2, 2);
     let (mut alice, mut relay) = conversation_of(Suite::X25519, HistoryPolicy::SinceJoining, &mut [&mut bob]);
-    let content = Content::Text { body: "late".into() };
+    let content = Content::text("late");
     let stale = bob.encrypt(1, &content);
     alice.change(&mut relay, Change::Update);
     bob.catch_up(&relay);

@@ -26,7 +26,8 @@ pub fn harmless_line(text: &str) -> String {
 }
 
 /// Whether a character does something to a terminal or to the direction of a line instead of standing for itself.
-fn is_dangerous(c: char) -> bool {
+#[must_use]
+pub fn is_dangerous(c: char) -> bool {
     c.is_control() // C0, DEL and C1: U+009B starts an escape sequence without ESC on some terminals
         || matches!(c,
             '\u{061c}'                  // Arabic letter mark

@@ -1,0 +1,50 @@
+//! Who is in the open conversation.
+
+use super::super::app::App;
+use super::super::measure::fit;
+use super::{clear, put, span};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::Line;
+use sotto_node_core::format::harmless_line;
+use sotto_protocol::body::conversation::Role;
+
+pub(super) fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
+    clear(buffer, area);
+    for row in 0..area.height {
+        buffer.set_string(area.x, area.y + row, "│", app.theme.border);
+    }
+    let inner = Rect { x: area.x + 2, width: area.width.saturating_sub(3), ..area };
+    let members = app.sorted_members();
+    let title = match members.len() {
+        1 => "1 member".to_owned(),
+        count => format!("{count} members"),
+    };
+    put(buffer, inner, 0, &Line::from(span(title, app.theme.strong)));
+    let cells = usize::from(inner.width);
+    let room = usize::from(area.height).saturating_sub(2);
+    for (row, member) in (2_u16..).zip(members.iter().take(room)) {
+        let me = app.is_me(member.account);
+        let name = if member.username.is_empty() {
+            app.name(member.account)
+        } else {
+            harmless_line(&member.username)
+        };
+        let mut spans = vec![span(fit(&name, cells.saturating_sub(9)), app.theme.person(member.account))];
+        let note = match (me, member.role) {
+            (true, _) => " you",
+            (_, Some(Role::Owner)) => " owner",
+            (_, Some(Role::Moderator)) => " mod",
+            _ => "",
+        };
+        spans.push(span(note, app.theme.dim));
+        if member.verified && !me {
+            spans.push(span(" ✓", app.theme.good));
+        }
+        put(buffer, inner, row, &Line::from(spans));
+    }
+    if members.len() > room {
+        let more = format!("and {} more", members.len() - room);
+        put(buffer, inner, area.height.saturating_sub(1), &Line::from(span(more, app.theme.dim)));
+    }
+}

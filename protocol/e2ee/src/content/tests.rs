@@ -1,0 +1,168 @@
+//! Every content there and back, golden bytes, hostile bytes.
+
+use super::*;
+use proptest::prelude::*;
+
+fn head() -> Head {
+    Head {
+        sent_at: UnixMillis(1_700_000_000_000),
+        number: MessageNumber(7),
+        seen: Sequence(9),
+        chain: [3; 32],
+        history: HistoryPolicy::SinceJoining,
+    }
+}
+
+fn rich() -> Text {
+    Text {
+        body: "yes, @bob".into(),
+        reply_to: Some(Sequence(8)),
+        expires_after: Some(86_400),
+        mentions: vec![AccountId([7; 16])],
+    }
+}
+
+fn contents() -> Vec<Content> {
+    let (to, request) = (DeviceId([1; 16]), RequestTag([2; 16]));
+    vec![
+        Content::text("grüezi"),
+        Content::Info { name: "Sunday".into() },
+        Content::KeyRequest { hpke_key: vec![4; 1216], from: Epoch(1), until: Epoch(5) },
+        Content::KeyAnswer { to, request, sealed: vec![5; 100] },
+        Content::ResendRequest { hpke_key: vec![4; 32], sequences: vec![Sequence(1), Sequence(300)] },
+        Content::Resent { to, request, sequence: Sequence(300), sealed: vec![6; 10] },
+        Content::Text(rich()),
+        Content::Edit { target: Sequence(8), text: Text { reply_to: None, ..rich() } },
+        Content::Edit { target: Sequence(8), text: Text::plain("better") },
+        Content::Delete { target: Sequence(8) },
+        Content::React { target: Sequence(300), emoji: "👍".into(), on: true },
+        Content::React { target: Sequence(300), emoji: "👍".into(), on: false },
+        Content::Pin { target: Sequence(8), on: true },
+        Content::Pin { target: Sequence(8), on: false },
+        Content::Timer { seconds: Some(3_600) },
+        Content::Timer { seconds: None },
+    ]
+}
+
+fn ephemerals() -> [Ephemeral; 4] {
+    let upto = Sequence(70_000);
+    [Ephemeral::Typing, Ephemeral::Receipt { upto }, Ephemeral::Delivered { upto }, Ephemeral::ReceiptsWanted]
+}
+
+#[test]
+fn every_content_is_read_as_it_was_written() {
+    for content in contents() {
+        let padded = encode(&head(), &content).expect("small");
+        assert_eq!(decode(&padded), Ok((head(), content)));
+    }
+    for ephemeral in ephemerals() {
+        let padded = encode_ephemeral(UnixMillis(5), ephemeral).expect("small");
+        assert_eq!(decode_ephemeral(&padded), Ok((UnixMillis(5), ephemeral)));
+    }
+}
+
+#[test]
+fn a_content_of_a_later_kind_is_kept_as_unknown() {
+    let wire = |kind| Wire {
+        sent_at: head().sent_at,
+        number: head().number,
+        seen: head().seen,
+        chain: head().chain,
+        history: head().history,
+        kind,
+        body: b"from the future".to_vec(),
+        extensions: vec![(1, vec![2])],
+    };
+    let padded = padding::pad(&versioned(&wire(999))).expect("small");
+    assert_eq!(decode(&padded), Ok((head(), Content::Unknown { kind: 999 })));
+    let padded = padding::pad(&versioned(&wire(3))).expect("small");
+    assert_eq!(decode(&padded), Err(Malformed));
+}
+
+/// Golden, by hand.
+#[test]
+fn a_text_has_the_bytes_of_version_1() {
+    let padded = encode(&head(), &Content::text("hi")).expect("small");
+    let plain = padding::unpad(&padded).expect("padded");
+    let mut golden = vec![1, 0xfd, 0x00, 0x68, 0xe5, 0xcf, 0x8b, 0x01, 0x00, 0x00, 7, 9];
+    golden.extend([3; 32]);
+    golden.extend([1, 1, 3, 2, b'h', b'i', 0]);
+    assert_eq!(plain, golden);
+}
+
+/// Golden: these bytes lie in logs and archives, so a line of the file never changes.
+#[test]
+fn every_content_has_the_bytes_of_version_1() {
+    let golden: Vec<&str> = include_str!("../../../../tests/vectors/contents-v1.txt").lines().collect();
+    let plain = |padded: &[u8]| {
+        let plain = padding::unpad(padded).expect("padded");
+        plain.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+    };
+    let mut written = Vec::new();
+    for content in contents() {
+        let name = format!("{content:?}");
+        let name = name.split([' ', '(', '{']).next().unwrap_or_default().to_owned();
+        written.push(format!("{name} {}", plain(&encode(&head(), &content).expect("small"))));
+    }
+    for ephemeral in ephemerals() {
+        let bytes = encode_ephemeral(head().sent_at, ephemeral).expect("small");
+        let name = format!("{ephemeral:?}");
+        let name = name.split([' ', '{']).next().unwrap_or_default().to_owned();
+        written.push(format!("ephemeral {name} {}", plain(&bytes)));
+    }
+    assert_eq!(written, golden);
+}
+
+#[test]
+fn a_text_that_answers_is_a_text_for_who_does_not_know_answers() {
+    let padded = encode(&head(), &Content::Text(rich())).expect("small");
+    let wire: Wire = read_versioned(&padded).expect("a content");
+    assert_eq!(wire.kind, 1);
+    assert_eq!(Content::from_body(wire.kind, &wire.body, &[]), Ok(Content::text("yes, @bob")));
+}
+
+#[test]
+fn an_extension_that_is_not_known_is_passed_over_and_a_wrong_one_refused() {
+    let body = write(&"hi".to_owned());
+    let later = [(4_000, b"from the future".to_vec())];
+    assert_eq!(Content::from_body(1, &body, &later), Ok(Content::text("hi")));
+    for number in [REPLY_TO, EXPIRES_AFTER, MENTIONS] {
+        assert_eq!(Content::from_body(1, &body, &[(number, vec![0xfd, 1])]), Err(Malformed));
+    }
+    let crowd: Vec<AccountId> = vec![AccountId([1; 16]); MENTIONS_MAX + 1];
+    let Ok(Content::Text(text)) = Content::from_body(1, &body, &[(MENTIONS, write(&crowd).to_vec())]) else {
+        panic!("a text")
+    };
+    assert_eq!(text.mentions.len(), MENTIONS_MAX);
+}
+
+#[test]
+fn an_unknown_kind_is_shown_unless_it_is_for_devices() {
+    assert!(!Content::Unknown { kind: 12 }.is_control());
+    assert!(Content::Unknown { kind: CONTROL_KINDS_FROM }.is_control());
+    assert!(!Content::text("hi").is_control());
+    assert!(Content::Info { name: String::new() }.is_control());
+}
+
+#[test]
+fn the_longest_text_fits_and_a_longer_one_is_refused() {
+    let text = |length| Content::text("x".repeat(length));
+    let mut longest = Text { body: "x".repeat(TEXT_BYTES_MAX), ..rich() };
+    longest.mentions = vec![AccountId([7; 16]); MENTIONS_MAX];
+    assert!(encode(&head(), &Content::Text(longest.clone())).is_ok());
+    assert!(encode(&head(), &Content::Edit { target: Sequence(u64::MAX), text: longest }).is_ok());
+    assert_eq!(encode(&head(), &text(CONTENT_BYTES_MAX)), Err(ContentError::TooLarge));
+}
+
+proptest! {
+    #[test]
+    fn hostile_bytes_are_refused_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..256), kind in 0u16..13) {
+        let _ = decode(&bytes);
+        let _ = Content::from_body(kind, &bytes, &[(kind, bytes.clone())]);
+        let _ = Ephemeral::from_body(kind, &bytes);
+        if let Some(padded) = padding::pad(&bytes) {
+            let _ = decode(&padded);
+            let _ = decode_ephemeral(&padded);
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! A real terminal of a size, with a program in it: tmux on a server of its own, driven by keys, looked at by its screen.
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// How long a screen may take to show what it should: key exchange and Argon2id on a busy machine included.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+/// A terminal. Dropping it ends what runs in it.
+pub struct Terminal {
+    server: String,
+}
+
+impl Terminal {
+    /// Starts `program` with `arguments` and `environment` in a terminal of `columns` and `rows`.
+    ///
+    /// # Panics
+    /// If tmux is not there: `cargo xtask setup` gets it.
+    #[must_use]
+    pub fn start(
+        program: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+        (columns, rows): (u16, u16),
+    ) -> Self {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let terminal = Self { server: format!("sotto-test-{}-{number}", std::process::id()) };
+        let (columns, rows) = (columns.to_string(), rows.to_string());
+        let mut words = vec!["-f", "/dev/null", "new-session", "-d", "-x", &columns, "-y", &rows];
+        let variables: Vec<String> =
+            environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        for variable in &variables {
+            words.extend(["-e", variable]);
+        }
+        let program = program.to_string_lossy();
+        words.push(&program);
+        words.extend(arguments);
+        // In one call, so that it holds however fast the program ends.
+        words.extend([";", "set-option", "remain-on-exit", "on"]);
+        terminal.tmux(&words);
+        terminal
+    }
+
+    fn ask(&self, words: &[&str]) -> Output {
+        Command::new("tmux")
+            .args(["-u", "-L", &self.server])
+            .args(words)
+            .env("LC_ALL", "C.UTF-8")
+            .env_remove("TMUX")
+            .env_remove("NO_COLOR")
+            .output()
+            .expect("tmux runs; `cargo xtask setup` installs it")
+    }
+
+    fn tmux(&self, words: &[&str]) -> String {
+        let output = self.ask(words);
+        assert!(output.status.success(), "tmux {words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("a screen is text")
+    }
+
+    /// Presses keys, by the names that tmux has for them.
+    pub fn press(&self, keys: &[&str]) {
+        self.tmux(&[&["send-keys"], keys].concat());
+    }
+
+    /// Types a text.
+    pub fn types(&self, text: &str) {
+        self.tmux(&["send-keys", "-l", text]);
+    }
+
+    /// Types a text and presses Enter.
+    pub fn enters(&self, text: &str) {
+        self.types(text);
+        self.press(&["Enter"]);
+    }
+
+    /// Pastes a text, in brackets if the program asked for them.
+    pub fn pastes(&self, text: &str) {
+        self.tmux(&["set-buffer", text]);
+        self.tmux(&["paste-buffer", "-p"]);
+    }
+
+    /// Gives it another size.
+    pub fn resize(&self, columns: u16, rows: u16) {
+        self.tmux(&["resize-window", "-x", &columns.to_string(), "-y", &rows.to_string()]);
+    }
+
+    /// What is on the screen now.
+    #[must_use]
+    pub fn screen(&self) -> String {
+        let screen = self.tmux(&["capture-pane", "-p"]);
+        screen.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+    }
+
+    /// The same with its colours, as escape sequences.
+    #[must_use]
+    pub fn coloured_screen(&self) -> String {
+        self.tmux(&["capture-pane", "-p", "-e"])
+    }
+
+    /// Waits until the screen is as it should be; gives it.
+    ///
+    /// # Panics
+    /// If it never is.
+    pub fn waits(&self, what: &str, right: impl Fn(&str) -> bool) -> String {
+        let start = Instant::now();
+        loop {
+            let screen = self.screen();
+            if right(&screen) {
+                return screen;
+            }
+            assert!(start.elapsed() < PATIENCE, "the screen never shows {what}:\n{screen}");
+            sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Waits until all of these are on the screen; gives it.
+    pub fn shows(&self, texts: &[&str]) -> String {
+        self.waits(&format!("{texts:?}"), |screen| texts.iter().all(|text| screen.contains(text)))
+    }
+
+    /// Waits until the program has ended; its exit status.
+    #[must_use]
+    pub fn ends(&self) -> String {
+        let start = Instant::now();
+        loop {
+            let state = self.tmux(&["display-message", "-p", "#{pane_dead} #{pane_dead_status}"]);
+            if let Some(status) = state.trim().strip_prefix("1 ") {
+                return status.to_owned();
+            }
+            assert!(start.elapsed() < PATIENCE, "the program does not end:\n{}", self.screen());
+            sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // Its own server, with nothing else on it.
+        let _ = self.ask(&["kill-server"]);
+    }
+}

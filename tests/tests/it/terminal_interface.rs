@@ -1,0 +1,299 @@
+//! The terminal interface in a real terminal, against a real relay: keys in, screens out.
+//!
+//! With `SOTTO_SCREENS=1` the tests write the screens that `docs/tui.md` shows to `docs/screens`.
+
+use sotto_tests::programs::{program, repository};
+use sotto_tests::relay_process::RelayProcess;
+use sotto_tests::terminal::Terminal;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const SIZE: (u16, u16) = (110, 32);
+
+struct Person {
+    name: &'static str,
+    home: PathBuf,
+}
+
+impl Person {
+    fn new(name: &'static str, folder: &Path) -> Self {
+        let home = folder.join(name);
+        fs::create_dir(&home).expect("a home");
+        Self { name, home }
+    }
+
+    fn registered(name: &'static str, folder: &Path, link: &str) -> Self {
+        let person = Self::new(name, folder);
+        let email = format!("{name}@terminal.example");
+        person.does(&["register", "--relay", link, "--username", name, "--email", &email]);
+        person
+    }
+
+    fn does(&self, words: &[&str]) {
+        let status = Command::new(program("sotto"))
+            .args(words)
+            .env("SOTTO_HOME", &self.home)
+            .env("SOTTO_PASSWORD", format!("the password of {}", self.name))
+            .env("SOTTO_PASSPHRASE", "a passphrase")
+            .env_remove("SOTTO_RELAY")
+            .env_remove("SOTTO_PROFILE")
+            .output()
+            .expect("the program starts");
+        assert!(status.status.success(), "{words:?}: {}", String::from_utf8_lossy(&status.stderr));
+    }
+
+    fn sits_down(&self, arguments: &[&str], more: &[(&str, &str)]) -> Terminal {
+        let home = self.home.to_string_lossy().into_owned();
+        let environment =
+            [&[("SOTTO_HOME", home.as_str()), ("SOTTO_PASSPHRASE", "a passphrase")], more].concat();
+        Terminal::start(&program("sotto"), arguments, &environment, SIZE)
+    }
+}
+
+fn relay(folder: &Path) -> RelayProcess {
+    RelayProcess::start(&folder.join("relay"), &folder.join("relay.log"), &[]).expect("the relay starts")
+}
+
+/// Keeps a screen for the documentation, if asked.
+fn keep(name: &str, screen: &str) {
+    if std::env::var_os("SOTTO_SCREENS").is_some() {
+        let folder = repository().join("docs/screens");
+        fs::create_dir_all(&folder).expect("a folder for screens");
+        fs::write(folder.join(name).with_extension("txt"), screen).expect("a screen is written");
+    }
+}
+
+/// The recovery words on a screen: each stands behind its number.
+fn words_on(screen: &str) -> Vec<String> {
+    let parts: Vec<&str> = screen.split_whitespace().collect();
+    (1..=24)
+        .map(|number| {
+            let place = parts
+                .windows(2)
+                .find(|pair| pair[0] == number.to_string() && !pair[1].contains(char::is_numeric));
+            place.unwrap_or_else(|| panic!("word {number} is on the screen:\n{screen}"))[1].to_owned()
+        })
+        .collect()
+}
+
+#[test]
+fn the_first_start_leads_from_the_relays_link_to_confirmed_recovery_words() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let relay = relay(folder.path());
+    let alice = Person::new("alice", folder.path());
+    let terminal = alice.sits_down(&[], &[]);
+    keep(
+        "first-start",
+        &terminal.shows(&["Relay or invite", "Make a new account", "Sign in with recovery words"]),
+    );
+    terminal.enters("not a link");
+    terminal.shows(&["This is no link of a relay"]);
+    terminal.press(&["C-u"]);
+    terminal.pastes(&relay.ready.link);
+    terminal.press(&["Enter"]);
+    terminal.shows(&["E-mail address", "The same password again"]);
+    for text in ["alice", "alice@terminal.example", "a good password", "another password"] {
+        terminal.enters(text);
+    }
+    terminal.shows(&["The two passwords are not the same."]);
+    terminal.press(&["C-u"]);
+    terminal.enters("a good password");
+    let screen = terminal.shows(&["Your 24 recovery words", "24 "]);
+    assert!(!screen.contains("a good password"), "a password is never on the screen");
+    let words = words_on(&screen);
+    terminal.press(&["Enter"]);
+    let screen = terminal.shows(&["Three of your recovery words again"]);
+    let asked: Vec<usize> =
+        screen.lines().filter_map(|line| line.trim().strip_prefix("Word ")?.parse().ok()).collect();
+    assert_eq!(asked.len(), 3, "{screen}");
+    for place in asked {
+        terminal.enters(&words[place - 1]);
+    }
+    terminal.shows(&["You are ready", "safety number"]);
+    terminal.press(&["Enter"]);
+    keep("welcome", &terminal.shows(&["Welcome, alice", "connected over"]));
+    terminal.press(&["C-c"]);
+    assert_eq!(terminal.ends(), "0");
+}
+
+#[test]
+fn two_people_talk_and_find_help_palette_invite_and_safety_number() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let relay = relay(folder.path());
+    let [alice, bob] =
+        ["alice", "bob"].map(|name| Person::registered(name, folder.path(), &relay.ready.link));
+    let (hers, his) = (alice.sits_down(&[], &[]), bob.sits_down(&[], &[]));
+    hers.shows(&["connected over"]);
+    his.shows(&["connected over"]);
+    hers.enters("/create garden");
+    hers.shows(&["# garden", "only you are here"]);
+    hers.enters("/invite bob");
+    hers.shows(&["bob came in", "2 members", "Welcome to garden, bob!"]);
+    his.shows(&["# garden", "2 members"]);
+
+    his.enters("hello alice");
+    hers.shows(&["hello alice"]);
+    his.shows(&["read"]);
+    hers.types("typing is seen");
+    his.shows(&["alice is typing"]);
+    hers.press(&["Enter"]);
+    his.shows(&["typing is seen"]);
+    // Two lines, an emoji by its name, and wide characters.
+    his.types("well done :tad");
+    his.shows(&[":tada:"]);
+    his.press(&["Tab"]);
+    his.press(&["M-Enter"]);
+    his.enters("你好, see you at the gate");
+    keep("conversation", &hers.shows(&["well done 🎉", "你好, see you at the gate"]));
+
+    hers.press(&["C-k"]);
+    hers.types("ren");
+    keep("palette", &hers.shows(&["› ren", "/rename NAME"]));
+    hers.press(&["Escape"]);
+    hers.press(&["F1"]);
+    keep("help", &hers.shows(&["While writing", "Alt-Enter"]));
+    hers.press(&["Escape"]);
+    hers.press(&["F3"]);
+    hers.shows(&["An invite to garden", "Whoever has this link", "A larger window"]);
+    hers.resize(130, 50);
+    keep("invite", &hers.shows(&["Or let them scan the code", "█"]));
+    hers.press(&["Escape"]);
+    hers.resize(SIZE.0, SIZE.1);
+    hers.enters("/verify bob");
+    let number = |screen: &str| {
+        let digits: String =
+            screen.lines().filter(|line| line.matches(char::is_numeric).count() >= 20).collect();
+        digits.chars().filter(char::is_ascii_digit).collect::<String>()
+    };
+    let mine = number(&hers.shows(&["Is it really bob?", "not verified this identity yet"]));
+    his.enters("/verify alice");
+    let theirs = his.shows(&["Is it really alice?"]);
+    keep("safety-number", &theirs);
+    assert_eq!(mine.len(), 60, "{mine}");
+    assert_eq!(mine, number(&theirs), "both see the same number");
+    hers.types("vy");
+    hers.shows(&["bob is verified"]);
+
+    his.press(&["Escape"]);
+    his.resize(60, 15);
+    keep("smallest", &his.shows(&["# garden", "you", "see you at the gate"]));
+    his.resize(40, 10);
+    his.shows(&["This terminal has 40 x 10"]);
+    his.resize(SIZE.0, SIZE.1);
+    his.shows(&["see you at the gate", "2 members"]);
+
+    his.enters("#my_messages");
+    his.waits("only bob's own messages", |screen| {
+        screen.contains("only what you said")
+            && screen.contains("hello alice")
+            && !screen.contains("typing is seen")
+    });
+    his.enters("#all_messages");
+    his.shows(&["typing is seen", "hello alice"]);
+}
+
+#[test]
+fn texts_are_answered_edited_reacted_to_pinned_and_deleted() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let relay = relay(folder.path());
+    let [alice, bob] =
+        ["alice", "bob"].map(|name| Person::registered(name, folder.path(), &relay.ready.link));
+    alice.does(&["create", "garden", "bob"]);
+    let (hers, his) = (alice.sits_down(&[], &[]), bob.sits_down(&[], &[]));
+    hers.shows(&["connected over", "2 members"]);
+    his.shows(&["connected over", "2 members"]);
+    hers.enters("who brings **cake**?");
+    his.shows(&["who brings cake?"]);
+    // Bob chooses it and answers, then reacts to it.
+    his.press(&["C-Up"]);
+    his.shows(&["▸ who brings cake?", "r answer"]);
+    his.types("r");
+    his.shows(&["answering alice: who brings"]);
+    his.enters("I do");
+    hers.shows(&["┌ alice: who brings", "I do"]);
+    his.press(&["C-Up"]);
+    his.press(&["Up"]);
+    his.shows(&["▸ who brings cake?"]);
+    his.types("+");
+    his.shows(&["React with"]);
+    his.enters("tada");
+    his.shows(&["[🎉 1]"]);
+    hers.shows(&["🎉 1", "read"]);
+    his.press(&["Escape"]);
+    // Alice edits, pins and deletes.
+    hers.enters("/edit who brings the cake?");
+    his.shows(&["who brings the cake?", "edited"]);
+    hers.enters("/pin");
+    his.shows(&["1 pinned"]);
+    his.enters("/pins");
+    keep("pins", &his.shows(&["Pinned here", "alice:"]));
+    his.press(&["Escape"]);
+    hers.enters("and a slip of the tongue");
+    his.shows(&["slip of the tongue"]);
+    hers.enters("/delete");
+    hers.shows(&["Delete?", "y deletes"]);
+    hers.types("y");
+    his.waits("the deleted text no more", |screen| {
+        screen.contains("alice deleted a message") && !screen.contains("slip of the tongue")
+    });
+    keep("marks", &hers.shows(&["alice deleted a message", "┌ alice", "1 pinned"]));
+}
+
+#[test]
+fn a_draft_survives_and_no_word_of_it_is_on_the_disk() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let relay = relay(folder.path());
+    let [alice, _bob] =
+        ["alice", "bob"].map(|name| Person::registered(name, folder.path(), &relay.ready.link));
+    alice.does(&["create", "garden", "bob"]);
+    let terminal = alice.sits_down(&[], &[]);
+    terminal.shows(&["garden", "2 members"]);
+    terminal.types("xylophone unsent");
+    terminal.shows(&["› xylophone unsent"]);
+    terminal.press(&["C-c"]);
+    assert_eq!(terminal.ends(), "0");
+    let terminal = alice.sits_down(&[], &[]);
+    terminal.shows(&["› xylophone unsent"]);
+    let mut folders = vec![alice.home.clone()];
+    while let Some(folder) = folders.pop() {
+        for file in fs::read_dir(folder).expect("readable").flatten() {
+            if file.path().is_dir() {
+                folders.push(file.path());
+            } else {
+                let bytes = fs::read(file.path()).expect("readable");
+                assert!(!bytes.windows(9).any(|part| part == b"xylophone"), "{}", file.path().display());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_room_is_opened_from_the_command_line_and_made_by_its_first_visitor() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let relay = relay(folder.path());
+    let [alice, bob] =
+        ["alice", "bob"].map(|name| Person::registered(name, folder.path(), &relay.ready.link));
+    let hers = alice.sits_down(&["--room", "pub"], &[]);
+    hers.shows(&["# pub", "only you are here"]);
+    let his = bob.sits_down(&["--room", "pub"], &[("NO_COLOR", "1")]);
+    his.shows(&["# pub", "2 members"]);
+    hers.shows(&["bob came in", "Welcome to pub, bob! 2 members now."]);
+    hers.enters("hello");
+    his.shows(&["alice", "hello"]);
+    let coloured = |screen: &str| screen.contains("[38;5;") || screen.contains(";38;5;");
+    assert!(coloured(&hers.coloured_screen()));
+    assert!(!coloured(&his.coloured_screen()), "NO_COLOR is respected");
+}
+
+#[test]
+fn a_broken_configuration_is_named_and_the_terminal_is_left_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let alice = Person::new("alice", folder.path());
+    let profile = alice.home.join("default");
+    fs::create_dir(&profile).expect("a profile");
+    fs::write(profile.join("tui.toml"), "them = \"dark\"\n").expect("writable");
+    let terminal = alice.sits_down(&[], &[]);
+    assert_eq!(terminal.ends(), "2");
+    terminal.shows(&["did you mean `theme`?"]);
+}
