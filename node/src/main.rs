@@ -12,7 +12,7 @@ fn main() -> ExitCode {
     }
     let args = match cli::args::Args::try_parse() {
         Ok(args) => args,
-        Err(error) => return cli::exit::usage(&error),
+        Err(error) => return cli::exit::usage(&error, std::env::args_os().any(|word| word == "--json")),
     };
     // The terminal interface logs to a file: its screen is its own.
     if args.command.is_some() {

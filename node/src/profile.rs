@@ -8,6 +8,7 @@
 //!   store.db-wal what was committed and is not yet in store.db; empty when nothing runs
 //!   lock         held while a process uses the profile
 //!   lock-holder  which process that is, for people
+//!   daemon-token what programs show to `sotto daemon`
 //! ```
 
 use std::fs::{File, OpenOptions, TryLockError};
@@ -69,6 +70,47 @@ impl Profile {
             return Err(ProfileError::BadName(name.to_owned()));
         }
         Ok(Self { folder: home.join(name) })
+    }
+
+    /// Every profile of a home that somebody has registered or signed in with, by name. A home that is not there has none.
+    ///
+    /// # Errors
+    /// If the folder cannot be read.
+    pub fn all(home: &Path) -> Result<Vec<Self>, ProfileError> {
+        let failed = |source| ProfileError::Io { folder: home.display().to_string(), source };
+        let entries = match std::fs::read_dir(home) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(failed(error)),
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let name = entry.map_err(failed)?.file_name();
+            found.extend(name.to_str().and_then(|name| Self::new(home, name).ok()).filter(Self::exists));
+        }
+        found.sort_by(|one, other| one.folder.cmp(&other.folder));
+        Ok(found)
+    }
+
+    /// What it is called.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.folder.file_name().and_then(|name| name.to_str()).unwrap_or_default()
+    }
+
+    /// Who uses it at this moment, as that process says of itself.
+    #[must_use]
+    pub fn in_use_by(&self) -> Option<String> {
+        let file = File::open(self.folder.join("lock")).ok()?;
+        match file.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => Some(self.holder()),
+            Ok(()) | Err(TryLockError::Error(_)) => None,
+        }
+    }
+
+    fn holder(&self) -> String {
+        let holder = std::fs::read_to_string(self.folder.join("lock-holder"));
+        sotto_node_core::format::harmless_line(&holder.unwrap_or_else(|_| "another process".to_owned()))
     }
 
     /// The platform's folder for this program's data.
@@ -149,10 +191,8 @@ impl Profile {
                 Ok(ProfileLock { _file: file })
             }
             Err(TryLockError::WouldBlock) => {
-                let holder =
-                    std::fs::read_to_string(&holder).unwrap_or_else(|_| "another process".to_owned());
-                let holder = sotto_node_core::format::harmless_line(&holder);
-                Err(ProfileError::InUse { folder: self.folder.display().to_string(), holder })
+                let folder = self.folder.display().to_string();
+                Err(ProfileError::InUse { folder, holder: self.holder() })
             }
             Err(TryLockError::Error(source)) => Err(failed(source)),
         }
@@ -160,7 +200,8 @@ impl Profile {
 }
 
 /// Options that make files only their owner can read.
-pub(crate) fn private_options() -> OpenOptions {
+#[must_use]
+pub fn private_options() -> OpenOptions {
     #[cfg_attr(not(unix), allow(unused_mut))]
     let mut options = OpenOptions::new();
     #[cfg(unix)]
@@ -178,7 +219,10 @@ fn create_private_folder(folder: &Path) -> io::Result<()> {
 }
 
 /// Writes a small file so that after a crash either the old or the new one is there, whole.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+///
+/// # Errors
+/// If the system refuses; then the old one is there.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
     let beside = PathBuf::from(beside);
@@ -191,7 +235,10 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Makes a rename durable: a folder is a file too.
-pub(crate) fn sync_folder(of: &Path) -> io::Result<()> {
+///
+/// # Errors
+/// If the system refuses.
+pub fn sync_folder(of: &Path) -> io::Result<()> {
     #[cfg(unix)]
     if let Some(folder) = of.parent() {
         File::open(folder)?.sync_all()?;
@@ -223,6 +270,26 @@ mod tests {
         assert!(refused.to_string().contains(&format!("process {}", std::process::id())), "{refused}");
         drop(held);
         profile.lock().expect("free again");
+    }
+
+    #[test]
+    fn profiles_are_listed_by_name_with_who_uses_them() {
+        let home = tempfile::tempdir().expect("a folder");
+        assert!(Profile::all(&home.path().join("none")).expect("a home that is not there").is_empty());
+        for name in ["work", "default"] {
+            let profile = Profile::new(home.path(), name).expect("a good name");
+            drop(profile.lock().expect("nobody else"));
+            std::fs::write(profile.key_path(), "{}").expect("writable");
+        }
+        std::fs::create_dir(home.path().join("empty")).expect("a folder");
+        std::fs::write(home.path().join("a file"), "").expect("writable");
+        let all = Profile::all(home.path()).expect("readable");
+        assert_eq!(all.iter().map(Profile::name).collect::<Vec<_>>(), ["default", "work"]);
+        let held = all[1].lock().expect("nobody else");
+        assert_eq!(all[0].in_use_by(), None);
+        assert!(all[1].in_use_by().is_some_and(|who| who.contains("process")));
+        drop(held);
+        assert_eq!(all[1].in_use_by(), None);
     }
 
     #[cfg(unix)]

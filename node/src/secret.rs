@@ -237,7 +237,7 @@ fn keep_in(keyring: &impl Keyring) -> Option<(StoreKey, Holder)> {
     }
 }
 
-fn derive(
+pub(crate) fn derive(
     passphrase: &str,
     salt: &[u8],
     memory_kib: u32,

@@ -62,14 +62,68 @@ fn help_teaches_and_is_no_failure() {
         assert!(text.contains(needle), "{needle}");
     }
     assert_eq!(sotto(home.path(), &["shout"]).status.code(), Some(2));
+    for words in
+        [["--json", "shout"].as_slice(), &["--json", "send"], &["--json", "tail", "--relay", "nowhere"]]
+    {
+        let wrong = sotto(home.path(), words);
+        let error: Value = serde_json::from_str(said(&wrong).trim_end()).expect("--json says errors in JSON");
+        assert_eq!((&error["type"], &error["exit"]), (&"error".into(), &2.into()), "{error}");
+        assert!(
+            error["error"].as_str().is_some_and(|text| text.len() > 10 && !text.contains("Usage")),
+            "{error}"
+        );
+        assert_eq!(wrong.status.code(), Some(2));
+    }
+}
+
+#[test]
+fn completions_and_manual_pages_name_every_command_and_need_no_account() {
+    let home = tempfile::tempdir().expect("a folder");
+    let help = String::from_utf8_lossy(&sotto(home.path(), &["--help"]).stdout).into_owned();
+    let section = help.split("Commands:").nth(1).and_then(|rest| rest.split("Options:").next());
+    let words =
+        section.expect("the help lists commands").lines().filter_map(|line| line.split_whitespace().next());
+    let commands: Vec<&str> = words.filter(|command| *command != "help").collect();
+    assert!(commands.len() > 15 && commands.contains(&"daemon"), "{commands:?}");
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let output = sotto(home.path(), &["completions", shell]);
+        let script = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+        for command in &commands {
+            assert!(script.contains(command), "{shell}: {command}");
+        }
+    }
+    let folder = home.path().join("man");
+    let written = sotto(home.path(), &["--json", "man", &folder.to_string_lossy()]);
+    let object: Value = serde_json::from_slice(&written.stdout).expect("JSON");
+    assert_eq!(object.get("type").and_then(Value::as_str), Some("man"), "{}", said(&written));
+    for page in commands.iter().map(|command| format!("sotto-{command}.1")).chain(["sotto.1".to_owned()]) {
+        let text =
+            std::fs::read_to_string(folder.join(&page)).unwrap_or_else(|error| panic!("{page}: {error}"));
+        assert!(text.contains(".TH"), "{page} is no manual page");
+    }
+}
+
+#[test]
+fn the_daemon_refuses_an_address_that_others_can_reach_before_it_opens_anything() {
+    let (home, _profile, _store) = home_with_store();
+    let output = sotto(home.path(), &["daemon", "--bind", "0.0.0.0", "--port", "0"]);
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(said(&output).contains("loopback"), "{}", said(&output));
 }
 
 #[test]
 fn without_an_account_every_command_says_how_to_begin() {
     let home = tempfile::tempdir().expect("a folder");
-    for words in
-        [&["whoami"][..], &["rooms"], &["send", "@bob", "x"], &["history", "x"], &["tail"], &["logout"]]
-    {
+    for words in [
+        &["whoami"][..],
+        &["rooms"],
+        &["send", "@bob", "x"],
+        &["history", "x"],
+        &["tail"],
+        &["logout"],
+        &["daemon", "--port", "0"],
+    ] {
         let output = sotto(home.path(), words);
         assert_eq!(output.status.code(), Some(3), "{words:?}: {}", said(&output));
         assert!(said(&output).contains("sotto register"), "{words:?}: {}", said(&output));

@@ -1,5 +1,6 @@
 //! What the integration tests share. The tests themselves are modules of the one binary `tests/it/main.rs`.
 
+pub mod daemon_process;
 pub mod fuzz;
 pub mod ledger;
 pub mod network;

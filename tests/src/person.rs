@@ -44,14 +44,9 @@ impl<'n> Person<'n> {
         person
     }
 
-    fn start(&self, words: &[&str], input: &str) -> Child {
-        let mut child = self.spawn(words);
-        let mut stdin = child.stdin.take().expect("standard input is a pipe");
-        stdin.write_all(input.as_bytes()).expect("the input fits into a pipe");
-        child
-    }
-
-    fn spawn(&self, words: &[&str]) -> Child {
+    /// The program in this person's home, to be started; its streams are pipes.
+    #[must_use]
+    pub fn command(&self, words: &[&str]) -> Command {
         let program = program("sotto");
         let mut command =
             self.namespace.map_or_else(|| Command::new(&program), |space| space.command(&program));
@@ -65,9 +60,19 @@ impl<'n> Person<'n> {
             .env_remove("SOTTO_PROFILE")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the program starts")
+            .stderr(Stdio::piped());
+        command
+    }
+
+    fn spawn(&self, words: &[&str]) -> Child {
+        self.command(words).spawn().expect("the program starts")
+    }
+
+    fn start(&self, words: &[&str], input: &str) -> Child {
+        let mut child = self.spawn(words);
+        let mut stdin = child.stdin.take().expect("standard input is a pipe");
+        stdin.write_all(input.as_bytes()).expect("the input fits into a pipe");
+        child
     }
 
     /// Starts a command that goes on until it is ended.

@@ -2,7 +2,7 @@
 //!
 //! A part that cannot be got is an error that says how to get it by hand: nothing is skipped in silence.
 
-use crate::step::{cargo, program, say, target};
+use crate::step::{cargo, program, root, say, target};
 use crate::wasm;
 use anyhow::{Context as _, bail};
 use std::path::PathBuf;
@@ -61,6 +61,7 @@ const PRIVILEGED_PACKAGES: &[Package] = &[
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     for_building()?;
     for_tests()?;
+    for_node()?;
     if arguments.privileged {
         for_privileged_tests()?;
     }
@@ -92,6 +93,27 @@ fn get(packages: &[Package]) -> anyhow::Result<()> {
     for package in packages {
         if !package.files.iter().any(|file| std::path::Path::new(file).exists()) {
             install(&[package.name], package.why)?;
+        }
+    }
+    Ok(())
+}
+
+/// Projects of npm: what tests drive, and the example bots that they run.
+const NPM: [&str; 2] = ["tests/npm", "examples/bots"];
+
+/// Node.js with the packages that the lock files name.
+pub(crate) fn for_node() -> anyhow::Result<()> {
+    if !program("npm", ["--version"]).succeeds() {
+        install(&["nodejs", "npm"], "clients from npm and the example bots take part in the tests")?;
+    }
+    for folder in NPM {
+        // npm writes this file last.
+        let installed = root().join(folder).join("node_modules/.package-lock.json");
+        let wanted = root().join(folder).join("package-lock.json");
+        let newer = |file: &std::path::Path| file.metadata().and_then(|file| file.modified()).ok();
+        if newer(&installed) < newer(&wanted) {
+            program("npm", ["ci", "--no-audit", "--no-fund", "--prefix", folder])
+                .announced(&format!("installing the packages of {folder}"))?;
         }
     }
     Ok(())

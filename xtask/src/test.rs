@@ -19,6 +19,7 @@ const EVERY_TEST: [&str; 7] =
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     setup::for_building()?;
     setup::for_tests()?;
+    setup::for_node()?;
     if arguments.privileged {
         if !setup::is_root() {
             bail!("--privileged cuts the power of file systems it mounts, so it needs root: run it as root");

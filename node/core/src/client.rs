@@ -208,9 +208,26 @@ impl<S: Store> Client<S> {
         now: UnixMillis,
         rng: &mut impl CryptoRng,
     ) {
-        if !self.input(now, rng, |core, ctx| core.command(ctx, token, command)) {
+        self.handle_commands([(token, command)], now, rng);
+    }
+
+    /// The same for several commands that came together, in this order and in one commit: all of them are on the
+    /// medium when the first output is there.
+    pub fn handle_commands(
+        &mut self,
+        commands: impl IntoIterator<Item = (Token, Command)>,
+        now: UnixMillis,
+        rng: &mut impl CryptoRng,
+    ) {
+        let (tokens, commands): (Vec<_>, Vec<_>) =
+            commands.into_iter().map(|(token, command)| (token, (token, command))).unzip();
+        let done = self.input(now, rng, |core, ctx| {
+            commands.into_iter().try_for_each(|(token, command)| core.command(ctx, token, command))
+        });
+        if !done {
             let failure = Failure::new(FailureCode::Store, "the local store failed");
-            self.outputs.push_back(Output::Event(Event::Failed { token, failure }));
+            let failed = |token| Output::Event(Event::Failed { token, failure: failure.clone() });
+            self.outputs.extend(tokens.into_iter().map(failed));
         }
     }
 
@@ -232,7 +249,18 @@ impl<S: Store> Client<S> {
 
     /// The relay sent a frame.
     pub fn handle_frame(&mut self, frame: Frame, now: UnixMillis, rng: &mut impl CryptoRng) {
-        self.input(now, rng, |core, ctx| core.frame(ctx, &frame));
+        self.handle_frames([frame], now, rng);
+    }
+
+    /// The same for several frames that came together, in this order and in one commit.
+    pub fn handle_frames(
+        &mut self,
+        frames: impl IntoIterator<Item = Frame>,
+        now: UnixMillis,
+        rng: &mut impl CryptoRng,
+    ) {
+        // A frame on which the connection was given up is the last one that is looked at.
+        self.input(now, rng, |core, ctx| frames.into_iter().try_for_each(|frame| core.frame(ctx, &frame)));
     }
 
     /// Time has passed.
@@ -344,6 +372,21 @@ impl<S: Store> Client<S> {
     /// Who is typing in a conversation.
     pub fn typing(&self, conversation: ConversationId) -> Vec<AccountId> {
         self.core.convos.get(&conversation).map(|convo| convo.receipts.typing()).unwrap_or_default()
+    }
+
+    /// Local lines after a place, the oldest of them first, in the order of the log: for reading on from a cursor.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn history_after(
+        &self,
+        conversation: ConversationId,
+        after: Sequence,
+        limit: usize,
+    ) -> Result<Vec<Message>, StoreError> {
+        let tx = Transaction::new(&self.store);
+        let rows = rows::history_after(&tx, conversation, after, limit)?;
+        self.core.messages(&tx, conversation, rows)
     }
 
     /// What waits to be sent, in order.

@@ -2,8 +2,8 @@
 
 use sotto_e2ee::archive_keys::ArchiveKey;
 use sotto_mls::suite::Suite;
-use sotto_protocol::body::conversation::{HistoryPolicy, Role};
-use sotto_protocol::ids::{AccountId, ConversationId, Sequence};
+use sotto_protocol::body::conversation::{HistoryPolicy, Kind, Role};
+use sotto_protocol::ids::{AccountId, ConversationId, DeviceId, MessageNumber, Sequence, UnixMillis};
 
 /// Pairs a command with its [`Event::Done`](crate::event::Event::Done) or
 /// [`Event::Failed`](crate::event::Event::Failed). Drawn by the shell; not kept across restarts.
@@ -129,7 +129,7 @@ pub enum Command {
         who: Who,
     },
     /// Removes one device of one's own account, after it was lost, from every conversation. *Kept.*
-    RemoveDevice(sotto_protocol::ids::DeviceId),
+    RemoveDevice(DeviceId),
     /// Leaves. *Kept.* The next member who sees it removes this account's devices.
     Leave {
         /// What.
@@ -181,6 +181,14 @@ pub enum Command {
         /// How many entries to look at, at most.
         limit: u32,
     },
+    /// Adds lines that the person brings along, as from an export of another device. They replace nothing that is here.
+    /// Done: `Outcome::History`.
+    ImportHistory {
+        /// Which; where this device does not know it, it is kept as one that was left.
+        conversation: PastConversation,
+        /// At most [`PAST_LINES_MAX`](crate::past::PAST_LINES_MAX).
+        lines: Vec<PastLine>,
+    },
     /// Marks the key of an account as compared by the person. Fails if it is not the key that the account is
     /// known by here.
     /// Done: `Outcome::Nothing`.
@@ -210,6 +218,42 @@ pub enum Command {
     ImportArchiveKeys(ArchiveKeys),
     /// Seals the vault now; it comes as [`Event::VaultChanged`](crate::event::Event::VaultChanged).
     SealVault,
+}
+
+/// A conversation as an export describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PastConversation {
+    /// Its id.
+    pub conversation: ConversationId,
+    /// What kind.
+    pub kind: Kind,
+    /// Who could read the past.
+    pub history: HistoryPolicy,
+    /// The name that members gave it.
+    pub name: String,
+    /// The other account of a direct one.
+    pub peer: Option<AccountId>,
+}
+
+/// A text as an export has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PastLine {
+    /// Its place.
+    pub sequence: Sequence,
+    /// The relay's time of it.
+    pub time: UnixMillis,
+    /// The sender's time of it.
+    pub sent_at: UnixMillis,
+    /// Who.
+    pub account: AccountId,
+    /// The user name, where known.
+    pub username: String,
+    /// Which device.
+    pub device: DeviceId,
+    /// The device's number of it.
+    pub number: MessageNumber,
+    /// What.
+    pub text: String,
 }
 
 /// Archive keys from a vault. Equality is by their places alone; there is no way to print them.

@@ -102,6 +102,9 @@ impl Core {
                 self.import_keys(ctx, &keys)?;
                 ctx.done(Some(token), Outcome::Nothing);
             }
+            Command::ImportHistory { conversation, lines } => {
+                self.import_history(ctx, token, &conversation, &lines)?;
+            }
             Command::SealVault => {
                 self.vault_due = Some(ctx.now);
                 self.vault(ctx)?;

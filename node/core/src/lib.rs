@@ -8,7 +8,7 @@
 //! person can look at), [`client`] (how it is driven), then the machinery: `rows` (what is kept), `core` (memory),
 //! `link` (proving who we are, requests and their answers), `drive` (the look around that asks for what is
 //! wanted), `sync` (following the log), `outbox` (sending once and in order), `change` (commits and their
-//! races), `join` (getting in), `archive` (reading the past), `repair` (what could
+//! races), `join` (getting in), `archive` (reading the past), [`past`] (what a person brings along), `repair` (what could
 //! not be decrypted), [`kinds`] (edits, reactions and the like: what is said about texts), `directory` (key packages),
 //! `operation` and `commands` (what people ask). Beside all this: [`format`] (the emphasis in a text, and making it
 //! harmless).
@@ -18,6 +18,7 @@ pub mod command;
 pub mod event;
 pub mod format;
 pub mod kinds;
+pub mod past;
 pub mod settings;
 pub mod view;
 

@@ -431,6 +431,19 @@ pub(crate) fn history(
     rows.iter().map(|row| Ok((Sequence(number_of(&row.key)?), decode(&row.value)?))).collect()
 }
 
+/// Lines after a place, the oldest of them, in the order of the log.
+pub(crate) fn history_after(
+    tx: &Transaction<'_>,
+    conversation: ConversationId,
+    after: Sequence,
+    limit: usize,
+) -> Result<Vec<(Sequence, HistoryRow)>, StoreError> {
+    let scan =
+        Scan::prefix(under(HISTORY, conversation)).after(history_key(conversation, after)).limit(limit);
+    let rows = tx.scan(&scan)?;
+    rows.iter().map(|row| Ok((Sequence(number_of(&row.key)?), decode(&row.value)?))).collect()
+}
+
 /// The place of the newest line; 0 for none.
 pub(crate) fn newest_line(
     tx: &Transaction<'_>,

@@ -174,6 +174,8 @@ pub enum Origin {
     Resent,
     /// Written here.
     Own,
+    /// Brought along by the person, from an export.
+    Imported,
 }
 
 /// A text that waits for the relay.

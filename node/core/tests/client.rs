@@ -558,3 +558,49 @@ fn the_post_quantum_suite_works_the_same() {
     assert_eq!(texts(&world, bob, id), ["hybrid"]);
     assert_eq!(world.view(bob, id).expect("there").suite, Some(Suite::XWing));
 }
+
+#[test]
+fn commands_that_come_together_are_one_commit_and_keep_their_order() {
+    let mut world = calm(21);
+    let (alice, bob) = (world.person("alice"), world.person("bob"));
+    world.settle();
+    let id = direct(&mut world, alice, "bob");
+    let before = world.devices[alice].medium.commits();
+    let wanted: Vec<String> = (0..40).map(|i| format!("line {i}")).collect();
+    let commands = wanted.iter().zip(1_000..).map(|(text, token)| {
+        (Token(token), Command::Send { conversation: id, text: text.clone(), reply_to: None })
+    });
+    let (now, device) = (world.now, &mut world.devices[alice]);
+    device.client.handle_commands(commands, now, &mut world.rng);
+    assert_eq!(world.devices[alice].medium.commits(), before + 1);
+    world.drain(alice);
+    world.settle();
+    assert_eq!(texts(&world, bob, id), wanted);
+}
+
+#[test]
+fn commands_that_come_together_fail_together_when_the_store_does() {
+    let mut world = calm(22);
+    let (alice, bob) = (world.person("alice"), world.person("bob"));
+    world.settle();
+    let id = direct(&mut world, alice, "bob");
+    let at = world.devices[alice].medium.commits() + 1;
+    world.devices[alice].medium.end_at(at, Ending::Before);
+    let commands = [7_001, 7_002].map(|token| {
+        (Token(token), Command::Send { conversation: id, text: "lost".to_owned(), reply_to: None })
+    });
+    let (now, device) = (world.now, &mut world.devices[alice]);
+    device.client.handle_commands(commands, now, &mut world.rng);
+    let failed: Vec<Token> = std::iter::from_fn(|| device.client.poll_output())
+        .filter_map(|output| match output {
+            Output::Event(Event::Failed { token, failure }) if failure.code == FailureCode::Store => {
+                Some(token)
+            }
+            _ => None,
+        })
+        .collect();
+    assert_eq!(failed, [Token(7_001), Token(7_002)]);
+    world.crash(alice);
+    world.settle();
+    assert_eq!(texts(&world, bob, id), Vec::<String>::new());
+}

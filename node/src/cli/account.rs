@@ -7,6 +7,8 @@ use super::output::Printer;
 use super::prompt;
 use serde_json::json;
 use sotto_node::node::{self, Credentials, NewAccount, Place, SetupError, Start, Status};
+use sotto_node::profile::Profile;
+use sotto_node::secret;
 use sotto_node::store::SqliteStore;
 use sotto_node_core::client::Client;
 use sotto_node_core::command::Command;
@@ -18,7 +20,7 @@ use std::time::Duration;
 const FIRST_START: Duration = Duration::from_secs(60);
 
 pub(crate) async fn register(global: &Global, printer: &Printer, args: Register) -> Result<(), Failed> {
-    let place = place(global, args.device_name, args.invite)?;
+    let place = place(global.relay.clone(), args.device_name, args.invite)?;
     let password = prompt::password(args.password.password_file.as_deref(), true)?;
     let account = NewAccount { username: &args.username, email: &args.email, password: &password };
     let mut new = open::new_store(global, printer).await?;
@@ -72,7 +74,7 @@ pub(crate) async fn login(global: &Global, printer: &Printer, args: Login) -> Re
     let name = args
         .username
         .ok_or_else(|| Failed::usage("there is no account on this device yet: name one with --username"))?;
-    let place = place(global, args.device_name, None)?;
+    let place = place(global.relay.clone(), args.device_name, None)?;
     let password = prompt::password(args.password.password_file.as_deref(), false)?;
     let mut new = open::new_store(global, printer).await?;
     let start = node::sign_in(new.take(), &place, Credentials { name: &name, password: &password }).await;
@@ -103,15 +105,11 @@ async fn signed_in(printer: &Printer, start: Start<SqliteStore>) -> Result<(), F
 }
 
 pub(crate) async fn recover(global: &Global, printer: &Printer, args: Recover) -> Result<(), Failed> {
-    let place = place(global, args.device_name, None)?;
     let password = prompt::password(args.password.password_file.as_deref(), false)?;
     let words = prompt::recovery_words(args.words_file.as_deref())?;
-    let mut new = open::new_store(global, printer).await?;
-    let who = Credentials { name: &args.username, password: &password };
-    let start = node::recover(new.take(), &place, who, &words).await;
-    let node = begin_new(global, printer, new, start).await?;
+    let who = Newcomer { username: &args.username, password: &password, words: &words };
+    let node = further_device(global, printer, who, None, args.device_name).await?;
     open::finishing(node, async |node| {
-        settle(node, printer).await?;
         let count = node.ask(Client::conversations).await??.len();
         let (account, device) = ids(node).await?;
         let object = json!({ "type": "recovered", "account": account, "device": device, "conversations": count });
@@ -143,7 +141,7 @@ pub(crate) async fn logout(global: &Global, printer: &Printer) -> Result<(), Fai
 
 pub(crate) async fn whoami(global: &Global, printer: &Printer) -> Result<(), Failed> {
     let store = open::store(global).await?;
-    let holder = sotto_node::secret::read_holder(&open::profile(global)?)?;
+    let holder = secret::read_holder(&open::profile(global)?)?;
     let start = node::resume(store, open::settings(), true)?;
     let session = start.session.clone();
     let link = session.link().map_err(|error| Failed::usage(error.to_string()))?;
@@ -185,6 +183,35 @@ pub(crate) async fn whoami(global: &Global, printer: &Printer) -> Result<(), Fai
     .await
 }
 
+/// Which accounts are on this machine, by the names of their profiles. None of them is opened.
+pub(crate) fn profiles(global: &Global, printer: &Printer) -> Result<(), Failed> {
+    let home = open::home(global)?;
+    let all = Profile::all(&home)?;
+    if all.is_empty() {
+        let none =
+            format!("(no profiles in {} yet; make one: sotto register --profile NAME ...)", home.display());
+        printer.remark(&none);
+    }
+    for profile in all {
+        let key = secret::read_holder(&profile).map(|holder| holder.to_string());
+        let in_use_by = profile.in_use_by();
+        let folder = profile.folder().display().to_string();
+        let object = json!({
+            "type": "profile",
+            "profile": profile.name(),
+            "folder": folder,
+            "store_key": key.as_ref().ok(),
+            "in_use_by": in_use_by,
+            "chosen": profile.name() == global.profile,
+        });
+        let mark = if profile.name() == global.profile { "*" } else { " " };
+        let key = key.map_or_else(|error| error.to_string(), |holder| format!("key held by {holder}"));
+        let used = in_use_by.map_or_else(String::new, |who| format!(", in use by {who}"));
+        printer.result(&object, &format!("{mark} {}  {folder}  {key}{used}", profile.name()))?;
+    }
+    Ok(())
+}
+
 pub(crate) async fn devices(global: &Global, printer: &Printer, args: Devices) -> Result<(), Failed> {
     let node = open::node(global, printer, true).await?;
     open::finishing(node, async |node| {
@@ -223,6 +250,36 @@ pub(crate) async fn devices(global: &Global, printer: &Printer, args: Devices) -
     .await
 }
 
+/// Who makes this machine a further device.
+pub(crate) struct Newcomer<'a> {
+    pub(crate) username: &'a str,
+    pub(crate) password: &'a str,
+    /// The account's recovery words.
+    pub(crate) words: &'a str,
+}
+
+/// Makes this machine a further device, at the relay that was named or at this one; gives its node, settled.
+pub(crate) async fn further_device(
+    global: &Global,
+    printer: &Printer,
+    who: Newcomer<'_>,
+    known_relay: Option<Invite>,
+    device_name: Option<String>,
+) -> Result<RunningNode, Failed> {
+    let place = place(global.relay.clone().or(known_relay), device_name, None)?;
+    let mut new = open::new_store(global, printer).await?;
+    let credentials = Credentials { name: who.username, password: who.password };
+    let start = node::recover(new.take(), &place, credentials, who.words).await;
+    let node = begin_new(global, printer, new, start).await?;
+    match settle(&node, printer).await {
+        Ok(()) => Ok(node),
+        Err(failed) => {
+            open::finish(&node).await;
+            Err(failed)
+        }
+    }
+}
+
 /// Starts what was just set up, or removes what a refused attempt left behind.
 async fn begin_new(
     global: &Global,
@@ -257,8 +314,12 @@ async fn ids(node: &RunningNode) -> Result<(String, String), Failed> {
         .await?)
 }
 
-fn place(global: &Global, device_name: Option<String>, code: Option<InviteCode>) -> Result<Place, Failed> {
-    let link = global.relay.clone().ok_or_else(|| {
+fn place(
+    relay: Option<Invite>,
+    device_name: Option<String>,
+    code: Option<InviteCode>,
+) -> Result<Place, Failed> {
+    let link = relay.ok_or_else(|| {
         Failed::new(
             Exit::Usage,
             "no_relay",

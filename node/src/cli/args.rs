@@ -34,6 +34,9 @@ Exit codes:
 
 Environment: SOTTO_HOME, SOTTO_PROFILE, SOTTO_RELAY, SOTTO_PASSWORD, SOTTO_PASSPHRASE, SOTTO_LOG. More: docs/cli.md";
 
+/// The port of `sotto daemon`: not one that IANA has given to anybody.
+pub(crate) const DAEMON_PORT: u16 = 8643;
+
 /// Private messaging: end-to-end encrypted, post-quantum, over a relay you can run yourself.
 #[derive(Parser)]
 #[command(name = "sotto", version, about, after_help = EXAMPLES, max_term_width = 110)]
@@ -83,6 +86,8 @@ pub(crate) enum Command {
     Logout,
     /// Show who is signed in here
     Whoami,
+    /// List the profiles of this machine: each is one account on one device
+    Profiles,
     /// List your devices, or remove one that was lost
     Devices(Devices),
     /// Make a group or a room
@@ -123,6 +128,24 @@ pub(crate) enum Command {
     Chat(Chat),
     /// Compare identities with somebody: safety number and QR code
     Verify(Verify),
+    /// Let bots and scripts on this machine speak for you: JSON over loopback HTTP and WebSocket
+    Daemon(Daemon),
+    /// Write everything that this device has of the account into a file, encrypted by a passphrase
+    Export(Export),
+    /// Read an export: on a new machine it brings account and history, in a profile of the account what is missing
+    Import(Import),
+    /// Check this device, the way to the relay and the account, and say what to do
+    Doctor,
+    /// Print what makes a shell complete commands and options
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or write those of all commands into a folder
+    Man {
+        /// Where to; it is made if it is not there
+        dir: Option<PathBuf>,
+    },
 }
 
 /// Password options of the account.
@@ -409,6 +432,45 @@ pub(crate) struct Verify {
     /// What the other one's QR code reads as; verifies at once if it is right
     #[arg(long, value_name = "TEXT")]
     pub(crate) scanned: Option<String>,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Daemon {
+    /// Where programs find it; 0 is any free port
+    #[arg(long, default_value_t = DAEMON_PORT)]
+    pub(crate) port: u16,
+    /// A loopback address to listen on [default: 127.0.0.1 and ::1]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) bind: Option<std::net::IpAddr>,
+    /// Draw a new token; programs with the old one are shut out
+    #[arg(long)]
+    pub(crate) new_token: bool,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Export {
+    /// The file to write; it must not be there yet
+    pub(crate) file: PathBuf,
+    /// Leave the keys out and write plain lines of JSON, NOT encrypted
+    #[arg(long)]
+    pub(crate) without_keys: bool,
+    /// Read the passphrase of the export from the first line of this file (or: SOTTO_EXPORT_PASSPHRASE)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) export_passphrase_file: Option<PathBuf>,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Import {
+    /// The export
+    pub(crate) file: PathBuf,
+    /// Read the passphrase of the export from the first line of this file (or: SOTTO_EXPORT_PASSPHRASE)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) export_passphrase_file: Option<PathBuf>,
+    /// What a new device is called in your list of devices [default: this machine's name]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) device_name: Option<String>,
+    #[command(flatten)]
+    pub(crate) password: PasswordFrom,
 }
 
 #[cfg(test)]

@@ -5,10 +5,12 @@ use super::exit::{Exit, Failed};
 use super::name;
 use super::open::{self, RunningNode};
 use super::output::{Printer, conversation_json, history_name, kind_name, role_name, standing_name};
-use serde_json::json;
+use serde_json::{Value, json};
+use sotto_node::node::Session;
 use sotto_node_core::command::{Command, NewConversation, Who};
-use sotto_node_core::event::{Event, Outcome};
+use sotto_node_core::event::{Event, Outcome, Room};
 use sotto_node_core::format::harmless_line;
+use sotto_node_core::view::{ConversationView, MemberView};
 use sotto_protocol::body::conversation::{HistoryPolicy, Kind};
 use sotto_protocol::ids::{AccountId, ConversationId};
 use sotto_protocol::invite::{Invite, InviteCode};
@@ -20,34 +22,21 @@ pub(crate) async fn create(global: &Global, printer: &Printer, args: Create) -> 
         open::caught_up(node).await?;
         let default = if args.room { HistoryPolicy::All } else { HistoryPolicy::SinceJoining };
         let members: Vec<_> = args.users.iter().map(|user| plain_username(user)).collect();
-        let mut events = node.events();
-        let outcome = node
-            .command(Command::CreateConversation(NewConversation {
+        let created = new_conversation(
+            node,
+            NewConversation {
                 name: args.name.clone(),
                 room: args.room,
                 listed_name: args.listed.then(|| args.name.clone()),
                 history: args.history.map_or(default, Into::into),
                 suite: args.suite,
                 members,
-            }))
-            .await?;
-        let Outcome::Conversation(id) = outcome else { return Err(unexpected(&outcome)) };
-        let mut missing = Vec::new();
-        loop {
-            match events.try_recv() {
-                Ok(Event::NotAdded { conversation, accounts }) if conversation == id => missing.extend(accounts),
-                Ok(_) | Err(TryRecvError::Lagged(_)) => {}
-                Err(TryRecvError::Empty | TryRecvError::Closed) => break,
-            }
-        }
-        let view = name::by_id(node, id).await?;
-        let mut object = conversation_json(&view);
-        if let Some(object) = object.as_object_mut() {
-            object.insert("not_added".to_owned(), json!(missing));
-        }
-        let name = harmless_line(&args.name);
-        let kind = kind_name(view.kind);
-        printer.result(&object, &format!("Created the {kind} {name} ({id}) with {} members.", view.members.len()))?;
+            },
+        );
+        let (view, missing) = created.await?;
+        let (id, name, kind) = (view.conversation, harmless_line(&args.name), kind_name(view.kind));
+        let lines = format!("Created the {kind} {name} ({id}) with {} members.", view.members.len());
+        printer.result(&created_json(&view, &missing), &lines)?;
         if !missing.is_empty() {
             printer.remark(&format!(
                 "{} of the users have not signed in on any device yet and were not added; try `sotto invite {name} USER` later.",
@@ -59,6 +48,34 @@ pub(crate) async fn create(global: &Global, printer: &Printer, args: Create) -> 
     .await
 }
 
+/// Makes a conversation; gives also the accounts that have no keys to be added by yet.
+pub(crate) async fn new_conversation(
+    node: &RunningNode,
+    new: NewConversation,
+) -> Result<(ConversationView, Vec<AccountId>), Failed> {
+    let mut events = node.events();
+    let outcome = node.command(Command::CreateConversation(new)).await?;
+    let Outcome::Conversation(id) = outcome else { return Err(unexpected(&outcome)) };
+    let mut missing = Vec::new();
+    loop {
+        match events.try_recv() {
+            Ok(Event::NotAdded { conversation, accounts }) if conversation == id => missing.extend(accounts),
+            Ok(_) | Err(TryRecvError::Lagged(_)) => {}
+            Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+        }
+    }
+    Ok((name::by_id(node, id).await?, missing))
+}
+
+/// A conversation that was just made.
+pub(crate) fn created_json(view: &ConversationView, missing: &[AccountId]) -> Value {
+    let mut object = conversation_json(view);
+    if let Some(object) = object.as_object_mut() {
+        object.insert("not_added".to_owned(), json!(missing));
+    }
+    object
+}
+
 pub(crate) async fn invite(global: &Global, printer: &Printer, args: InviteArgs) -> Result<(), Failed> {
     let node = open::node(global, printer, true).await?;
     open::finishing(node, async |node| {
@@ -68,9 +85,7 @@ pub(crate) async fn invite(global: &Global, printer: &Printer, args: InviteArgs)
             (Some(name), None) => {
                 let view = name::conversation(node, name).await?;
                 if view.kind == Kind::Direct {
-                    return Err(Failed::usage(
-                        "a direct conversation is for two; `sotto create` makes a group",
-                    ));
+                    return Err(no_link_for_two());
                 }
                 link(node, printer, &args, Some(view.conversation)).await
             }
@@ -83,17 +98,27 @@ pub(crate) async fn invite(global: &Global, printer: &Printer, args: InviteArgs)
 async fn add(node: &RunningNode, printer: &Printer, name: &str, user: &str) -> Result<(), Failed> {
     let view = name::conversation(node, name).await?;
     let user = plain_username(user);
-    let add = Command::AddMembers { conversation: view.conversation, usernames: vec![user.clone()] };
+    let added = add_user(node, view.conversation, &user).await?;
+    let object = json!({ "type": "added", "conversation": view.conversation, "accounts": added });
+    printer.result(&object, &format!("{user} is in {} now.", harmless_line(&view.title)))
+}
+
+/// Adds a user by name; gives the accounts that came in.
+pub(crate) async fn add_user(
+    node: &RunningNode,
+    conversation: ConversationId,
+    username: &str,
+) -> Result<Vec<AccountId>, Failed> {
+    let add = Command::AddMembers { conversation, usernames: vec![username.to_owned()] };
     let outcome = node.command(add).await?;
     let Outcome::Added { added, without_device } = outcome else { return Err(unexpected(&outcome)) };
     if added.is_empty() && !without_device.is_empty() {
         let sentence = format!(
-            "{user} has not signed in on any device yet, so there are no keys to add; try again later"
+            "{username} has not signed in on any device yet, so there are no keys to add; try again later"
         );
         return Err(Failed::new(Exit::Refused, "no_device", sentence));
     }
-    let object = json!({ "type": "added", "conversation": view.conversation, "accounts": added });
-    printer.result(&object, &format!("{user} is in {} now.", harmless_line(&view.title)))
+    Ok(added)
 }
 
 async fn link(
@@ -102,11 +127,9 @@ async fn link(
     args: &InviteArgs,
     conversation: Option<ConversationId>,
 ) -> Result<(), Failed> {
-    let access = node.access_token().await?;
-    let expires_in = args.hours.map(|hours| hours.saturating_mul(3600));
-    let made = node.api().invite(&access, conversation, args.uses, expires_in).await?;
-    let link = harmless_line(&made.link);
-    printer.result(&json!({ "type": "invite", "conversation": conversation, "link": made.link }), &link)?;
+    let made = make_link(node, conversation, args.uses, args.hours).await?;
+    let object = json!({ "type": "invite", "conversation": conversation, "link": made });
+    printer.result(&object, &harmless_line(&made))?;
     printer.remark(match conversation {
         Some(_) => "Whoever has this link may enter, after registering on the relay: sotto join 'LINK'",
         None => "Whoever has this link may register: sotto register --relay 'LINK' --username NAME --email ADDRESS",
@@ -114,50 +137,88 @@ async fn link(
     Ok(())
 }
 
+/// A direct conversation has no third member.
+pub(crate) fn no_link_for_two() -> Failed {
+    Failed::usage("a direct conversation is for two; `sotto create` makes a group")
+}
+
+/// A link into a conversation, or to the relay.
+pub(crate) async fn make_link(
+    node: &RunningNode,
+    conversation: Option<ConversationId>,
+    uses: Option<u32>,
+    hours: Option<u64>,
+) -> Result<String, Failed> {
+    let access = node.access_token().await?;
+    let expires_in = hours.map(|hours| hours.saturating_mul(3600));
+    Ok(node.api().invite(&access, conversation, uses, expires_in).await?.link)
+}
+
 pub(crate) async fn join(global: &Global, printer: &Printer, args: Join) -> Result<(), Failed> {
-    let looks_like_link = args.what.contains("://");
-    let link: Option<Invite> = if looks_like_link {
-        Some(args.what.parse().map_err(|error| Failed::usage(format!("the link is not one: {error}")))?)
-    } else {
-        None
-    };
-    let start = node_of_link(global, link.as_ref()).await?;
+    let entrance = Entrance::parse(&args.what)?;
+    let start = open::start(global, printer).await?;
+    entrance.is_here(&start.session)?;
     let node = open::begin(start, printer)?;
     open::finishing(node, async |node| {
         open::caught_up(node).await?;
-        let command = match link.as_ref().map(|link| link.code.as_ref()) {
-            Some(Some(code)) => Command::Join { conversation: redeem(node, code).await? },
-            Some(None) => return Err(Failed::usage("this link names a relay and holds no invite")),
-            None => Command::JoinListed { name: args.what.clone() },
-        };
-        let outcome = node.command(command).await?;
-        let Outcome::Conversation(id) = outcome else { return Err(unexpected(&outcome)) };
-        let view = name::by_id(node, id).await?;
-        let title = harmless_line(&view.title);
+        let view = enter(node, &entrance).await?;
+        let (id, title) = (view.conversation, harmless_line(&view.title));
         printer
             .result(&conversation_json(&view), &format!("You are in {title} ({id}). Next: sotto chat {id}"))
     })
     .await
 }
 
-async fn node_of_link(
-    global: &Global,
-    link: Option<&Invite>,
-) -> Result<sotto_node::node::Start<sotto_node::store::SqliteStore>, Failed> {
-    let start = sotto_node::node::resume(open::store(global).await?, open::settings(), true)?;
-    let known = start.session.link().map_err(|error| Failed::usage(error.to_string()))?;
-    // One certificate is one relay, whatever it is called; without fingerprints the address decides.
-    let same = |link: &Invite| match (known.fingerprint, link.fingerprint) {
-        (Some(known), Some(other)) => known == other,
-        _ => known.relay == link.relay,
-    };
-    if link.is_some_and(|link| !same(link)) {
-        return Err(Failed::usage(
+/// What one enters a conversation by.
+pub(crate) enum Entrance {
+    /// An invite link.
+    Link(Invite),
+    /// The public name of a listed room.
+    Listed(String),
+}
+
+impl Entrance {
+    pub(crate) fn parse(what: &str) -> Result<Self, Failed> {
+        if what.contains("://") {
+            let link =
+                what.parse().map_err(|error| Failed::usage(format!("the link is not one: {error}")))?;
+            Ok(Self::Link(link))
+        } else {
+            Ok(Self::Listed(what.to_owned()))
+        }
+    }
+
+    /// A link leads to this profile's relay, or nowhere from here.
+    pub(crate) fn is_here(&self, session: &Session) -> Result<(), Failed> {
+        let Self::Link(link) = self else { return Ok(()) };
+        let known = session.link().map_err(|error| Failed::usage(error.to_string()))?;
+        // One certificate is one relay, whatever it is called; without fingerprints the address decides.
+        let same = match (known.fingerprint, link.fingerprint) {
+            (Some(known), Some(other)) => known == other,
+            _ => known.relay == link.relay,
+        };
+        if same {
+            return Ok(());
+        }
+        Err(Failed::usage(
             "this invite is for another relay than this profile's; register there with another --profile and \
              --relay 'LINK', then join",
-        ));
+        ))
     }
-    Ok(start)
+}
+
+/// Goes in; gives what one is in then.
+pub(crate) async fn enter(node: &RunningNode, entrance: &Entrance) -> Result<ConversationView, Failed> {
+    let command = match entrance {
+        Entrance::Link(Invite { code: Some(code), .. }) => {
+            Command::Join { conversation: redeem(node, code).await? }
+        }
+        Entrance::Link(_) => return Err(Failed::usage("this link names a relay and holds no invite")),
+        Entrance::Listed(name) => Command::JoinListed { name: name.clone() },
+    };
+    let outcome = node.command(command).await?;
+    let Outcome::Conversation(id) = outcome else { return Err(unexpected(&outcome)) };
+    name::by_id(node, id).await
 }
 
 async fn redeem(node: &RunningNode, code: &InviteCode) -> Result<ConversationId, Failed> {
@@ -188,17 +249,9 @@ pub(crate) async fn rooms(global: &Global, printer: &Printer, args: Rooms) -> Re
     open::finishing(node, async |node| {
         if args.listed {
             open::ready(node).await?;
-            let outcome = node.command(Command::ListRooms).await?;
-            let Outcome::Rooms(rooms) = outcome else { return Err(unexpected(&outcome)) };
-            for room in rooms {
-                let object = json!({
-                    "type": "listed_room",
-                    "conversation": room.conversation,
-                    "name": room.name,
-                    "members": room.members,
-                });
+            for room in listed_rooms(node).await? {
                 let lines = format!("{}  {}", room.conversation, harmless_line(&room.name));
-                printer.result(&object, &lines)?;
+                printer.result(&listed_json(&room), &lines)?;
             }
             return Ok(());
         }
@@ -230,24 +283,15 @@ pub(crate) async fn members(global: &Global, printer: &Printer, args: Members) -
     open::finishing(node, async |node| {
         open::caught_up_if_reachable(node, printer).await?;
         for member in name::conversation(node, &args.name).await?.members {
-            let role = member.role.map(role_name);
-            let object = json!({
-                "type": "member",
-                "account": member.account,
-                "username": member.username,
-                "role": role,
-                "devices": member.devices,
-                "verified": member.verified,
-            });
             let lines = format!(
                 "{}  {}  {}, {} devices{}",
                 member.account,
                 harmless_line(&member.username),
-                role.unwrap_or("role unknown"),
+                member.role.map_or("role unknown", role_name),
                 member.devices.len(),
                 if member.verified { ", verified" } else { "" }
             );
-            printer.result(&object, &lines)?;
+            printer.result(&member_json(&member), &lines)?;
         }
         Ok(())
     })
@@ -260,19 +304,58 @@ pub(crate) async fn remove(global: &Global, printer: &Printer, args: Remove) -> 
         open::caught_up(node).await?;
         let view = name::conversation(node, &args.name).await?;
         let username = plain_username(&args.user);
-        let Some(member) = view.members.iter().find(|member| member.username == username) else {
-            let sentence = format!("{username} is not a member of {}", harmless_line(&view.title));
-            return Err(Failed::new(Exit::NotFound, "not_a_member", sentence));
-        };
-        let account: AccountId = member.account;
-        node.command(Command::RemoveMember { conversation: view.conversation, who: Who::Account(account) })
-            .await?;
+        let account = remove_user(node, &view, &username).await?;
         let object = json!({ "type": "removed", "conversation": view.conversation, "account": account });
         let lines =
             format!("{username} is out of {} and reads nothing from now on.", harmless_line(&view.title));
         printer.result(&object, &lines)
     })
     .await
+}
+
+/// Puts a user out; gives the account.
+pub(crate) async fn remove_user(
+    node: &RunningNode,
+    view: &ConversationView,
+    username: &str,
+) -> Result<AccountId, Failed> {
+    let Some(member) = view.members.iter().find(|member| member.username == username) else {
+        let sentence = format!("{username} is not a member of {}", harmless_line(&view.title));
+        return Err(Failed::new(Exit::NotFound, "not_a_member", sentence));
+    };
+    let who = Who::Account(member.account);
+    node.command(Command::RemoveMember { conversation: view.conversation, who }).await?;
+    Ok(member.account)
+}
+
+/// The rooms that anybody on the relay may join.
+pub(crate) async fn listed_rooms(node: &RunningNode) -> Result<Vec<Room>, Failed> {
+    match node.command(Command::ListRooms).await? {
+        Outcome::Rooms(rooms) => Ok(rooms),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// A room of the relay.
+pub(crate) fn listed_json(room: &Room) -> Value {
+    json!({
+        "type": "listed_room",
+        "conversation": room.conversation,
+        "name": room.name,
+        "members": room.members,
+    })
+}
+
+/// A member.
+pub(crate) fn member_json(member: &MemberView) -> Value {
+    json!({
+        "type": "member",
+        "account": member.account,
+        "username": member.username,
+        "role": member.role.map(role_name),
+        "devices": member.devices,
+        "verified": member.verified,
+    })
 }
 
 /// People write user names with and without the @.

@@ -87,9 +87,20 @@ impl Failed {
 }
 
 /// Help and version are no failures; wrong usage is code 2.
-pub(crate) fn usage(error: &clap::Error) -> ExitCode {
+pub(crate) fn usage(error: &clap::Error, json: bool) -> ExitCode {
+    if !error.use_stderr() {
+        let _ = error.print();
+        return ExitCode::SUCCESS;
+    }
+    if json {
+        // The first paragraph says what is wrong; the rest teaches people.
+        let text = error.to_string();
+        let first = text.split("\n\n").next().unwrap_or_default();
+        let words = first.split_whitespace().collect::<Vec<_>>().join(" ");
+        return Failed::usage(words.strip_prefix("error: ").unwrap_or(&words)).report(true);
+    }
     let _ = error.print();
-    if error.use_stderr() { ExitCode::from(Exit::Usage.number()) } else { ExitCode::SUCCESS }
+    ExitCode::from(Exit::Usage.number())
 }
 
 impl From<ProfileError> for Failed {

@@ -2,18 +2,24 @@
 //!
 //! Read in this order: [`args`] (what can be typed), [`exit`] (how it can end), [`open`] (profile, store and
 //! connection), [`name`] (what NAME means), then the commands: [`account`], [`conversations`], [`talk`], [`kinds`],
-//! [`verify`]; and [`tui`], the terminal interface.
+//! [`verify`], [`daemon`], [`doctor`], [`export`], [`import`], [`shell`]; and [`tui`], the terminal interface.
 
 pub(crate) mod account;
 pub(crate) mod args;
 pub(crate) mod conversations;
+pub(crate) mod daemon;
+pub(crate) mod doctor;
 pub(crate) mod exit;
+pub(crate) mod export;
+pub(crate) mod import;
 pub(crate) mod kinds;
 pub(crate) mod name;
 pub(crate) mod open;
 pub(crate) mod output;
 pub(crate) mod prompt;
 pub(crate) mod recent;
+pub(crate) mod shell;
+pub(crate) mod shown;
 pub(crate) mod talk;
 pub(crate) mod tui;
 pub(crate) mod verify;
@@ -37,6 +43,7 @@ pub(crate) async fn run(args: Args, offset: UtcOffset) -> Result<(), Failed> {
         Command::Recover(recover) => account::recover(global, &printer, recover).await,
         Command::Logout => account::logout(global, &printer).await,
         Command::Whoami => account::whoami(global, &printer).await,
+        Command::Profiles => account::profiles(global, &printer),
         Command::Devices(devices) => account::devices(global, &printer, devices).await,
         Command::Create(create) => conversations::create(global, &printer, create).await,
         Command::Invite(invite) => conversations::invite(global, &printer, invite).await,
@@ -56,6 +63,12 @@ pub(crate) async fn run(args: Args, offset: UtcOffset) -> Result<(), Failed> {
         Command::History(history) => talk::history(global, &printer, history).await,
         Command::Tail(tail) => talk::tail(global, &printer, tail).await,
         Command::Chat(chat) => talk::chat(global, &printer, chat).await,
+        Command::Daemon(args) => daemon::daemon(global, &printer, args).await,
+        Command::Export(args) => export::export(global, &printer, args).await,
+        Command::Import(args) => import::import(global, &printer, args).await,
+        Command::Doctor => doctor::doctor(global, &printer).await,
+        Command::Completions { shell } => shell::completions(&printer, shell),
+        Command::Man { dir } => shell::man(&printer, dir.as_deref()),
         Command::Verify(verify) => verify::verify(global, &printer, verify).await,
     }
 }

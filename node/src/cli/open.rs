@@ -11,6 +11,7 @@ use sotto_node::secret::{self, SystemKeyring};
 use sotto_node::store::{OpenError, SqliteStore};
 use sotto_node_core::event::Event;
 use sotto_node_core::settings::Settings;
+use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
@@ -26,13 +27,17 @@ const FLUSH: Duration = Duration::from_secs(10);
 
 pub(crate) type RunningNode = Node<SqliteStore>;
 
+/// The folder of all profiles.
+pub(crate) fn home(global: &Global) -> Result<PathBuf, Failed> {
+    match &global.home {
+        Some(home) => Ok(home.clone()),
+        None => Ok(Profile::default_home()?),
+    }
+}
+
 /// The profile that the options name.
 pub(crate) fn profile(global: &Global) -> Result<Profile, Failed> {
-    let home = match &global.home {
-        Some(home) => home.clone(),
-        None => Profile::default_home()?,
-    };
-    Ok(Profile::new(&home, &global.profile)?)
+    Ok(Profile::new(&home(global)?, &global.profile)?)
 }
 
 pub(crate) fn settings() -> Settings {
@@ -129,6 +134,13 @@ pub(crate) async fn node(global: &Global, printer: &Printer, online: bool) -> Re
     begin(start, printer)
 }
 
+/// Opens the profile for a node that connects.
+pub(crate) async fn start(global: &Global, printer: &Printer) -> Result<Start<SqliteStore>, Failed> {
+    let mut start = resume(store(global).await?, settings(), true)?;
+    take_link(global, printer, &mut start)?;
+    Ok(start)
+}
+
 /// Another link for a known profile: somebody confirmed a new fingerprint or address.
 fn take_link(global: &Global, printer: &Printer, start: &mut Start<SqliteStore>) -> Result<(), Failed> {
     let Some(link) = &global.relay else { return Ok(()) };
@@ -144,22 +156,13 @@ fn shown_link(session: &Session) -> String {
     session.link().map(|link| link.to_string()).unwrap_or_default()
 }
 
-/// Opens the profile and starts its node, with every event from the first on.
-pub(crate) async fn node_with_events(
-    global: &Global,
-    printer: &Printer,
-) -> Result<(RunningNode, Receiver<Event>), Failed> {
-    let mut start = resume(store(global).await?, settings(), true)?;
-    take_link(global, printer, &mut start)?;
-    begin_with_events(start, printer)
-}
-
 /// Starts a node and says aloud what nobody may overlook.
 pub(crate) fn begin(start: Start<SqliteStore>, printer: &Printer) -> Result<RunningNode, Failed> {
     Ok(begin_with_events(start, printer)?.0)
 }
 
-fn begin_with_events(
+/// The same, with every event from the first on.
+pub(crate) fn begin_with_events(
     start: Start<SqliteStore>,
     printer: &Printer,
 ) -> Result<(RunningNode, Receiver<Event>), Failed> {
@@ -180,22 +183,29 @@ fn begin_with_events(
 }
 
 fn warn(printer: &Printer, event: &Event) {
+    if let Some((code, sentence)) = alarm(event) {
+        printer.alarm(code, &sentence);
+    }
+}
+
+/// What nobody may overlook: its code and its sentence.
+pub(crate) fn alarm(event: &Event) -> Option<(&'static str, String)> {
     match event {
         Event::IdentityChanged { username, was_verified, .. } => {
             let name = sotto_node_core::format::harmless_line(username);
             let before = if *was_verified { ", which you had verified" } else { "" };
-            printer.alarm(
-                "identity_changed",
-                &format!("THE IDENTITY OF {name}{before} HAS CHANGED. Either {name} started again from nothing, or \
-                          somebody poses as {name}. Compare: sotto verify {name}"),
+            let sentence = format!(
+                "THE IDENTITY OF {name}{before} HAS CHANGED. Either {name} started again from nothing, or \
+                 somebody poses as {name}. Compare: sotto verify {name}"
             );
+            Some(("identity_changed", sentence))
         }
         Event::LogTampered { what, .. } => {
             let what = sotto_node_core::format::harmless_line(what);
-            printer.alarm("log_tampered", &format!("THE RELAY'S LOG WAS TAMPERED WITH: {what}"));
+            Some(("log_tampered", format!("THE RELAY'S LOG WAS TAMPERED WITH: {what}")))
         }
-        Event::StoreFailed(what) => printer.alarm("store_failed", what),
-        _ => {}
+        Event::StoreFailed(what) => Some(("store_failed", what.clone())),
+        _ => None,
     }
 }
 

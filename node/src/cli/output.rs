@@ -196,7 +196,8 @@ fn line_text(line: &Line, names: &Names) -> String {
     }
 }
 
-fn message_json(message: &Message, title: Option<&str>) -> Value {
+/// A line of a history, for programs.
+pub(crate) fn message_json(message: &Message, title: Option<&str>) -> Value {
     let (kind, detail) = match &message.line {
         Line::Text(text) => ("text", json!({ "text": text })),
         Line::Named(name) => ("named", json!({ "name": name })),
@@ -307,6 +308,7 @@ const fn origin_name(origin: Origin) -> &'static str {
         Origin::Archive => "archive",
         Origin::Resent => "resent",
         Origin::Own => "own",
+        Origin::Imported => "imported",
     }
 }
 

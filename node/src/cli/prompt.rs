@@ -75,6 +75,31 @@ pub(crate) fn passphrase(file: Option<&Path>, ask: Ask) -> Result<Zeroizing<Stri
     }
 }
 
+/// The passphrase of an export. `twice` where it is being chosen.
+pub(crate) fn export_passphrase(file: Option<&Path>, twice: bool) -> Result<Zeroizing<String>, SecretError> {
+    if let Some(file) = file {
+        return first_line(file).map_err(SecretError::Passphrase);
+    }
+    if let Some(passphrase) = from_environment("SOTTO_EXPORT_PASSPHRASE") {
+        return Ok(passphrase);
+    }
+    if !std::io::stdin().is_terminal() {
+        let what =
+            "set SOTTO_EXPORT_PASSPHRASE, name a file with --export-passphrase-file, or run in a terminal";
+        return Err(SecretError::Passphrase(what.to_owned()));
+    }
+    let prompt = |text| {
+        rpassword::prompt_password(text)
+            .map(Zeroizing::new)
+            .map_err(|error| SecretError::Passphrase(error.to_string()))
+    };
+    let passphrase = prompt("Passphrase of the export: ")?;
+    if twice && *prompt("The same again: ")? != *passphrase {
+        return Err(SecretError::Passphrase("the two are not the same; nothing was done".to_owned()));
+    }
+    Ok(passphrase)
+}
+
 /// The 24 recovery words.
 pub(crate) fn recovery_words(file: Option<&Path>) -> Result<Zeroizing<String>, Failed> {
     let bad = |what: String| Failed::usage(format!("the recovery words cannot be read: {what}"));

@@ -7,14 +7,15 @@ use super::open::{self, RunningNode};
 use super::output::{Names, Printer, without_receipts};
 use super::prompt;
 use super::recent::Recent;
+use super::shown::Shown;
 use super::verify::refuse_if_changed;
-use serde_json::json;
+use serde_json::{Value, json};
 use sotto_e2ee::content::TEXT_BYTES_MAX;
 use sotto_node::node::{Progress, Status, Ticket};
 use sotto_node_core::command::{Command, Who};
 use sotto_node_core::event::{Event, Outcome};
-use sotto_node_core::view::{ConversationView, Message};
-use sotto_protocol::ids::{ConversationId, Sequence};
+use sotto_node_core::view::{ConversationView, Message, Origin};
+use sotto_protocol::ids::{ConversationId, MessageNumber, Sequence, UnixMillis};
 use std::collections::{HashMap, VecDeque};
 use std::io::IsTerminal as _;
 use std::time::Duration;
@@ -29,6 +30,9 @@ const UNDER_WAY_MAX: usize = 32;
 
 /// Lines that are fetched from the archive at once.
 const PAGE: u32 = 200;
+
+/// Lines that are read at once after events were missed.
+const CATCH_UP_LINES: usize = 200;
 
 /// What became of texts.
 #[derive(Default)]
@@ -73,6 +77,57 @@ pub(crate) async fn send(global: &Global, printer: &Printer, args: Send) -> Resu
     .await
 }
 
+/// Where a text stands, for good or for now. It is on a disk either way.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Settled {
+    /// On the relay's.
+    Sent { number: MessageNumber, sequence: Sequence, time: UnixMillis },
+    /// On this device's.
+    Queued { number: MessageNumber },
+}
+
+impl Settled {
+    pub(crate) fn object(self, conversation: ConversationId) -> Value {
+        match self {
+            Self::Sent { number, sequence, time } => json!({
+                "type": "sent",
+                "conversation": conversation,
+                "number": number,
+                "sequence": sequence,
+                "time_ms": time,
+            }),
+            Self::Queued { number } => {
+                json!({ "type": "queued", "conversation": conversation, "number": number })
+            }
+        }
+    }
+}
+
+/// Waits until a text is acknowledged, or safe on this device while the relay is away.
+pub(crate) async fn settled(node: &RunningNode, mut ticket: Ticket) -> Result<Settled, Failed> {
+    let mut queued = None;
+    loop {
+        let progress = match queued {
+            None => ticket.progress().await,
+            Some(number) => tokio::select! {
+                biased;
+                progress = ticket.progress() => progress,
+                _ = node.wait(ACKNOWLEDGED, |now| !now.is_ready()) => return Ok(Settled::Queued { number }),
+            },
+        };
+        match progress {
+            Progress::Queued { number, .. } => queued = Some(number),
+            Progress::Done(Outcome::Sent { number, sequence, time, .. }) => {
+                return Ok(Settled::Sent { number, sequence, time });
+            }
+            Progress::Done(other) => {
+                return Err(Failed::internal(format!("an unexpected outcome: {other:?}")));
+            }
+            Progress::Failed(failure) => return Err(failure.into()),
+        }
+    }
+}
+
 /// Texts on their way to one conversation, in order, several at once.
 struct Texts<'a> {
     node: &'a RunningNode,
@@ -103,40 +158,14 @@ impl<'a> Texts<'a> {
 
     /// Waits until the oldest text is acknowledged, or safe on this device while the relay is away.
     async fn settle_first(&mut self) -> Result<(), Failed> {
-        let Some(mut ticket) = self.under_way.pop_front() else { return Ok(()) };
-        let mut queued = None;
-        loop {
-            let progress = tokio::select! {
-                biased;
-                progress = ticket.progress() => progress,
-                _ = self.node.wait(ACKNOWLEDGED, |now| !now.is_ready()), if queued.is_some() => break,
-            };
-            match progress {
-                Progress::Queued { number, .. } => queued = Some(number),
-                Progress::Done(Outcome::Sent { conversation, number, sequence, time }) => {
-                    self.delivery.sent += 1;
-                    if self.printer.is_json() {
-                        let object = json!({
-                            "type": "sent",
-                            "conversation": conversation,
-                            "number": number,
-                            "sequence": sequence,
-                            "time_ms": time,
-                        });
-                        self.printer.result(&object, "")?;
-                    }
-                    return Ok(());
-                }
-                Progress::Done(other) => {
-                    return Err(Failed::internal(format!("an unexpected outcome: {other:?}")));
-                }
-                Progress::Failed(failure) => return Err(failure.into()),
-            }
+        let Some(ticket) = self.under_way.pop_front() else { return Ok(()) };
+        let settled = settled(self.node, ticket).await?;
+        match settled {
+            Settled::Sent { .. } => self.delivery.sent += 1,
+            Settled::Queued { .. } => self.delivery.queued += 1,
         }
-        self.delivery.queued += 1;
         if self.printer.is_json() {
-            let object = json!({ "type": "queued", "conversation": self.conversation, "number": queued });
-            self.printer.result(&object, "")?;
+            self.printer.result(&settled.object(self.conversation), "")?;
         }
         Ok(())
     }
@@ -201,7 +230,7 @@ async fn learn_names(node: &RunningNode, message: &Message, names: &mut Names) -
 }
 
 /// Local lines, and older ones from the archive where the local ones do not reach far enough.
-async fn read_history(
+pub(crate) async fn read_history(
     node: &RunningNode,
     conversation: ConversationId,
     before: Option<Sequence>,
@@ -233,9 +262,11 @@ async fn read_history(
 }
 
 pub(crate) async fn tail(global: &Global, printer: &Printer, args: Tail) -> Result<(), Failed> {
-    let (node, events) = open::node_with_events(global, printer).await?;
+    let start = open::start(global, printer).await?;
+    let shown = Shown::up_to_now(&start.client)?;
+    let (node, events) = open::begin_with_events(start, printer)?;
     open::finishing(node, async |node| {
-        let mut live = Live::new(node, printer, events).await?;
+        let mut live = Live::after(node, printer, events, shown).await?;
         first_connection(node, printer).await?;
         if let Some(name) = &args.name {
             live.only = Some(name::conversation(node, name).await?.conversation);
@@ -254,7 +285,7 @@ pub(crate) async fn tail(global: &Global, printer: &Printer, args: Tail) -> Resu
 }
 
 pub(crate) async fn chat(global: &Global, printer: &Printer, args: Chat) -> Result<(), Failed> {
-    let (node, events) = open::node_with_events(global, printer).await?;
+    let (node, events) = open::begin_with_events(open::start(global, printer).await?, printer)?;
     open::finishing(node, async |node| {
         first_connection(node, printer).await?;
         let view = name::conversation_or_open(node, &args.name).await?;
@@ -266,8 +297,9 @@ pub(crate) async fn chat(global: &Global, printer: &Printer, args: Chat) -> Resu
         let past = usize::try_from(args.n).unwrap_or(0);
         if past > 0 {
             for message in read_history(node, view.conversation, None, past).await? {
-                live.show(&message, true).await?;
+                live.show_past(&message).await?;
             }
+            live.mark_read().await;
         }
         printer.remark("(type to send, Ctrl-D to end)");
         let mut texts = Texts::new(node, printer, view.conversation);
@@ -284,9 +316,7 @@ pub(crate) async fn chat(global: &Global, printer: &Printer, args: Chat) -> Resu
                 },
                 event = live.events.recv() => {
                     live.handle(event).await?;
-                    if let Some(upto) = live.last.get(&view.conversation).copied() {
-                        drop(node.submit(Command::MarkRead { conversation: view.conversation, upto }).await);
-                    }
+                    live.mark_read().await;
                 }
                 failed = for_good(node) => return Err(failed),
             }
@@ -318,7 +348,7 @@ async fn for_good(node: &RunningNode) -> Failed {
 }
 
 /// Ctrl-C, or a polite request to end.
-async fn interrupted() {
+pub(crate) async fn interrupted() {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
@@ -346,16 +376,28 @@ struct Live<'a> {
     skip_own: bool,
     names: Names,
     titles: HashMap<ConversationId, String>,
-    /// The last place that was shown, or that was there before.
-    last: HashMap<ConversationId, Sequence>,
+    shown: Shown,
+    /// The last line that was shown in each conversation and is not marked as read yet.
+    unread: HashMap<ConversationId, Sequence>,
     recent: Recent,
 }
 
 impl<'a> Live<'a> {
+    /// Whatever is in the store at this moment was there before.
     async fn new(
         node: &'a RunningNode,
         printer: &'a Printer,
         events: Receiver<Event>,
+    ) -> Result<Self, Failed> {
+        let shown = node.ask(Shown::up_to_now).await??;
+        Self::after(node, printer, events, shown).await
+    }
+
+    async fn after(
+        node: &'a RunningNode,
+        printer: &'a Printer,
+        events: Receiver<Event>,
+        shown: Shown,
     ) -> Result<Self, Failed> {
         let mut live = Self {
             node,
@@ -365,7 +407,8 @@ impl<'a> Live<'a> {
             skip_own: false,
             names: Names::default(),
             titles: HashMap::new(),
-            last: HashMap::new(),
+            shown,
+            unread: HashMap::new(),
             recent: Recent::default(),
         };
         for view in name::views(node).await? {
@@ -381,7 +424,7 @@ impl<'a> Live<'a> {
 
     async fn handle(&mut self, event: Result<Event, RecvError>) -> Result<(), Failed> {
         match event {
-            Ok(Event::Message(message)) => self.show(&message, false).await,
+            Ok(Event::Message(message)) => self.show(&message).await,
             Ok(Event::Changed { conversation, sequence }) => self.changed(conversation, sequence).await,
             Ok(Event::Conversation(view)) => {
                 self.learn(&view);
@@ -390,42 +433,74 @@ impl<'a> Live<'a> {
             Ok(_) => Ok(()),
             Err(RecvError::Lagged(missed)) => {
                 tracing::debug!(missed, "events were missed; reading the store");
-                self.catch_up(missed).await
+                self.catch_up().await
             }
             Err(RecvError::Closed) => std::future::pending().await,
         }
     }
 
-    async fn catch_up(&mut self, missed: u64) -> Result<(), Failed> {
-        let lines = usize::try_from(missed).unwrap_or(usize::MAX).saturating_add(64);
+    /// Reads on from what was shown last.
+    async fn catch_up(&mut self) -> Result<(), Failed> {
         for view in name::views(self.node).await? {
             self.learn(&view);
             let id = view.conversation;
-            for message in self.node.ask(move |client| client.history(id, None, lines)).await?? {
-                self.show(&message, false).await?;
+            if self.only.is_some_and(|only| only != id) {
+                continue;
+            }
+            let mut after = self.shown.upto(id);
+            loop {
+                let lines =
+                    self.node.ask(move |client| client.history_after(id, after, CATCH_UP_LINES)).await??;
+                let Some(last) = lines.last() else { break };
+                after = last.sequence;
+                // What came from the archive is the past, and was no event.
+                for line in lines.iter().filter(|line| matches!(line.origin, Origin::Message | Origin::Own)) {
+                    self.show(line).await?;
+                }
             }
         }
         Ok(())
     }
 
-    async fn show(&mut self, message: &Message, past: bool) -> Result<(), Failed> {
+    /// Shows a line unless it was shown.
+    async fn show(&mut self, message: &Message) -> Result<(), Failed> {
         let id = message.conversation;
-        if self.only.is_some_and(|only| only != id) {
+        if self.only.is_some_and(|only| only != id) || !self.shown.is_new(message) {
             return Ok(());
         }
-        let last = self.last.entry(id).or_default();
-        // Shown before: the store was read meanwhile.
-        if message.sequence <= *last && !past {
+        self.unread(message);
+        self.print(message, !(self.skip_own && message.own)).await
+    }
+
+    /// Shows a line that was there before.
+    async fn show_past(&mut self, message: &Message) -> Result<(), Failed> {
+        if !self.shown.has(message) {
+            // It came a moment ago, and its event comes too.
             return Ok(());
         }
-        *last = message.sequence.max(*last);
+        self.unread(message);
+        self.print(message, true).await
+    }
+
+    fn unread(&mut self, message: &Message) {
+        let upto = self.unread.entry(message.conversation).or_default();
+        *upto = message.sequence.max(*upto);
+    }
+
+    /// What was shown counts as read. Best effort: it only counts what is unread.
+    async fn mark_read(&mut self) {
+        for (conversation, upto) in self.unread.drain() {
+            drop(self.node.submit(Command::MarkRead { conversation, upto }).await);
+        }
+    }
+
+    /// Prints a line, or only remembers what it looks like where it stands on the screen already.
+    async fn print(&mut self, message: &Message, aloud: bool) -> Result<(), Failed> {
         learn_names(self.node, message, &mut self.names).await?;
+        let id = message.conversation;
         let title = if self.only.is_some() { None } else { self.titles.get(&id).map(String::as_str) };
         self.recent.is_news(id, message.sequence, without_receipts(message, title, &self.names));
-        if self.skip_own && message.own && !past {
-            return Ok(());
-        }
-        self.printer.message(message, title, &self.names)
+        if aloud { self.printer.message(message, title, &self.names) } else { Ok(()) }
     }
 
     /// A line is another one than it was.

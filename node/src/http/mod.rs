@@ -14,7 +14,7 @@ use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sotto_protocol::ids::{ConversationId, DeviceId};
+use sotto_protocol::ids::{ConversationId, DeviceId, UnixMillis};
 use sotto_protocol::invite::RelayAddress;
 use sotto_protocol::limits::VAULT_BYTES_MAX;
 use std::sync::Arc;
@@ -80,6 +80,23 @@ impl AccountApi {
     #[must_use]
     pub const fn new(relay: RelayAddress, trust: Trust) -> Self {
         Self { relay, trust }
+    }
+
+    /// Whether a relay answers, and what time it has.
+    ///
+    /// # Errors
+    /// See [`HttpError`].
+    pub async fn health(&self) -> Result<Health, HttpError> {
+        let asked = tokio::time::Instant::now();
+        let answered =
+            tokio::time::timeout(REQUEST_TIMEOUT, self.exchange(Method::GET, "/health", None, None));
+        let (headers, body) = answered.await.unwrap_or_else(|_| {
+            let what = format!("no answer within {} s", REQUEST_TIMEOUT.as_secs());
+            Err(HttpError::Unreachable { relay: self.relay.to_string(), what })
+        })?;
+        let _: shapes::Health = read(&body)?;
+        let date = headers.get(header::DATE).and_then(|date| date.to_str().ok());
+        Ok(Health { clock: date.and_then(moment_of), took: asked.elapsed() })
     }
 
     /// Makes an account and signs in to it.
@@ -232,9 +249,12 @@ impl AccountApi {
         body: Option<Vec<u8>>,
     ) -> Result<Bytes, HttpError> {
         let unreachable = |what: String| HttpError::Unreachable { relay: self.relay.to_string(), what };
-        tokio::time::timeout(REQUEST_TIMEOUT, self.exchange(method, path, access, body))
+        let (_, body) = tokio::time::timeout(REQUEST_TIMEOUT, self.exchange(method, path, access, body))
             .await
-            .unwrap_or_else(|_| Err(unreachable(format!("no answer within {} s", REQUEST_TIMEOUT.as_secs()))))
+            .unwrap_or_else(|_| {
+                Err(unreachable(format!("no answer within {} s", REQUEST_TIMEOUT.as_secs())))
+            })?;
+        Ok(body)
     }
 
     async fn exchange(
@@ -243,7 +263,7 @@ impl AccountApi {
         path: &str,
         access: Option<&str>,
         body: Option<Vec<u8>>,
-    ) -> Result<Bytes, HttpError> {
+    ) -> Result<(http::HeaderMap, Bytes), HttpError> {
         let unreachable = |what: String| HttpError::Unreachable { relay: self.relay.to_string(), what };
         let stream = connect_tls(&self.relay, &self.trust, &[b"http/1.1"]).await?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
@@ -274,11 +294,26 @@ impl AccountApi {
             .to_bytes();
         driver.abort();
         if head.status.is_success() {
-            Ok(body)
+            Ok((head.headers, body))
         } else {
             Err(problem(head.status, &head.headers, &body).into())
         }
     }
+}
+
+/// What an answer says that shows a relay in health.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Health {
+    /// The relay's clock, to the second, where it says so.
+    pub clock: Option<UnixMillis>,
+    /// How long the answer took, with the handshakes of TCP and TLS.
+    pub took: Duration,
+}
+
+/// A date as HTTP writes it (RFC 9110 section 5.6.7, the preferred form).
+fn moment_of(date: &str) -> Option<UnixMillis> {
+    let moment = time::OffsetDateTime::parse(date, &time::format_description::well_known::Rfc2822).ok()?;
+    u64::try_from(moment.unix_timestamp()).ok()?.checked_mul(1000).map(UnixMillis)
 }
 
 /// A TLS connection over TCP, for the API and for WebSocket.

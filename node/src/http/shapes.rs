@@ -174,3 +174,10 @@ pub(super) struct ProblemBody {
     #[serde(default)]
     pub(super) code: Option<String>,
 }
+
+/// That this is a relay.
+#[derive(Deserialize)]
+pub(super) struct Health {
+    #[serde(rename = "status")]
+    _status: String,
+}

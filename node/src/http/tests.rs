@@ -82,3 +82,11 @@ async fn a_vault_that_is_not_there_is_none_and_one_that_is_comes_whole() {
     let vault = server.api().vault("A").await.expect("an answer");
     assert_eq!(vault, Some(Vault { version: 3, data: vec![1, 2, 3] }));
 }
+
+#[test]
+fn a_date_of_http_is_read_and_anything_else_is_none() {
+    let read = |text| moment_of(text).map(|moment| moment.0);
+    assert_eq!(read("Sun, 06 Nov 1994 08:49:37 GMT"), Some(784_111_777_000));
+    assert_eq!(read("yesterday"), None);
+    assert_eq!(read("Sun, 06 Nov 1900 08:49:37 GMT"), None);
+}

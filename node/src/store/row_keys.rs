@@ -24,6 +24,10 @@ const MAGIC: &[u8; 16] = b"sottorow\0\0\0\x01\0\0\0\0";
 
 const SECRET_BYTES: usize = 32;
 
+/// Places that the file grows by: 64 KiB. What overwrites a place that is there already is on disk without a change of
+/// the file's length, which costs the file system a second write.
+const GROWTH: usize = 2048;
+
 /// A row's secret. All zeros: there is none.
 type Secret = [u8; SECRET_BYTES];
 
@@ -74,6 +78,8 @@ impl RowKeys {
             }
             if *secret == [0; SECRET_BYTES] { self.free.push(slot) } else { left_over.push(slot) }
         }
+        // The lowest is taken first.
+        self.free.reverse();
         self.clear(left_over)
     }
 
@@ -88,11 +94,7 @@ impl RowKeys {
         for _ in 0..count {
             let slot = match self.free.pop() {
                 Some(slot) => slot,
-                None => {
-                    self.secrets.push([0; SECRET_BYTES]);
-                    Slot::try_from(self.secrets.len() - 1)
-                        .map_err(|_| io::Error::other("the store holds 2^32 rows"))?
-                }
+                None => self.grow()?,
             };
             if let Some(secret) = self.secrets.get_mut(slot as usize) {
                 rand::rng().fill_bytes(secret);
@@ -101,6 +103,19 @@ impl RowKeys {
         }
         self.write(&slots)?;
         Ok(slots)
+    }
+
+    /// Makes room for more; gives the first new place.
+    fn grow(&mut self) -> io::Result<Slot> {
+        let full = |_| io::Error::other("the store holds 2^32 rows");
+        let first = Slot::try_from(self.secrets.len()).map_err(full)?;
+        let end = Slot::try_from(self.secrets.len() + GROWTH).map_err(full)?;
+        self.file.seek(SeekFrom::Start(place_of(first)))?;
+        // Written and not only made longer: a hole would be filled, at the cost of growing, when it is used.
+        self.file.write_all(&[0; GROWTH * SECRET_BYTES])?;
+        self.secrets.resize(end as usize, [0; SECRET_BYTES]);
+        self.free.extend((first + 1..end).rev());
+        Ok(first)
     }
 
     /// Clears secrets, on disk when this returns. Those that cannot be cleared now are tried again the next time.
@@ -125,14 +140,17 @@ impl RowKeys {
 
     fn write(&mut self, slots: &[Slot]) -> io::Result<()> {
         for slot in slots {
-            let place = MAGIC.len() as u64 + u64::from(*slot) * SECRET_BYTES as u64;
             if let Some(secret) = self.secrets.get(*slot as usize) {
-                self.file.seek(SeekFrom::Start(place))?;
+                self.file.seek(SeekFrom::Start(place_of(*slot)))?;
                 self.file.write_all(secret)?;
             }
         }
         self.file.sync_data()
     }
+}
+
+fn place_of(slot: Slot) -> u64 {
+    MAGIC.len() as u64 + u64::from(slot) * SECRET_BYTES as u64
 }
 
 #[cfg(test)]
@@ -158,6 +176,25 @@ mod tests {
         assert_eq!(again.secret(2), None, "nothing names it");
         let reused = again.draw(1).expect("drawn");
         assert!(reused == [1] || reused == [2], "free places are used again: {reused:?}");
+    }
+
+    #[test]
+    fn the_file_grows_in_blocks_and_a_block_is_used_before_the_next() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("row-keys");
+        let length = || std::fs::metadata(&path).expect("there").len();
+        RowKeys::create(&path).expect("made");
+        let mut keys = RowKeys::open(&path).expect("readable").expect("ours");
+        assert_eq!(keys.draw(3).expect("drawn"), [0, 1, 2]);
+        let first = length();
+        let named: HashSet<Slot> =
+            keys.draw(GROWTH - 3).expect("drawn").into_iter().chain([0, 1, 2]).collect();
+        assert_eq!((named.len(), length()), (GROWTH, first));
+        let mut again = RowKeys::open(&path).expect("readable").expect("ours");
+        again.keep_only(&named).expect("nothing to clear");
+        let next = Slot::try_from(GROWTH).expect("a block is small");
+        assert_eq!(again.draw(2).expect("drawn"), [next, next + 1]);
+        assert_eq!(length(), first + (GROWTH * SECRET_BYTES) as u64);
     }
 
     #[test]

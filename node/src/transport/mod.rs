@@ -9,7 +9,7 @@ mod race;
 mod websocket;
 
 pub use backoff::Backoff;
-pub use race::{DialError, Dialled, Target, dial};
+pub use race::{DialError, Dialled, Target, dial, quic_alone};
 
 use bytes::{Bytes, BytesMut};
 use sotto_protocol::body::connection::ChannelBinding;

@@ -126,6 +126,18 @@ pub async fn dial(target: &Target) -> Result<Dialled, DialError> {
     }
 }
 
+/// Connects by QUIC and nothing else; how long it took. Nothing is sent.
+///
+/// # Errors
+/// One sentence on why there is no connection.
+pub async fn quic_alone(target: &Target) -> Result<Duration, String> {
+    let started = tokio::time::Instant::now();
+    let link = timeout(ATTEMPT, dial_quic(target)).await.unwrap_or_else(|_| Err(silence()))?;
+    let took = started.elapsed();
+    link.sender.close().await;
+    Ok(took)
+}
+
 fn silence() -> String {
     format!("no answer within {} s", ATTEMPT.as_secs())
 }

@@ -88,6 +88,20 @@ impl Network {
         self.queue.pop_first().map(|(_, happening)| happening)
     }
 
+    /// What comes next, if it is a frame to the device of this connection, until then at the latest; and when.
+    pub fn pop_frame(&mut self, connection: ConnectionId, until: UnixMillis) -> Option<(UnixMillis, Bytes)> {
+        let next = self.queue.first_entry()?;
+        let at = next.key().0;
+        match next.get() {
+            Happening::ToDevice(to, _) if *to == connection && at <= until => {}
+            _ => return None,
+        }
+        match next.remove() {
+            Happening::ToDevice(_, bytes) => Some((at, bytes)),
+            _ => None,
+        }
+    }
+
     /// Lets something happen.
     pub fn push(&mut self, at: UnixMillis, happening: Happening) {
         self.count += 1;

@@ -4,8 +4,13 @@
 //! runs those too, and the plain form names at its end what it left out.
 
 mod blocked_udp;
+mod bots;
+mod chat;
+mod daemon;
 mod demo;
+mod doctor;
 mod drain;
+mod export;
 mod failing_disk;
 mod fuzz_corpus;
 mod hostile_relay_table;

@@ -118,7 +118,11 @@ impl Core {
         let sequence = speech.place.sequence;
         let key = rows::history_key(convo.id, sequence);
         let known: Option<HistoryRow> = rows::get(ctx.tx, &key)?;
-        if known.is_some_and(|known| !matches!(known.line, Line::Missing(_) | Line::Unknown)) {
+        // What an export said is the person's word; what comes here was signed.
+        let stands = |known: HistoryRow| {
+            !matches!(known.line, Line::Missing(_) | Line::Unknown) && known.origin != Origin::Imported
+        };
+        if known.is_some_and(stands) {
             return Ok(false);
         }
         if speech.live {
@@ -150,6 +154,20 @@ impl Core {
             self.conversation_event(ctx, convo)?;
         }
         Ok(true)
+    }
+
+    /// A text of the past: what waited for it here, as that it was deleted, is decided as for any other.
+    pub(crate) fn past_text(
+        &self,
+        ctx: &Ctx<'_>,
+        convo: &mut Convo,
+        sequence: Sequence,
+        row: HistoryRow,
+    ) -> Result<(), StoreError> {
+        rows::put(ctx.tx, rows::history_key(convo.id, sequence), &row);
+        let settled = settle::arrive(ctx.tx, scene(convo, false), sequence, row, &AboutRow::default())?;
+        self.keep_contested(convo, &settled);
+        Ok(())
     }
 
     fn timer_came(

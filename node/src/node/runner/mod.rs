@@ -37,6 +37,10 @@ const GOODBYE: Duration = Duration::from_secs(2);
 /// How long the job that runs may take to finish at the end.
 const LAST_JOB: Duration = Duration::from_secs(5);
 
+/// Commands or frames that go into one commit of the store, at most: what one input may hold up the others by, about
+/// 0.1 ms of cryptography each.
+const TOGETHER_MAX: usize = 64;
+
 /// When nothing is due.
 const LATER: Duration = Duration::from_secs(3600);
 
@@ -309,11 +313,7 @@ impl<S: Store + Send + 'static> Runner<S> {
 
     fn on_request(&mut self, request: Request<S>) -> Turn {
         match request {
-            Request::Submit(command, tell) => {
-                let token = self.token();
-                self.tickets.insert(token, tell);
-                self.client.handle_command(token, command, now(), &mut rand::rng());
-            }
+            Request::Submit(command, tell) => return self.on_commands(command, tell),
             Request::Ask(question) => question(&mut self.client),
             Request::AccessToken(tell) => match self.session.access(now()) {
                 Some(access) => drop(tell.send(Ok(access.to_owned()))),
@@ -332,14 +332,41 @@ impl<S: Store + Send + 'static> Runner<S> {
         Turn::GoOn
     }
 
+    /// A command, and with it those that wait behind it already: one commit costs as much as many do.
+    fn on_commands(&mut self, command: Command, tell: mpsc::UnboundedSender<Progress>) -> Turn {
+        let mut commands = vec![self.accept(command, tell)];
+        let mut other = None;
+        while commands.len() < TOGETHER_MAX && other.is_none() {
+            match self.requests.try_recv() {
+                Ok(Request::Submit(command, tell)) => commands.push(self.accept(command, tell)),
+                Ok(request) => other = Some(request),
+                // If every handle is gone, the loop sees it next.
+                Err(_) => break,
+            }
+        }
+        self.client.handle_commands(commands, now(), &mut rand::rng());
+        match other {
+            Some(request) => {
+                self.drain();
+                self.on_request(request)
+            }
+            None => Turn::GoOn,
+        }
+    }
+
+    fn accept(&mut self, command: Command, tell: mpsc::UnboundedSender<Progress>) -> (Token, Command) {
+        let token = self.token();
+        self.tickets.insert(token, tell);
+        (token, command)
+    }
+
     fn on_read(&mut self, read: Result<Vec<Frame>, LinkError>) -> Turn {
         match read {
             Ok(frames) => {
-                for frame in frames {
-                    if self.carrier.is_none() {
-                        break;
-                    }
-                    self.client.handle_frame(frame, now(), &mut rand::rng());
+                let mut frames = frames.into_iter().peekable();
+                while self.carrier.is_some() && frames.peek().is_some() {
+                    let together = frames.by_ref().take(TOGETHER_MAX);
+                    self.client.handle_frames(together, now(), &mut rand::rng());
                     self.drain();
                 }
             }
