@@ -295,8 +295,8 @@ impl App {
                 let text = self.editor.take();
                 self.completion = None;
                 // Two slashes send a text that begins with one.
-                let said =
-                    if text.starts_with("//") { text.get(1..).unwrap_or(&text).to_owned() } else { text };
+                let said = if text.starts_with("//") { text.get(1..).unwrap_or(&text) } else { &text };
+                let said = said.trim_end().to_owned();
                 let sent = self.say_text(said);
                 let mut effects = self.keep_draft();
                 effects.extend(sent);
