@@ -112,9 +112,10 @@ impl App {
     fn change(&mut self, conversation: sotto_protocol::ids::ConversationId, slash: Slash) -> Vec<Effect> {
         let title = self.view().map(|view| harmless_line(&view.title)).unwrap_or_default();
         let (command, sentence) = match slash {
+            // The line that says so, and the greeting of a room, are enough.
             Slash::Invite(Some(user)) => {
-                let sentence = format!("{} is in {title} now.", harmless_line(&user));
-                (Command::AddMembers { conversation, usernames: vec![user] }, sentence)
+                let command = Command::AddMembers { conversation, usernames: vec![user] };
+                return vec![Effect::Command { about: About::Done, command }];
             }
             Slash::Remove(user) => {
                 let sentence =
