@@ -4,7 +4,7 @@
 //! durable. sled's own flush only starts writing (it survives a killed process, not a power cut), so an
 //! fsync of its file follows before anybody is answered.
 
-use crate::store::Disk;
+use crate::store::{Disk, half_snapshots};
 use sotto_signaling::store::StoreError;
 use sotto_signaling::store::table::{Reader, Row, Table, Writes};
 use std::fs::File;
@@ -82,6 +82,7 @@ impl SledTable {
         reserve_bytes: u64,
     ) -> Result<(Self, watch::Receiver<Option<String>>), AccountsError> {
         let at = || path.to_owned();
+        half_snapshots::forget(path).map_err(|source| AccountsError::File { path: at(), source })?;
         let db = sled::Config::new()
             .path(path)
             .cache_capacity(CACHE_BYTES)
@@ -265,5 +266,14 @@ mod tests {
         disk.fails.store(true, Ordering::SeqCst);
         assert!(matches!(table.apply(&put("a")), Err(StoreError::Failed(_))));
         assert!(broken.borrow().as_deref().unwrap().contains("injected"));
+    }
+
+    #[test]
+    fn a_table_whose_opening_was_killed_opens_again() {
+        let home = tempfile::tempdir().unwrap();
+        let key = put("a");
+        open(home.path()).apply(&key).unwrap();
+        std::fs::write(home.path().join("snap.FFFFFFFFFFFFFFFF.generating"), b"half").unwrap();
+        assert_eq!(rows(&open(home.path()), b"a", None, 1).len(), 1);
     }
 }

@@ -7,6 +7,7 @@
 
 mod about;
 pub mod disk;
+pub(crate) mod half_snapshots;
 mod keys;
 mod layout;
 mod migrate;

@@ -2,7 +2,7 @@
 
 use super::keys::{PIECE_BYTES, SEGMENT_BYTES};
 use super::layout::{shard_folder, sync_path};
-use super::{Disk, SledOptions, StoreError, SyncMode, Took, keys};
+use super::{Disk, SledOptions, StoreError, SyncMode, Took, half_snapshots, keys};
 use sled::IVec;
 use sotto_relay_core::conversation::ShardId;
 use std::collections::BTreeMap;
@@ -59,6 +59,7 @@ impl SyncedDb {
     }
 
     fn open_made(folder: &Path, options: &SledOptions) -> Result<Self, StoreError> {
+        half_snapshots::forget(folder).map_err(StoreError::io("cannot clean", folder))?;
         // Nothing is flushed by sled's own thread: the committer says when.
         let config = sled::Config::new()
             .path(folder)
