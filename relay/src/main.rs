@@ -5,8 +5,10 @@ mod commands;
 use clap::{Args, Parser, Subcommand};
 use commands::Printer;
 use commands::account::{self, AccountCommand};
+use commands::backup;
 use commands::invite::{self, InviteCommand};
 use commands::room::{self, RoomCommand};
+use commands::stats;
 use sotto_relay::config::{self, Config, ConfigError, ENVIRONMENT_FILE, Source, Values};
 use sotto_relay::{Relay, RunError, StartError, logs, metrics, tls, welcome};
 use std::io::Write as _;
@@ -59,6 +61,29 @@ enum Command {
     /// Invites, for relays that ask for one. While the relay runs, and while it is stopped.
     #[command(subcommand)]
     Invite(InviteCommand),
+    /// What the relay keeps, in figures. While the relay runs, and while it is stopped.
+    Stats,
+    /// Make a backup of everything that the relay keeps. While the relay runs, and while it is stopped.
+    Backup {
+        /// Where to; default: `backup.folder`.
+        folder: Option<PathBuf>,
+        /// Delete the oldest backups there, so that this many are left.
+        #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..))]
+        keep: Option<u16>,
+    },
+    /// Make a data folder from a backup. Nothing is ever written over data.
+    Restore {
+        /// The backup, or a folder of backups, for its newest.
+        backup: PathBuf,
+        /// The data folder to make.
+        #[arg(long, value_name = "FOLDER")]
+        to: PathBuf,
+    },
+    /// Prove that a backup reads: checksums, every record, every conversation without a gap.
+    Verify {
+        /// The backup, or a folder of backups, for its newest; default: `backup.folder`.
+        backup: Option<PathBuf>,
+    },
     /// Rooms, in figures. While the relay runs, and while it is stopped.
     #[command(subcommand)]
     Room(RoomCommand),
@@ -204,6 +229,14 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Some(Command::Metrics) => say(&metrics::markdown(metrics::all())),
         Some(Command::Account(command)) => commands::run(account::run(&config, printer, command)),
         Some(Command::Invite(command)) => commands::run(invite::run(&config, printer, command)),
+        Some(Command::Backup { folder, keep }) => {
+            commands::run(backup::make(&config, printer, folder, keep.map(usize::from)))
+        }
+        Some(Command::Restore { backup, to }) => {
+            backup::restore(&config, printer, &backup, &to).map_err(Failure::from)
+        }
+        Some(Command::Verify { backup }) => backup::verify(&config, printer, backup).map_err(Failure::from),
+        Some(Command::Stats) => commands::run(stats::run(&config, printer)),
         Some(Command::Room(command)) => commands::run(room::run(&config, printer, command)),
     }
 }

@@ -7,6 +7,7 @@
 
 use crate::accounts::{AccountsError, SledTable};
 use crate::admission::Admission;
+use crate::backup::Backups;
 use crate::config::Config;
 use crate::engine::{Engine, EngineConfig, EngineThread, Fatal, OpenError, Quotas};
 use crate::folder::{DataFolder, FolderError};
@@ -169,13 +170,9 @@ impl Relay {
         ));
         let control = channel::listen(folder.path())
             .map_err(|source| FolderError::Io { path: folder.join(operator::SOCKET), source })?;
-        let desk = Arc::new(Desk {
-            config: config.clone(),
-            signaling: api.signaling(),
-            store: store.clone(),
-            engine: engine.clone(),
-        });
-        tasks.spawn(channel::serve(control, folder.path().to_owned(), desk, web_stops.clone()));
+        let backups = Backups::new(&config, engine.clone(), store.clone());
+        let desk = Desk { config: Arc::new(config.clone()), signaling: api.signaling(), engine: engine.clone(), backups: backups.clone() };
+        tasks.spawn(channel::serve(control, folder.path().to_owned(), Arc::new(desk), web_stops.clone()));
         if let Some(plain) = plain {
             let listener = tokio::net::TcpListener::from_std(plain)?;
             tasks.spawn(web::serve(listener, None, routers.local, admission, web_stops));
@@ -209,6 +206,8 @@ impl Relay {
             tasks,
             drain: config.drain,
             housekeeping: tokio::spawn(housekeeping(sessions.clone(), store, recorder)),
+            schedule: tokio::spawn(backups.clone().keep()),
+            backups,
         };
         let supervisor = tokio::spawn(running.supervise(stopped));
         let fingerprint = identity.fingerprint;
@@ -238,7 +237,7 @@ impl Opened {
 }
 
 /// The accounts of a data folder.
-fn open_accounts(
+pub(crate) fn open_accounts(
     config: &Config,
     folder: &DataFolder,
 ) -> Result<(SledTable, watch::Receiver<Option<String>>), AccountsError> {
@@ -380,6 +379,8 @@ struct Running {
     tasks: JoinSet<()>,
     drain: Duration,
     housekeeping: tokio::task::JoinHandle<()>,
+    schedule: tokio::task::JoinHandle<()>,
+    backups: Backups,
 }
 
 impl Running {
@@ -396,6 +397,8 @@ impl Running {
         };
         self.is_ready.store(false, Ordering::Release);
         self.housekeeping.abort();
+        self.schedule.abort();
+        self.backups.stop();
         if let Err(error) = asked {
             // Nothing more may be acknowledged: no farewell, the process ends.
             tracing::error!(%error, "stopping");

@@ -130,6 +130,24 @@ pub const KEYS: &[Key] = &[
         doc: "Below this much free disk the relay takes nothing new and still serves what it has. At least 128 MiB.",
     },
     Key {
+        name: "backup.every",
+        default: "0s",
+        expected: SPAN,
+        doc: "How often the running relay makes a backup of everything it keeps. 0s makes none.",
+    },
+    Key {
+        name: "backup.keep",
+        default: "7",
+        expected: "a whole number from 1 on",
+        doc: "How many of these backups are kept; the oldest are deleted when a newer one is whole.",
+    },
+    Key {
+        name: "backup.folder",
+        default: "",
+        expected: "a folder",
+        doc: "Where they are kept, best on another disk. Not set: `backups` in the data folder.",
+    },
+    Key {
         name: "storage.cache",
         default: "32 MiB",
         expected: SIZE,

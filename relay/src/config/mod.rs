@@ -52,6 +52,12 @@ pub struct Config {
     pub changes_per_second: Option<u32>,
     /// Free bytes below which nothing new is taken.
     pub disk_free_min: u64,
+    /// How often a backup is made; `None` for never.
+    pub backup_every: Option<Duration>,
+    /// How many of them are kept.
+    pub backup_keep: usize,
+    /// Where they are kept; `None` for a folder inside the data folder.
+    pub backup_folder: Option<PathBuf>,
     /// Bytes of page cache of the log.
     pub storage_cache: u64,
     /// Connections in all.
@@ -98,6 +104,12 @@ impl Config {
             Self::from_values(&Values::default()).expect("the table's own defaults are good values");
         config.data_dir = data_dir.into();
         config
+    }
+
+    /// Where backups are kept.
+    #[must_use]
+    pub fn backups(&self) -> PathBuf {
+        self.backup_folder.clone().unwrap_or_else(|| self.data_dir.join("backups"))
     }
 
     /// Checks all values, alone and together.
@@ -160,6 +172,9 @@ impl Config {
             disk_free_min: values.read("quota.disk_free", |text| {
                 parse::size(text).filter(|size| *size >= SledOptions::RESERVE_BYTES_MIN)
             })?,
+            backup_every: Some(values.read("backup.every", parse::span)?).filter(|every| !every.is_zero()),
+            backup_keep: values.read("backup.keep", count)?,
+            backup_folder: values.read("backup.folder", optional_path)?,
             storage_cache: values.read("storage.cache", |text| parse::size(text).filter(|size| *size > 0))?,
             connections_max: values.read("limits.connections", count)?,
             connections_per_address_max: values.read("limits.connections_per_address", count)?,
