@@ -251,11 +251,16 @@ async fn run_relay(config: Config) -> Result<(), Failure> {
         Signals::catch().map_err(|error| (Exit::Failed, format!("cannot catch signals: {error}")))?;
     let mut relay = Relay::start(config).await.map_err(|error| (Exit::from(&error), error.to_string()))?;
     say(&welcome(&relay))?;
-    let ended = tokio::select! {
-        ended = relay.ended() => ended,
-        signal = signals.next() => {
-            tracing::info!(signal, "stopping");
-            relay.stop().await
+    let ended = loop {
+        tokio::select! {
+            ended = relay.ended() => break ended,
+            asked = signals.next() => match asked {
+                Asked::Reload => relay.reload_certificate(),
+                Asked::Stop(signal) => {
+                    tracing::info!(signal, "stopping");
+                    break relay.stop().await;
+                }
+            },
         }
     };
     ended.map_err(|error| match error {
@@ -264,24 +269,38 @@ async fn run_relay(config: Config) -> Result<(), Failure> {
     })
 }
 
-/// What asks a relay to stop. Caught before it starts, so that none is missed.
+/// What a relay is asked by a signal.
+enum Asked {
+    /// To read the certificate again.
+    Reload,
+    /// To stop.
+    Stop(&'static str),
+}
+
+/// What asks a relay to stop, or to read its certificate again. Caught before it starts, so that none is missed.
 #[cfg(unix)]
 struct Signals {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
+    hangup: tokio::signal::unix::Signal,
 }
 
 #[cfg(unix)]
 impl Signals {
     fn catch() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
     }
 
-    async fn next(&mut self) -> &'static str {
+    async fn next(&mut self) -> Asked {
         tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => Asked::Stop("SIGTERM"),
+            _ = self.interrupt.recv() => Asked::Stop("SIGINT"),
+            _ = self.hangup.recv() => Asked::Reload,
         }
     }
 }
@@ -295,12 +314,12 @@ impl Signals {
         Ok(Self)
     }
 
-    async fn next(&mut self) -> &'static str {
+    async fn next(&mut self) -> Asked {
         if tokio::signal::ctrl_c().await.is_err() {
             // No signal can be waited for; the process is then stopped from outside.
             std::future::pending::<()>().await;
         }
-        "Ctrl-C"
+        Asked::Stop("Ctrl-C")
     }
 }
 

@@ -99,7 +99,7 @@ pub struct Relay;
 /// A running relay. Dropping it stops nothing; [`RelayHandle::stop`] does, in good order.
 pub struct RelayHandle {
     ready: ReadyFile,
-    fingerprint: Fingerprint,
+    identity: Identity,
     config: Config,
     link: Invite,
     sessions: Arc<Sessions>,
@@ -184,7 +184,7 @@ impl Relay {
             quic: endpoint.local_addr()?,
             https,
             http,
-            fingerprint: identity.fingerprint.to_string(),
+            fingerprint: identity.fingerprint().to_string(),
             link: link.to_string(),
         };
         is_ready.store(true, Ordering::Release);
@@ -210,8 +210,7 @@ impl Relay {
             backups,
         };
         let supervisor = tokio::spawn(running.supervise(stopped));
-        let fingerprint = identity.fingerprint;
-        Ok(RelayHandle { ready, fingerprint, config, link, sessions, stop, supervisor })
+        Ok(RelayHandle { ready, identity, config, link, sessions, stop, supervisor })
     }
 }
 
@@ -227,7 +226,9 @@ pub(crate) struct Opened {
 
 impl Opened {
     pub(crate) fn open(config: &Config, folder: DataFolder) -> Result<Self, StartError> {
-        let identity = Identity::load(&folder, config.certificate.as_ref(), certificate_names(config))?;
+        let names = certificate_names(config);
+        let identity =
+            Identity::load(&folder, config.certificate.as_ref(), config.certificate_pinned, names)?;
         let (table, broken) = open_accounts(config, &folder)?;
         let store = Arc::new(api::Accounts::open(table));
         let directory = Arc::new(crate::directory::CachedDirectory::new(store.clone()));
@@ -288,11 +289,11 @@ fn reconnect_spread_ms(devices: usize) -> u32 {
     u32::try_from(due).map_or(RECONNECT_SPREAD_MS_MAX, |due| due.min(RECONNECT_SPREAD_MS_MAX))
 }
 
-/// What devices are told to connect to. A certificate that the operator brought is pinned too: it works
-/// whether or not an authority vouches for it.
+/// What devices are told to connect to. A certificate that the operator brought is pinned too, unless he says
+/// otherwise: it works whether or not an authority vouches for it.
 pub(crate) fn link(config: &Config, port: u16, identity: &Identity) -> Invite {
     let relay = config.public_address.clone().unwrap_or_else(|| near(config, port));
-    Invite { relay, fingerprint: Some(identity.fingerprint), code: None }
+    Invite { relay, fingerprint: identity.pinned(), code: None }
 }
 
 async fn housekeeping(
@@ -325,8 +326,21 @@ impl RelayHandle {
 
     /// SHA-256 of its certificate.
     #[must_use]
-    pub const fn fingerprint(&self) -> Fingerprint {
-        self.fingerprint
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.identity.fingerprint()
+    }
+
+    /// Reads the operator's certificate again. Connections that stand stay as they are.
+    pub fn reload_certificate(&self) {
+        match self.identity.reload() {
+            Ok(true) => {
+                tracing::info!(fingerprint = %self.fingerprint(), "another certificate is served from now on");
+            }
+            Ok(false) => tracing::info!("the certificate is the same as before"),
+            Err(error) => {
+                tracing::warn!(%error, "the certificate was not replaced; the one before goes on being served");
+            }
+        }
     }
 
     /// The link that a node registers with, at the public address.

@@ -67,7 +67,13 @@ pub const KEYS: &[Key] = &[
         name: "certificate_key",
         default: "",
         expected: "a PEM file",
-        doc: "The private key of `certificate`.",
+        doc: "The private key of `certificate`. Both are read again on SIGHUP.",
+    },
+    Key {
+        name: "certificate_pinned",
+        default: "true",
+        expected: ON_OFF,
+        doc: "Links carry the fingerprint of the certificate, and devices take no other. `false` where an authority that every system trusts vouches for `certificate`: it can then be renewed without new links.",
     },
     Key {
         name: "registration",

@@ -32,6 +32,8 @@ pub struct Config {
     pub public_address: Option<RelayAddress>,
     /// The operator's own certificate; `None` for the one that the relay makes.
     pub certificate: Option<CertificateFiles>,
+    /// Whether links carry its fingerprint.
+    pub certificate_pinned: bool,
     /// Who may register.
     pub registration: RegistrationPolicy,
     /// Whether the first account becomes the operator.
@@ -128,6 +130,12 @@ impl Config {
                 ));
             }
         };
+        let certificate_pinned = values.read("certificate_pinned", parse::truth)?;
+        if certificate.is_none() && !certificate_pinned {
+            return Err(ConfigError::Together(
+                "`certificate_pinned` is false and there is no `certificate`: no authority vouches for the one that the relay makes, so devices need its fingerprint",
+            ));
+        }
         let http = values.read("http", |text| match text {
             "off" => Some(None),
             _ => text.parse::<SocketAddr>().ok().map(Some),
@@ -148,6 +156,7 @@ impl Config {
                 _ => text.parse().ok().map(Some),
             })?,
             certificate,
+            certificate_pinned,
             registration: values.read("registration", |text| match text {
                 "open" => Some(RegistrationPolicy::Open),
                 "invite" => Some(RegistrationPolicy::Invite),
@@ -308,6 +317,7 @@ mod tests {
             ("drain = '10'", "expected a time"),
             ("http = '0.0.0.0:80'", "names an address beyond loopback"),
             ("certificate = 'a.pem'", "belong together"),
+            ("certificate_pinned = 'false'", "devices need its fingerprint"),
             ("[quota]\ndisk_free = '5 GB'", "expected a number of bytes"),
             ("[log]\nlevel = 'a=b=c'", "expected error, warn"),
             ("public_address = 'a b'", "expected host or host:port"),
