@@ -171,7 +171,12 @@ impl Relay {
         let control = channel::listen(folder.path())
             .map_err(|source| FolderError::Io { path: folder.join(operator::SOCKET), source })?;
         let backups = Backups::new(&config, engine.clone(), store.clone());
-        let desk = Desk { config: Arc::new(config.clone()), signaling: api.signaling(), engine: engine.clone(), backups: backups.clone() };
+        let desk = Desk {
+            config: Arc::new(config.clone()),
+            signaling: api.signaling(),
+            engine: engine.clone(),
+            backups: backups.clone(),
+        };
         tasks.spawn(channel::serve(control, folder.path().to_owned(), Arc::new(desk), web_stops.clone()));
         if let Some(plain) = plain {
             let listener = tokio::net::TcpListener::from_std(plain)?;
