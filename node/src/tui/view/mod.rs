@@ -294,9 +294,10 @@ fn footer(app: &App, area: Rect, buffer: &mut Buffer) {
             (Action::Send, "send"),
             (Action::NewLine, "new line"),
             (Action::Palette, "commands"),
-            (Action::NextConversation, "next"),
-            (Action::Members, "members"),
             (Action::Help, "help"),
+            (Action::Messages, "choose"),
+            (Action::Members, "members"),
+            (Action::NextConversation, "next"),
         ],
         Focus::Reading => &[
             (Action::Reply, "answer"),
