@@ -140,7 +140,7 @@ pub(crate) const ACTIONS: &[Row] = &[
     row(Action::React, "react", Place::Reading, &[":", "+"], "React with an emoji, or take it off"),
     row(Action::Edit, "edit", Place::Reading, &["e"], "Edit your message"),
     row(Action::Delete, "delete", Place::Reading, &["d", "delete"], "Delete the message for everybody"),
-    row(Action::Pin, "pin", Place::Reading, &["p"], "Pin the message, or unpin it"),
+    row(Action::Pin, "pin", Place::Reading, &["P"], "Pin the message, or unpin it"),
     row(Action::Quoted, "quoted", Place::Reading, &["g"], "Go to the message that it answers"),
     row(Action::Copy, "copy", Place::Reading, &["y", "c"], "Copy the text of the message"),
 ];

@@ -1,6 +1,6 @@
 //! The terminal interface in a real terminal, against a real relay: keys in, screens out.
 //!
-//! With `SOTTO_SCREENS=1` the tests write the screens that `docs/tui.md` shows to `docs/screens`.
+//! With `SOTTO_SCREENS=1` they write what they see to `docs/screens`.
 
 use sotto_tests::programs::{program, repository};
 use sotto_tests::relay_process::RelayProcess;

@@ -202,7 +202,7 @@ impl App {
                 if lines.is_empty() {
                     self.say(
                         Tone::Calm,
-                        "Nothing is pinned here. /pin pins the last text, p the chosen one.",
+                        "Nothing is pinned here. /pin pins the last text, P the chosen one.",
                     );
                 } else {
                     let chooser = super::Chooser::new(self.found(&lines));

@@ -16,6 +16,7 @@ use super::{App, Options};
 use crate::node::wall_clock;
 use crate::profile::Profile;
 use effects::Shell;
+use ratatui::layout::Size;
 use screen::Screen;
 use sotto_protocol::ids::UnixMillis;
 use sotto_protocol::invite::Invite;
@@ -92,6 +93,11 @@ pub async fn run(request: Request) -> Result<(), TuiError> {
     };
     let (mut app, mut effects) = App::new(options);
     'running: loop {
+        // Before the first key is read, nobody tells of another size.
+        let (columns, rows) = screen.size()?;
+        if app.size != Size::new(columns, rows) {
+            effects.extend(app.update(Input::Resize { columns, rows }, clock()));
+        }
         for effect in effects.drain(..) {
             match effect {
                 Effect::Quit => break 'running,

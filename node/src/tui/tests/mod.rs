@@ -263,6 +263,15 @@ fn a_terminal_that_is_too_small_gets_a_sentence_and_the_smallest_one_everything(
 }
 
 #[test]
+fn a_screen_that_has_another_size_than_was_told_breaks_nothing() {
+    let desk = Desk::new();
+    for (columns, rows) in [(30, 5), (60, 15), (200, 60)] {
+        let mut terminal = Terminal::new(TestBackend::new(columns, rows)).expect("memory");
+        terminal.draw(|frame| draw(&desk.app, frame)).expect("memory");
+    }
+}
+
+#[test]
 fn no_size_and_no_key_breaks_anything() {
     for (columns, rows) in [(60, 15), (76, 16), (80, 24), (104, 40), (250, 70)] {
         let mut desk = Desk::sized(columns, rows);

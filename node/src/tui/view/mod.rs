@@ -25,6 +25,10 @@ use sotto_protocol::body::conversation::Kind;
 /// Draws everything.
 pub fn draw(app: &App, frame: &mut Frame<'_>) {
     let area = frame.area();
+    // The terminal has got another size this moment, and the application is told next.
+    if area.as_size() != app.size {
+        return;
+    }
     let Some(parts) = app.regions() else {
         too_small(app, area, frame.buffer_mut());
         return;
@@ -290,9 +294,10 @@ fn footer(app: &App, area: Rect, buffer: &mut Buffer) {
             (Action::Send, "send"),
             (Action::NewLine, "new line"),
             (Action::Palette, "commands"),
-            (Action::NextConversation, "next"),
-            (Action::Members, "members"),
             (Action::Help, "help"),
+            (Action::Messages, "choose"),
+            (Action::Members, "members"),
+            (Action::NextConversation, "next"),
         ],
         Focus::Reading => &[
             (Action::Reply, "answer"),
