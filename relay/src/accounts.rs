@@ -4,14 +4,14 @@
 //! durable. sled's own flush only starts writing (it survives a killed process, not a power cut), so an
 //! fsync of its file follows before anybody is answered.
 
-use crate::store::Disk;
+use crate::store::{Disk, half_snapshots};
 use sotto_signaling::store::StoreError;
 use sotto_signaling::store::table::{Reader, Row, Table, Writes};
 use std::fs::File;
 use std::io;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 use tokio::sync::watch;
 
@@ -67,6 +67,8 @@ pub struct SledTable {
     disk: Arc<dyn Disk>,
     reserve_bytes: u64,
     broken: watch::Sender<Option<String>>,
+    /// Held while a batch is written, and while all rows are read.
+    writing: Mutex<()>,
 }
 
 impl SledTable {
@@ -82,6 +84,7 @@ impl SledTable {
         reserve_bytes: u64,
     ) -> Result<(Self, watch::Receiver<Option<String>>), AccountsError> {
         let at = || path.to_owned();
+        half_snapshots::forget(path).map_err(|source| AccountsError::File { path: at(), source })?;
         let db = sled::Config::new()
             .path(path)
             .cache_capacity(CACHE_BYTES)
@@ -91,7 +94,15 @@ impl SledTable {
         let file =
             File::open(path.join(SLED_FILE)).map_err(|source| AccountsError::File { path: at(), source })?;
         let (broken, breaks) = watch::channel(None);
-        let table = Self { db, file, folder: path.to_owned(), disk, reserve_bytes, broken };
+        let table = Self {
+            db,
+            file,
+            folder: path.to_owned(),
+            disk,
+            reserve_bytes,
+            broken,
+            writing: Mutex::default(),
+        };
         let format = table.db.get(FORMAT_KEY).map_err(|source| AccountsError::Open { path: at(), source })?;
         match format {
             None => {
@@ -141,6 +152,23 @@ impl Reader for SledTable {
 }
 
 impl SledTable {
+    /// Gives every row, as they were at one moment: changes of accounts wait meanwhile, messages do not.
+    ///
+    /// # Errors
+    /// What `each` fails with; or if a row does not read.
+    pub fn dump<E: From<AccountsError>>(
+        &self,
+        mut each: impl FnMut(&[u8], &[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        for row in self.db.iter() {
+            let failed = |source| AccountsError::Open { path: self.folder.clone(), source };
+            let (key, value) = row.map_err(failed)?;
+            each(&key, &value)?;
+        }
+        Ok(())
+    }
+
     /// Whether the disk has room for a batch and what sled makes of it.
     fn has_room(&self, writes: &Writes) -> Result<bool, StoreError> {
         let bytes: usize =
@@ -154,6 +182,7 @@ impl SledTable {
 impl Table for SledTable {
     fn apply(&self, writes: &Writes) -> Result<(), StoreError> {
         let start = Instant::now();
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         // Removing makes room some day: it is never refused.
         if writes.values().any(Option::is_some) && !self.has_room(writes)? {
             return Err(StoreError::Full);
@@ -265,5 +294,14 @@ mod tests {
         disk.fails.store(true, Ordering::SeqCst);
         assert!(matches!(table.apply(&put("a")), Err(StoreError::Failed(_))));
         assert!(broken.borrow().as_deref().unwrap().contains("injected"));
+    }
+
+    #[test]
+    fn a_table_whose_opening_was_killed_opens_again() {
+        let home = tempfile::tempdir().unwrap();
+        let key = put("a");
+        open(home.path()).apply(&key).unwrap();
+        std::fs::write(home.path().join("snap.FFFFFFFFFFFFFFFF.generating"), b"half").unwrap();
+        assert_eq!(rows(&open(home.path()), b"a", None, 1).len(), 1);
     }
 }

@@ -7,6 +7,7 @@
 //!   control.sock       while a relay runs: takes the orders of commands, from its own user only
 //!   certificate.pem    the self-signed certificate, certificate.key its key
 //!   token.key          signs access tokens
+//!   backups/           where backups go if nobody says otherwise
 //!   accounts/          accounts, sessions, devices, key packages, invites, vaults
 //!   log/               the conversations
 //! ```
@@ -109,12 +110,12 @@ impl DataFolder {
     ///
     /// # Errors
     /// If the disk does not take it.
-    pub fn write(&self, name: &str, text: &str) -> Result<(), FolderError> {
+    pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> Result<(), FolderError> {
         let path = self.join(name);
         let next = self.join(&format!("{name}.new"));
         let write = || {
             let mut file = private_options().create(true).truncate(true).open(&next)?;
-            file.write_all(text.as_bytes())?;
+            file.write_all(bytes.as_ref())?;
             file.sync_all()?;
             std::fs::rename(&next, &path)?;
             File::open(&self.path)?.sync_all()
@@ -142,7 +143,7 @@ impl DataFolder {
             });
         }
         let bytes = draw();
-        self.write(name, &format!("{}\n", data_encoding::HEXLOWER.encode(&bytes)))?;
+        self.write(name, format!("{}\n", data_encoding::HEXLOWER.encode(&bytes)))?;
         Ok(bytes)
     }
 }

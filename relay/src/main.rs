@@ -5,8 +5,10 @@ mod commands;
 use clap::{Args, Parser, Subcommand};
 use commands::Printer;
 use commands::account::{self, AccountCommand};
+use commands::backup;
 use commands::invite::{self, InviteCommand};
 use commands::room::{self, RoomCommand};
+use commands::stats;
 use sotto_relay::config::{self, Config, ConfigError, ENVIRONMENT_FILE, Source, Values};
 use sotto_relay::{Relay, RunError, StartError, logs, metrics, tls, welcome};
 use std::io::Write as _;
@@ -59,6 +61,29 @@ enum Command {
     /// Invites, for relays that ask for one. While the relay runs, and while it is stopped.
     #[command(subcommand)]
     Invite(InviteCommand),
+    /// What the relay keeps, in figures. While the relay runs, and while it is stopped.
+    Stats,
+    /// Make a backup of everything that the relay keeps. While the relay runs, and while it is stopped.
+    Backup {
+        /// Where to; default: `backup.folder`.
+        folder: Option<PathBuf>,
+        /// Delete the oldest backups there, so that this many are left.
+        #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..))]
+        keep: Option<u16>,
+    },
+    /// Make a data folder from a backup. Nothing is ever written over data.
+    Restore {
+        /// The backup, or a folder of backups, for its newest.
+        backup: PathBuf,
+        /// The data folder to make.
+        #[arg(long, value_name = "FOLDER")]
+        to: PathBuf,
+    },
+    /// Prove that a backup reads: checksums, every record, every conversation without a gap.
+    Verify {
+        /// The backup, or a folder of backups, for its newest; default: `backup.folder`.
+        backup: Option<PathBuf>,
+    },
     /// Rooms, in figures. While the relay runs, and while it is stopped.
     #[command(subcommand)]
     Room(RoomCommand),
@@ -204,6 +229,14 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Some(Command::Metrics) => say(&metrics::markdown(metrics::all())),
         Some(Command::Account(command)) => commands::run(account::run(&config, printer, command)),
         Some(Command::Invite(command)) => commands::run(invite::run(&config, printer, command)),
+        Some(Command::Backup { folder, keep }) => {
+            commands::run(backup::make(&config, printer, folder, keep.map(usize::from)))
+        }
+        Some(Command::Restore { backup, to }) => {
+            backup::restore(&config, printer, &backup, &to).map_err(Failure::from)
+        }
+        Some(Command::Verify { backup }) => backup::verify(&config, printer, backup).map_err(Failure::from),
+        Some(Command::Stats) => commands::run(stats::run(&config, printer)),
         Some(Command::Room(command)) => commands::run(room::run(&config, printer, command)),
     }
 }
@@ -218,11 +251,16 @@ async fn run_relay(config: Config) -> Result<(), Failure> {
         Signals::catch().map_err(|error| (Exit::Failed, format!("cannot catch signals: {error}")))?;
     let mut relay = Relay::start(config).await.map_err(|error| (Exit::from(&error), error.to_string()))?;
     say(&welcome(&relay))?;
-    let ended = tokio::select! {
-        ended = relay.ended() => ended,
-        signal = signals.next() => {
-            tracing::info!(signal, "stopping");
-            relay.stop().await
+    let ended = loop {
+        tokio::select! {
+            ended = relay.ended() => break ended,
+            asked = signals.next() => match asked {
+                Asked::Reload => relay.reload_certificate(),
+                Asked::Stop(signal) => {
+                    tracing::info!(signal, "stopping");
+                    break relay.stop().await;
+                }
+            },
         }
     };
     ended.map_err(|error| match error {
@@ -231,24 +269,38 @@ async fn run_relay(config: Config) -> Result<(), Failure> {
     })
 }
 
-/// What asks a relay to stop. Caught before it starts, so that none is missed.
+/// What a relay is asked by a signal.
+enum Asked {
+    /// To read the certificate again.
+    Reload,
+    /// To stop.
+    Stop(&'static str),
+}
+
+/// What asks a relay to stop, or to read its certificate again. Caught before it starts, so that none is missed.
 #[cfg(unix)]
 struct Signals {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
+    hangup: tokio::signal::unix::Signal,
 }
 
 #[cfg(unix)]
 impl Signals {
     fn catch() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
     }
 
-    async fn next(&mut self) -> &'static str {
+    async fn next(&mut self) -> Asked {
         tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => Asked::Stop("SIGTERM"),
+            _ = self.interrupt.recv() => Asked::Stop("SIGINT"),
+            _ = self.hangup.recv() => Asked::Reload,
         }
     }
 }
@@ -262,12 +314,12 @@ impl Signals {
         Ok(Self)
     }
 
-    async fn next(&mut self) -> &'static str {
+    async fn next(&mut self) -> Asked {
         if tokio::signal::ctrl_c().await.is_err() {
             // No signal can be waited for; the process is then stopped from outside.
             std::future::pending::<()>().await;
         }
-        "Ctrl-C"
+        Asked::Stop("Ctrl-C")
     }
 }
 

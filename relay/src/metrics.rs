@@ -43,6 +43,11 @@ pub const BYTES_RECEIVED: &str = "sotto_bytes_received_total";
 /// Time of a durable change of the accounts' store.
 pub const ACCOUNTS_COMMIT_SECONDS: &str = "sotto_accounts_commit_seconds";
 
+/// Backups.
+pub const BACKUPS: &str = "sotto_backups_total";
+/// When the last one was made.
+pub const BACKUP_TIME: &str = "sotto_backup_last_timestamp_seconds";
+
 /// Every metric of the sessions and the accounts' store.
 pub const METRICS: &[Metric] = &[
     Metric {
@@ -80,6 +85,18 @@ pub const METRICS: &[Metric] = &[
         kind: MetricKind::Counter,
         labels: "",
         help: "Bytes of frames sent to authenticated devices, without transport and TLS.",
+    },
+    Metric {
+        name: BACKUPS,
+        kind: MetricKind::Counter,
+        labels: "outcome = made | failed",
+        help: "Backups that the relay made, or could not make; the log says why.",
+    },
+    Metric {
+        name: BACKUP_TIME,
+        kind: MetricKind::Gauge,
+        labels: "",
+        help: "The mark of the newest backup, in seconds since 1970; 0 if there is none. Older than twice `backup.every`: look at the log.",
     },
     Metric {
         name: ACCOUNTS_COMMIT_SECONDS,

@@ -7,6 +7,7 @@
 
 use crate::accounts::{AccountsError, SledTable};
 use crate::admission::Admission;
+use crate::backup::Backups;
 use crate::config::Config;
 use crate::engine::{Engine, EngineConfig, EngineThread, Fatal, OpenError, Quotas};
 use crate::folder::{DataFolder, FolderError};
@@ -98,7 +99,7 @@ pub struct Relay;
 /// A running relay. Dropping it stops nothing; [`RelayHandle::stop`] does, in good order.
 pub struct RelayHandle {
     ready: ReadyFile,
-    fingerprint: Fingerprint,
+    identity: Identity,
     config: Config,
     link: Invite,
     sessions: Arc<Sessions>,
@@ -169,13 +170,14 @@ impl Relay {
         ));
         let control = channel::listen(folder.path())
             .map_err(|source| FolderError::Io { path: folder.join(operator::SOCKET), source })?;
-        let desk = Arc::new(Desk {
-            config: config.clone(),
+        let backups = Backups::new(&config, engine.clone(), store.clone());
+        let desk = Desk {
+            config: Arc::new(config.clone()),
             signaling: api.signaling(),
-            store: store.clone(),
             engine: engine.clone(),
-        });
-        tasks.spawn(channel::serve(control, folder.path().to_owned(), desk, web_stops.clone()));
+            backups: backups.clone(),
+        };
+        tasks.spawn(channel::serve(control, folder.path().to_owned(), Arc::new(desk), web_stops.clone()));
         if let Some(plain) = plain {
             let listener = tokio::net::TcpListener::from_std(plain)?;
             tasks.spawn(web::serve(listener, None, routers.local, admission, web_stops));
@@ -187,7 +189,7 @@ impl Relay {
             quic: endpoint.local_addr()?,
             https,
             http,
-            fingerprint: identity.fingerprint.to_string(),
+            fingerprint: identity.fingerprint().to_string(),
             link: link.to_string(),
         };
         is_ready.store(true, Ordering::Release);
@@ -209,10 +211,11 @@ impl Relay {
             tasks,
             drain: config.drain,
             housekeeping: tokio::spawn(housekeeping(sessions.clone(), store, recorder)),
+            schedule: tokio::spawn(backups.clone().keep()),
+            backups,
         };
         let supervisor = tokio::spawn(running.supervise(stopped));
-        let fingerprint = identity.fingerprint;
-        Ok(RelayHandle { ready, fingerprint, config, link, sessions, stop, supervisor })
+        Ok(RelayHandle { ready, identity, config, link, sessions, stop, supervisor })
     }
 }
 
@@ -228,7 +231,9 @@ pub(crate) struct Opened {
 
 impl Opened {
     pub(crate) fn open(config: &Config, folder: DataFolder) -> Result<Self, StartError> {
-        let identity = Identity::load(&folder, config.certificate.as_ref(), certificate_names(config))?;
+        let names = certificate_names(config);
+        let identity =
+            Identity::load(&folder, config.certificate.as_ref(), config.certificate_pinned, names)?;
         let (table, broken) = open_accounts(config, &folder)?;
         let store = Arc::new(api::Accounts::open(table));
         let directory = Arc::new(crate::directory::CachedDirectory::new(store.clone()));
@@ -238,7 +243,7 @@ impl Opened {
 }
 
 /// The accounts of a data folder.
-fn open_accounts(
+pub(crate) fn open_accounts(
     config: &Config,
     folder: &DataFolder,
 ) -> Result<(SledTable, watch::Receiver<Option<String>>), AccountsError> {
@@ -289,11 +294,11 @@ fn reconnect_spread_ms(devices: usize) -> u32 {
     u32::try_from(due).map_or(RECONNECT_SPREAD_MS_MAX, |due| due.min(RECONNECT_SPREAD_MS_MAX))
 }
 
-/// What devices are told to connect to. A certificate that the operator brought is pinned too: it works
-/// whether or not an authority vouches for it.
+/// What devices are told to connect to. A certificate that the operator brought is pinned too, unless he says
+/// otherwise: it works whether or not an authority vouches for it.
 pub(crate) fn link(config: &Config, port: u16, identity: &Identity) -> Invite {
     let relay = config.public_address.clone().unwrap_or_else(|| near(config, port));
-    Invite { relay, fingerprint: Some(identity.fingerprint), code: None }
+    Invite { relay, fingerprint: identity.pinned(), code: None }
 }
 
 async fn housekeeping(
@@ -326,8 +331,21 @@ impl RelayHandle {
 
     /// SHA-256 of its certificate.
     #[must_use]
-    pub const fn fingerprint(&self) -> Fingerprint {
-        self.fingerprint
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.identity.fingerprint()
+    }
+
+    /// Reads the operator's certificate again. Connections that stand stay as they are.
+    pub fn reload_certificate(&self) {
+        match self.identity.reload() {
+            Ok(true) => {
+                tracing::info!(fingerprint = %self.fingerprint(), "another certificate is served from now on");
+            }
+            Ok(false) => tracing::info!("the certificate is the same as before"),
+            Err(error) => {
+                tracing::warn!(%error, "the certificate was not replaced; the one before goes on being served");
+            }
+        }
     }
 
     /// The link that a node registers with, at the public address.
@@ -380,6 +398,8 @@ struct Running {
     tasks: JoinSet<()>,
     drain: Duration,
     housekeeping: tokio::task::JoinHandle<()>,
+    schedule: tokio::task::JoinHandle<()>,
+    backups: Backups,
 }
 
 impl Running {
@@ -396,6 +416,8 @@ impl Running {
         };
         self.is_ready.store(false, Ordering::Release);
         self.housekeeping.abort();
+        self.schedule.abort();
+        self.backups.stop();
         if let Err(error) = asked {
             // Nothing more may be acknowledged: no farewell, the process ends.
             tracing::error!(%error, "stopping");

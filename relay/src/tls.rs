@@ -2,17 +2,19 @@
 //!
 //! Without a certificate of the operator's own, the relay makes one at its first start and keeps it. Devices
 //! find it by the fingerprint that links and invites carry, so no authority has to vouch for it and it need
-//! not expire soon.
+//! not expire soon. One of the operator's own can be replaced while the relay runs: connections that stand stay.
 
 use crate::config::CertificateFiles;
 use crate::folder::{DataFolder, FolderError};
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs;
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use sotto_protocol::invite::Fingerprint;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// ALPN of the frames over QUIC.
 pub const ALPN_SOTTO: &[u8] = b"sotto/1";
@@ -20,15 +22,35 @@ pub const ALPN_SOTTO: &[u8] = b"sotto/1";
 const CHAIN_FILE: &str = "certificate.pem";
 const KEY_FILE: &str = "certificate.key";
 
-/// A certificate chain with its key and its fingerprint.
+/// What the relay shows itself with: a certificate chain with its key, which may be replaced while it serves.
 #[derive(Debug)]
 pub struct Identity {
-    chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
-    /// SHA-256 of the relay's own certificate.
-    pub fingerprint: Fingerprint,
-    /// Whether the relay made it itself: a client must be told the fingerprint then.
-    pub self_signed: bool,
+    serving: Arc<Serving>,
+    /// Where the operator keeps it; `None` for the relay's own.
+    files: Option<CertificateFiles>,
+    is_pinned: bool,
+}
+
+/// What handshakes take at their moment.
+#[derive(Debug)]
+struct Serving(RwLock<Shown>);
+
+#[derive(Debug, Clone)]
+struct Shown {
+    key: Arc<CertifiedKey>,
+    fingerprint: Fingerprint,
+}
+
+impl Serving {
+    fn now(&self) -> Shown {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl ResolvesServerCert for Serving {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.now().key)
+    }
 }
 
 /// Why there is no certificate to serve with.
@@ -51,6 +73,12 @@ pub enum TlsError {
     /// Certificate and key do not fit, or rustls cannot use them.
     #[error("the certificate cannot be used: {0}")]
     Unusable(#[from] rustls::Error),
+    /// Every link and every device would stop working.
+    #[error(
+        "another certificate was not taken: links and devices hold the fingerprint of the one that is served. Restart the relay to \
+         serve it and pass on new links; with `certificate_pinned = \"false\"` links carry none, and a renewed one is taken"
+    )]
+    Pinned,
     /// Making a certificate failed.
     #[error("cannot make a certificate: {0}")]
     Generate(#[from] rcgen::Error),
@@ -78,14 +106,15 @@ impl Identity {
     /// The operator's certificate, or the relay's own, made at first start.
     ///
     /// # Errors
-    /// If a file cannot be read or written, or holds something else.
+    /// If a file cannot be read or written, or holds something else, or certificate and key do not fit.
     pub fn load(
         folder: &DataFolder,
         files: Option<&CertificateFiles>,
+        is_pinned: bool,
         names: Vec<String>,
     ) -> Result<Self, TlsError> {
-        match files {
-            Some(files) => Self::read(&files.chain, &files.key, false),
+        let shown = match files {
+            Some(files) => read(files)?,
             None => {
                 if folder.read(CHAIN_FILE)?.is_none() {
                     let (chain, key) = generate(names)?;
@@ -93,29 +122,45 @@ impl Identity {
                     folder.write(KEY_FILE, &key)?;
                     folder.write(CHAIN_FILE, &chain)?;
                 }
-                Self::read(&folder.join(CHAIN_FILE), &folder.join(KEY_FILE), true)
+                read(&CertificateFiles { chain: folder.join(CHAIN_FILE), key: folder.join(KEY_FILE) })?
             }
-        }
+        };
+        let serving = Arc::new(Serving(RwLock::new(shown)));
+        Ok(Self { serving, files: files.cloned(), is_pinned })
     }
 
-    fn read(chain_path: &Path, key_path: &Path, self_signed: bool) -> Result<Self, TlsError> {
-        let bad = |what, path: &Path, reason: String| TlsError::Pem { what, path: path.to_owned(), reason };
-        let chain = CertificateDer::pem_file_iter(chain_path)
-            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-            .map_err(|error| bad("a certificate chain", chain_path, error.to_string()))?;
-        let Some(own) = chain.first() else {
-            return Err(bad("a certificate chain", chain_path, "it holds no certificate".to_owned()));
-        };
-        let digest = sha256(own);
-        let key = PrivateKeyDer::from_pem_file(key_path)
-            .map_err(|error| bad("a private key", key_path, error.to_string()))?;
-        Ok(Self { chain, key, fingerprint: Fingerprint(digest), self_signed })
+    /// SHA-256 of the certificate that is served now.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.serving.now().fingerprint
+    }
+
+    /// What links carry: nothing where an authority that everybody trusts vouches for the certificate.
+    #[must_use]
+    pub fn pinned(&self) -> Option<Fingerprint> {
+        self.is_pinned.then(|| self.fingerprint())
+    }
+
+    /// Reads the operator's certificate again; handshakes take it from now on. Whether it is another one.
+    ///
+    /// # Errors
+    /// If it is not one, or may not be replaced. What was served goes on being served.
+    pub fn reload(&self) -> Result<bool, TlsError> {
+        // The relay's own stays for good.
+        let Some(files) = &self.files else { return Ok(false) };
+        let next = read(files)?;
+        let is_new = next.fingerprint != self.fingerprint();
+        if is_new && self.is_pinned {
+            return Err(TlsError::Pinned);
+        }
+        *self.serving.0.write().unwrap_or_else(PoisonError::into_inner) = next;
+        Ok(is_new)
     }
 
     /// TLS for HTTPS and WebSockets on TCP.
     ///
     /// # Errors
-    /// If key and certificate do not fit.
+    /// If the provider lacks what TLS 1.3 needs.
     pub fn for_https(&self) -> Result<Arc<rustls::ServerConfig>, TlsError> {
         Ok(Arc::new(self.server_config(&[b"http/1.1"])?))
     }
@@ -123,7 +168,7 @@ impl Identity {
     /// TLS for QUIC.
     ///
     /// # Errors
-    /// If key and certificate do not fit.
+    /// If the provider lacks what TLS 1.3 needs.
     pub fn for_quic(&self) -> Result<quinn::crypto::rustls::QuicServerConfig, TlsError> {
         let mut config = self.server_config(&[ALPN_SOTTO])?;
         // Tickets save a device one signature when it comes back; one is enough. No early data: the first
@@ -137,10 +182,26 @@ impl Identity {
         let mut config = rustls::ServerConfig::builder_with_provider(Arc::new(provider()))
             .with_protocol_versions(&[&rustls::version::TLS13])?
             .with_no_client_auth()
-            .with_single_cert(self.chain.clone(), self.key.clone_key())?;
+            .with_cert_resolver(self.serving.clone());
         config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
         Ok(config)
     }
+}
+
+/// Reads a chain and its key, and holds one against the other.
+fn read(files: &CertificateFiles) -> Result<Shown, TlsError> {
+    let bad = |what, path: &Path, reason: String| TlsError::Pem { what, path: path.to_owned(), reason };
+    let chain = CertificateDer::pem_file_iter(&files.chain)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| bad("a certificate chain", &files.chain, error.to_string()))?;
+    let Some(own) = chain.first() else {
+        return Err(bad("a certificate chain", &files.chain, "it holds no certificate".to_owned()));
+    };
+    let fingerprint = Fingerprint(sha256(own));
+    let key = PrivateKeyDer::from_pem_file(&files.key)
+        .map_err(|error| bad("a private key", &files.key, error.to_string()))?;
+    let key = CertifiedKey::from_der(chain, key, &provider())?;
+    Ok(Shown { key: Arc::new(key), fingerprint })
 }
 
 fn sha256(bytes: &[u8]) -> [u8; 32] {
@@ -172,10 +233,11 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let folder = DataFolder::open(home.path()).unwrap();
         let names = || vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
-        let first = Identity::load(&folder, None, names()).unwrap();
-        let second = Identity::load(&folder, None, names()).unwrap();
-        assert_eq!(first.fingerprint, second.fingerprint);
-        assert!(first.self_signed);
+        let first = Identity::load(&folder, None, true, names()).unwrap();
+        let second = Identity::load(&folder, None, true, names()).unwrap();
+        assert_eq!(first.fingerprint(), second.fingerprint());
+        assert_eq!(first.pinned(), Some(first.fingerprint()));
+        assert!(!first.reload().unwrap(), "the relay's own stays");
         first.for_https().unwrap();
         first.for_quic().unwrap();
     }
@@ -190,12 +252,40 @@ mod tests {
         std::fs::write(&files.chain, chain).unwrap();
         std::fs::write(&files.key, key).unwrap();
         let folder = DataFolder::open(&home.path().join("data")).unwrap();
-        let identity = Identity::load(&folder, Some(&files), vec![]).unwrap();
-        assert!(matches!(identity.for_https(), Err(TlsError::Unusable(_))));
+        let error = Identity::load(&folder, Some(&files), true, vec![]).unwrap_err();
+        assert!(matches!(error, TlsError::Unusable(_)), "{error}");
 
         std::fs::write(&files.chain, "hello").unwrap();
-        let error = Identity::load(&folder, Some(&files), vec![]).unwrap_err().to_string();
+        let error = Identity::load(&folder, Some(&files), true, vec![]).unwrap_err().to_string();
         assert!(error.contains("chain.pem"), "{error}");
+    }
+
+    #[test]
+    fn another_certificate_is_taken_unless_the_old_one_is_pinned_and_a_broken_one_changes_nothing() {
+        let home = tempfile::tempdir().unwrap();
+        let files =
+            CertificateFiles { chain: home.path().join("chain.pem"), key: home.path().join("key.pem") };
+        let renew = || {
+            let (chain, key) = generate(vec!["a".to_owned()]).unwrap();
+            std::fs::write(&files.chain, chain).unwrap();
+            std::fs::write(&files.key, key).unwrap();
+        };
+        renew();
+        let folder = DataFolder::open(&home.path().join("data")).unwrap();
+        let load = |is_pinned| Identity::load(&folder, Some(&files), is_pinned, vec![]).unwrap();
+        let (pinned, free) = (load(true), load(false));
+        let first = free.fingerprint();
+        assert_eq!((pinned.pinned(), free.pinned()), (Some(first), None));
+        assert!(!pinned.reload().unwrap(), "the same one is no other");
+        renew();
+        assert!(matches!(pinned.reload(), Err(TlsError::Pinned)));
+        assert_eq!(pinned.fingerprint(), first);
+        assert!(free.reload().unwrap());
+        let second = free.fingerprint();
+        assert_ne!(second, first);
+        std::fs::write(&files.key, "half a file").unwrap();
+        assert!(free.reload().is_err());
+        assert_eq!(free.fingerprint(), second, "what was served goes on being served");
     }
 
     #[test]

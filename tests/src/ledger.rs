@@ -12,7 +12,7 @@ use sotto_protocol::body::Extensions;
 use sotto_protocol::body::log::{Append, Appended, EntryKind};
 use sotto_protocol::error::{ErrorCode, WireError};
 use sotto_protocol::frame::{Body as _, encode_into};
-use sotto_protocol::ids::{ConversationId, Epoch, MessageNumber, RequestId, Sequence};
+use sotto_protocol::ids::{ConversationId, Epoch, MessageNumber, RequestId, Sequence, UnixMillis};
 use sotto_protocol::mls_header::private_application_prefix;
 use sotto_protocol::payload::Payload;
 use std::collections::BTreeMap;
@@ -26,7 +26,8 @@ pub struct Writer {
     device: Device,
     conversation: ConversationId,
     epoch: Epoch,
-    acknowledged: BTreeMap<MessageNumber, Sequence>,
+    /// Where each stands, and when that was told.
+    acknowledged: BTreeMap<MessageNumber, (Sequence, UnixMillis)>,
     /// The first number that is not acknowledged.
     due: u64,
 }
@@ -92,12 +93,9 @@ impl Writer {
             if frame.header.kind == Appended::KIND {
                 let appended: Appended = frame.decode()?;
                 // A repeat is looked up in the log, and its answer may come after those of later, new messages.
-                let before = self.acknowledged.insert(appended.number, appended.sequence);
-                ensure!(
-                    before.is_none_or(|place| place == appended.sequence),
-                    "message {} moved",
-                    appended.number
-                );
+                let (place, _) =
+                    *self.acknowledged.entry(appended.number).or_insert_with(|| (appended.sequence, now()));
+                ensure!(place == appended.sequence, "message {} moved", appended.number);
                 while self.acknowledged.contains_key(&MessageNumber(self.due)) {
                     self.due += 1;
                 }
@@ -113,6 +111,19 @@ impl Writer {
     /// # Errors
     /// If the promise is broken, with how.
     pub async fn check(&self, relay: &Relay, endpoint: &quinn::Endpoint) -> Result<Checked> {
+        self.check_until(relay, endpoint, UnixMillis(u64::MAX)).await
+    }
+
+    /// The same for a log that may end at a mark: what was acknowledged later may be missing from its end.
+    ///
+    /// # Errors
+    /// See [`Writer::check`].
+    pub async fn check_until(
+        &self,
+        relay: &Relay,
+        endpoint: &quinn::Endpoint,
+        mark: UnixMillis,
+    ) -> Result<Checked> {
         let mut connection: RawConnection = relay.connect(endpoint, &self.device).await?;
         let entries = connection.fetch_all(self.conversation, Sequence(0)).await?;
         connection.connection.close(0u32.into(), b"done");
@@ -129,8 +140,11 @@ impl Writer {
             ensure!(entry.message.as_slice().ends_with(&body(number.0)), "message {number} has other bytes");
             found.insert(number, sequence);
         }
-        for (number, sequence) in &self.acknowledged {
+        let mut acknowledged = 0;
+        for (number, (sequence, at)) in &self.acknowledged {
+            acknowledged += usize::from(*at < mark);
             match found.get(number) {
+                None if *at >= mark => {}
                 Some(place) if place == sequence => {}
                 Some(place) => {
                     anyhow::bail!("message {number} was acknowledged as {sequence} and stands at {place}")
@@ -138,7 +152,7 @@ impl Writer {
                 None => anyhow::bail!("message {number} was acknowledged as {sequence} and is lost"),
             }
         }
-        Ok(Checked { acknowledged: self.acknowledged.len(), stored: found.len() })
+        Ok(Checked { acknowledged, stored: found.len() })
     }
 }
 
@@ -161,7 +175,7 @@ pub fn all_write(
 /// What a check found, for people.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Checked {
-    /// Messages that were acknowledged.
+    /// Messages that were acknowledged, before the mark if there is one.
     pub acknowledged: usize,
     /// Messages in the log: a few more, whose acknowledgement did not arrive.
     pub stored: usize,

@@ -99,14 +99,21 @@ pub(crate) fn reactions() -> impl Iterator<Item = (&'static str, &'static str)> 
 }
 
 fn names(beginning: &str, members: &[&str]) -> Vec<Offer> {
-    let fitting = members.iter().filter(|name| name.starts_with(beginning) && **name != beginning);
+    if members.contains(&beginning) {
+        return Vec::new();
+    }
+    let fitting = members.iter().filter(|name| name.starts_with(beginning));
     let offer =
         |name: &&str| Offer { with: format!("@{name} "), label: format!("@{name}"), what: String::new() };
     fitting.take(OFFERED_MAX).map(offer).collect()
 }
 
 fn commands(beginning: &str) -> Vec<Offer> {
-    let fitting = COMMANDS.iter().filter(|row| row.name.starts_with(beginning) && row.name != beginning);
+    // What is whole already is meant, whatever longer name begins with it.
+    if COMMANDS.iter().any(|row| row.name == beginning) {
+        return Vec::new();
+    }
+    let fitting = COMMANDS.iter().filter(|row| row.name.starts_with(beginning));
     let offer = |row: &super::slash::Row| {
         let with = if row.takes.is_empty() { row.name.to_owned() } else { format!("{} ", row.name) };
         Offer {
@@ -147,6 +154,7 @@ mod tests {
         assert_eq!(completed("ask @bob", &members), None, "it is complete");
         assert_eq!(completed("/cre", &members).as_deref(), Some("/create "));
         assert_eq!(completed("#my", &members).as_deref(), Some("#my_messages"));
+        assert_eq!(completed("/pin", &members), None, "not /pins");
         assert_eq!(completed("and /cre", &members), None, "a command stands first");
     }
 

@@ -188,11 +188,11 @@ mod tests {
     #[test]
     fn everything_can_be_set() {
         let text = "theme = \"light\"\nmouse = false\nbell = false\nnotify = \"osc777\"\n\
-                    [keys]\npalette = \"ctrl-o\"\ncopy = [\"C\", \"enter\"]\nconnection = []\n";
+                    [keys]\npalette = \"ctrl-o\"\ncopy = [\"C\", \"insert\"]\nconnection = []\n";
         let config = Config::parse(text).expect("it is right");
         assert_eq!(config.theme, Some(ThemeName::Light));
         assert_eq!((config.mouse, config.bell, config.notify), (false, false, Notify::Osc777));
-        assert_eq!(config.keys.all_shown(Action::Copy), "C, Enter");
+        assert_eq!(config.keys.all_shown(Action::Copy), "C, Ins");
         assert_eq!(config.keys.shown(Action::Connection), "");
     }
 

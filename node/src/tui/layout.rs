@@ -68,13 +68,20 @@ pub(crate) fn editor_rows(editor: &Editor, size: Size, focus: Focus, members: bo
     u16::try_from(rows).unwrap_or(u16::MAX).clamp(1, (size.height / 3).max(1))
 }
 
+/// How many rows an alarm takes: all that it says, up to a fifth of the screen.
+pub(crate) fn alarm_rows(alarm: Option<&String>, size: Size, members: bool) -> u16 {
+    let cells = usize::from(columns(size, members).1.saturating_sub(2));
+    let rows = alarm.map_or(0, |alarm| wrap(alarm, cells).len());
+    u16::try_from(rows).unwrap_or(u16::MAX).min((size.height / 5).max(1))
+}
+
 /// The parts; `None` if the terminal is too small.
 pub(crate) fn regions(
     size: Size,
     focus: Focus,
     members: bool,
     editor_rows: u16,
-    alarm: bool,
+    alarm: u16,
 ) -> Option<Regions> {
     if size.width < COLUMNS_MIN || size.height < ROWS_MIN {
         return None;
@@ -82,7 +89,6 @@ pub(crate) fn regions(
     let (list, middle, beside) = columns(size, members);
     let height = size.height - 2;
     let alone = list == 0 && focus == Focus::Conversations;
-    let alarm = u16::from(alarm);
     let rule = 1 + height - editor_rows - 1;
     let over = members && beside == 0 && !alone;
     let members = if over {
@@ -114,7 +120,7 @@ mod tests {
             for members in [false, true] {
                 for focus in [Focus::Conversations, Focus::Writing] {
                     let size = Size::new(width, height);
-                    let parts = regions(size, focus, members, 3, true).expect("it is large enough");
+                    let parts = regions(size, focus, members, 3, 1).expect("it is large enough");
                     let screen = Rect::new(0, 0, width, height);
                     for part in
                         [parts.title, parts.alarm, parts.messages, parts.rule, parts.editor, parts.footer]
@@ -126,7 +132,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(regions(Size::new(59, 40), Focus::Writing, false, 1, false), None);
-        assert_eq!(regions(Size::new(100, 14), Focus::Writing, false, 1, false), None);
+        assert_eq!(regions(Size::new(59, 40), Focus::Writing, false, 1, 0), None);
+        assert_eq!(regions(Size::new(100, 14), Focus::Writing, false, 1, 0), None);
     }
 }

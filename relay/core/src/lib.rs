@@ -3,10 +3,11 @@
 //! Read in this order: [`conversation`] (what the relay knows of one), [`state`] (of all, and the one door
 //! through which it changes), [`append`] (may this be appended?), [`authorise`] and [`commit`] (may this
 //! change of members?), [`entry`] and [`record`] (how it lies on the disk), [`delivery`] (what becomes of a
-//! push whose receiver is slow) and [`quota`] (how much is too much).
+//! push whose receiver is slow), [`quota`] (how much is too much) and [`check`] (whether a log is as it was written).
 
 pub mod append;
 pub mod authorise;
+pub mod check;
 pub mod commit;
 pub mod conversation;
 pub mod delivery;

@@ -1,12 +1,15 @@
 //! The operator's subcommands: what they take, whom they ask, how they print.
 
 pub(crate) mod account;
+pub(crate) mod backup;
 pub(crate) mod invite;
 mod print;
 pub(crate) mod room;
+pub(crate) mod stats;
 
 use crate::{Exit, Failure, runtime};
 use sotto_relay::StartError;
+use sotto_relay::backup::BackupError;
 use sotto_relay::operator::OperatorError;
 use std::future::Future;
 
@@ -23,6 +26,9 @@ pub(crate) enum CommandError {
     /// The relay, or its folder.
     #[error(transparent)]
     Operator(#[from] OperatorError),
+    /// A backup.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
     /// A file that the command was given.
     #[error("cannot read {path}: {source}")]
     File { path: String, source: std::io::Error },
@@ -39,6 +45,12 @@ impl From<CommandError> for Failure {
         let exit = match &error {
             CommandError::Operator(OperatorError::Open(start)) => Exit::from(start),
             CommandError::Operator(OperatorError::Empty(_) | OperatorError::NotYours(_)) => Exit::Data,
+            CommandError::Backup(
+                BackupError::Folder(_)
+                | BackupError::Store(_)
+                | BackupError::Accounts(_)
+                | BackupError::NotEmpty(_),
+            ) => Exit::Data,
             _ => Exit::Failed,
         };
         (exit, error.to_string())

@@ -67,7 +67,13 @@ pub const KEYS: &[Key] = &[
         name: "certificate_key",
         default: "",
         expected: "a PEM file",
-        doc: "The private key of `certificate`.",
+        doc: "The private key of `certificate`. Both are read again on SIGHUP.",
+    },
+    Key {
+        name: "certificate_pinned",
+        default: "true",
+        expected: ON_OFF,
+        doc: "Links carry the fingerprint of the certificate, and devices take no other. `false` where an authority that every system trusts vouches for `certificate`: it can then be renewed without new links.",
     },
     Key {
         name: "registration",
@@ -128,6 +134,24 @@ pub const KEYS: &[Key] = &[
         default: "256 MiB",
         expected: SIZE,
         doc: "Below this much free disk the relay takes nothing new and still serves what it has. At least 128 MiB.",
+    },
+    Key {
+        name: "backup.every",
+        default: "0s",
+        expected: SPAN,
+        doc: "How often the running relay makes a backup of everything it keeps. 0s makes none.",
+    },
+    Key {
+        name: "backup.keep",
+        default: "7",
+        expected: "a whole number from 1 on",
+        doc: "How many of these backups are kept; the oldest are deleted when a newer one is whole.",
+    },
+    Key {
+        name: "backup.folder",
+        default: "",
+        expected: "a folder",
+        doc: "Where they are kept, best on another disk. Not set: `backups` in the data folder.",
     },
     Key {
         name: "storage.cache",

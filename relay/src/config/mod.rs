@@ -32,6 +32,8 @@ pub struct Config {
     pub public_address: Option<RelayAddress>,
     /// The operator's own certificate; `None` for the one that the relay makes.
     pub certificate: Option<CertificateFiles>,
+    /// Whether links carry its fingerprint.
+    pub certificate_pinned: bool,
     /// Who may register.
     pub registration: RegistrationPolicy,
     /// Whether the first account becomes the operator.
@@ -52,6 +54,12 @@ pub struct Config {
     pub changes_per_second: Option<u32>,
     /// Free bytes below which nothing new is taken.
     pub disk_free_min: u64,
+    /// How often a backup is made; `None` for never.
+    pub backup_every: Option<Duration>,
+    /// How many of them are kept.
+    pub backup_keep: usize,
+    /// Where they are kept; `None` for a folder inside the data folder.
+    pub backup_folder: Option<PathBuf>,
     /// Bytes of page cache of the log.
     pub storage_cache: u64,
     /// Connections in all.
@@ -100,6 +108,12 @@ impl Config {
         config
     }
 
+    /// Where backups are kept.
+    #[must_use]
+    pub fn backups(&self) -> PathBuf {
+        self.backup_folder.clone().unwrap_or_else(|| self.data_dir.join("backups"))
+    }
+
     /// Checks all values, alone and together.
     ///
     /// # Errors
@@ -116,6 +130,12 @@ impl Config {
                 ));
             }
         };
+        let certificate_pinned = values.read("certificate_pinned", parse::truth)?;
+        if certificate.is_none() && !certificate_pinned {
+            return Err(ConfigError::Together(
+                "`certificate_pinned` is false and there is no `certificate`: no authority vouches for the one that the relay makes, so devices need its fingerprint",
+            ));
+        }
         let http = values.read("http", |text| match text {
             "off" => Some(None),
             _ => text.parse::<SocketAddr>().ok().map(Some),
@@ -136,6 +156,7 @@ impl Config {
                 _ => text.parse().ok().map(Some),
             })?,
             certificate,
+            certificate_pinned,
             registration: values.read("registration", |text| match text {
                 "open" => Some(RegistrationPolicy::Open),
                 "invite" => Some(RegistrationPolicy::Invite),
@@ -160,6 +181,9 @@ impl Config {
             disk_free_min: values.read("quota.disk_free", |text| {
                 parse::size(text).filter(|size| *size >= SledOptions::RESERVE_BYTES_MIN)
             })?,
+            backup_every: Some(values.read("backup.every", parse::span)?).filter(|every| !every.is_zero()),
+            backup_keep: values.read("backup.keep", count)?,
+            backup_folder: values.read("backup.folder", optional_path)?,
             storage_cache: values.read("storage.cache", |text| parse::size(text).filter(|size| *size > 0))?,
             connections_max: values.read("limits.connections", count)?,
             connections_per_address_max: values.read("limits.connections_per_address", count)?,
@@ -293,6 +317,7 @@ mod tests {
             ("drain = '10'", "expected a time"),
             ("http = '0.0.0.0:80'", "names an address beyond loopback"),
             ("certificate = 'a.pem'", "belong together"),
+            ("certificate_pinned = 'false'", "devices need its fingerprint"),
             ("[quota]\ndisk_free = '5 GB'", "expected a number of bytes"),
             ("[log]\nlevel = 'a=b=c'", "expected error, warn"),
             ("public_address = 'a b'", "expected host or host:port"),

@@ -3,7 +3,8 @@
 use super::outbox::Outbox;
 use super::request::Request;
 use super::verifier::Verdict;
-use super::{Admit, AdmitError, EngineUsage, MayInvite, Retained, Surveyed};
+use super::{Admit, AdmitError, EngineUsage, Mark, MayInvite, Retained, Surveyed};
+use crate::store::LogExport;
 use sotto_protocol::ids::{AccountId, DeviceId, RequestId};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,8 +14,10 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct SessionId(pub(super) u64);
 
+/// What reads the whole log, and what keeps its shards while it does.
+pub(super) type Exported = (Arc<dyn LogExport>, Arc<()>);
+
 /// One thing for the committer to do.
-#[derive(Debug)]
 pub(super) enum Work {
     Attach {
         session: SessionId,
@@ -32,6 +35,8 @@ pub(super) enum Work {
     Usage(oneshot::Sender<EngineUsage>),
     /// Conversations from a place on, at most so many.
     Survey(usize, usize, oneshot::Sender<Vec<Surveyed>>),
+    Export(oneshot::Sender<Exported>),
+    Mark(oneshot::Sender<Mark>),
     Retain(oneshot::Sender<Retained>),
     /// A checkpoint was written, or not.
     Saved(Result<(), crate::store::StoreError>),
@@ -51,14 +56,14 @@ pub(super) struct Submission {
 }
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Inbox {
     state: Mutex<State>,
     /// Woken when something is queued.
     filled: Condvar,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct State {
     work: Vec<Work>,
     closed: bool,

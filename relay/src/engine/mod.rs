@@ -36,13 +36,14 @@ mod verifier;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use committer::check_row;
 pub use metrics::EngineMetrics;
 pub use outbox::{Closed, Outbound};
 pub use session::SessionHandle;
 pub use sotto_relay_core::quota::Quotas;
 pub use survey::Surveyed;
 
-use crate::store::{self, SledOptions, StoreError};
+use crate::store::{self, BatchNumber, LogExport, SledOptions, StoreError};
 use inbox::{Inbox, SessionId, Work};
 use sotto_protocol::ids::{AccountId, ConversationId, DeviceId, UnixMillis};
 use std::sync::Arc;
@@ -130,6 +131,39 @@ pub struct EngineUsage {
     pub sessions: u64,
     /// Welcomes that wait for a device.
     pub welcomes_waiting: u64,
+}
+
+/// A moment in the log, between two batches: everything that was acknowledged before it is in a batch up to this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    /// The last batch.
+    pub batch: BatchNumber,
+    /// When.
+    pub time: UnixMillis,
+}
+
+/// The whole log, to be read while the engine goes on. No shard is deleted as long as this is there.
+pub struct Export {
+    log: Arc<dyn LogExport>,
+    inbox: Arc<Inbox>,
+    _hold: Arc<()>,
+}
+
+impl Export {
+    /// What reads it.
+    #[must_use]
+    pub fn log(&self) -> &dyn LogExport {
+        &*self.log
+    }
+
+    /// Where the log is now. Waits for the batch that is being written; not for asynchronous code. `None` when the
+    /// engine has ended.
+    #[must_use]
+    pub fn mark(&self) -> Option<Mark> {
+        let (answer, answered) = oneshot::channel();
+        self.inbox.put(Work::Mark(answer)).ok()?;
+        answered.blocking_recv().ok()
+    }
 }
 
 /// What one retention run removed.
@@ -285,6 +319,14 @@ impl Engine {
             Ok(()) => answered.await.unwrap_or_default(),
             Err(_) => Vec::new(),
         }
+    }
+
+    /// The whole log, for a backup or a check; `None` when the engine has ended.
+    pub async fn export(&self) -> Option<Export> {
+        let (answer, answered) = oneshot::channel();
+        self.shared.inbox.put(Work::Export(answer)).ok()?;
+        let (log, hold) = answered.await.ok()?;
+        Some(Export { log, inbox: self.shared.inbox.clone(), _hold: hold })
     }
 
     /// Deletes the shards that are older than the store's retention, if it has one. Call it now and then.

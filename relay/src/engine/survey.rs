@@ -26,6 +26,12 @@ pub struct Surveyed {
 }
 
 impl Surveyed {
+    /// How many entries are kept.
+    #[must_use]
+    pub const fn entries(&self) -> u64 {
+        self.head.0.saturating_add(1).saturating_sub(self.first.0)
+    }
+
     pub(super) fn of(known: &Conversation) -> Self {
         Self {
             conversation: known.id,

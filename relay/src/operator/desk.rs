@@ -1,7 +1,8 @@
 //! Where orders are carried out: what a relay has open, without its sockets.
 
 use super::{OperatorError, Refused};
-use crate::api::{Accounts, Api, Parts};
+use crate::api::{Api, Parts};
+use crate::backup::Backups;
 use crate::config::Config;
 use crate::engine::{Engine, EngineThread};
 use crate::folder::DataFolder;
@@ -14,13 +15,13 @@ use std::sync::atomic::AtomicBool;
 /// See the module.
 pub struct Desk {
     /// What the relay was started with; what the command was given where it is stopped.
-    pub config: Config,
+    pub config: Arc<Config>,
     /// Accounts, sessions, invites.
     pub signaling: Signaling,
-    /// Where they are kept.
-    pub store: Arc<Accounts>,
     /// The log.
     pub engine: Engine,
+    /// Makes backups of all of it.
+    pub backups: Backups,
 }
 
 /// What has to end in good order after the last order at the desk of a stopped relay.
@@ -47,7 +48,8 @@ impl Desk {
             is_ready: Arc::new(AtomicBool::new(false)),
             recorder: crate::metrics::install(),
         })?;
-        let desk = Self { config: config.clone(), signaling: api.signaling(), store, engine };
+        let backups = Backups::new(config, engine.clone(), store);
+        let desk = Self { config: Arc::new(config.clone()), signaling: api.signaling(), engine, backups };
         Ok((desk, Closing { _folder: folder, engine_thread }))
     }
 }

@@ -10,19 +10,23 @@
 //! relay runs and while it is stopped, and there is one place that says what it does.
 
 mod accounts;
+mod backups;
 #[cfg_attr(not(unix), path = "no_channel.rs")]
 pub(crate) mod channel;
 mod desk;
 mod invites;
 mod rooms;
+mod stats;
 
 pub use accounts::{
     AccountRow, CreateAccount, CreatedAccount, DeleteAccount, DisableAccount, ListAccounts, SetRole,
 };
+pub use backups::MakeBackup;
 pub use channel::SOCKET;
 pub use desk::Desk;
 pub use invites::{CreateInvite, CreatedInvite, InviteRow, InviteRows, ListInvites, RevokeInvite};
 pub use rooms::{ListRooms, RoomRow, RoomRows};
+pub use stats::{AskStats, Stats};
 
 use crate::config::Config;
 use crate::folder::{DataFolder, FolderError};
@@ -74,6 +78,8 @@ pub(crate) async fn dispatch(desk: &Desk, name: &str, asked: &[u8]) -> Result<Va
         CreateInvite::NAME => answer::<CreateInvite>(desk, asked).await,
         ListInvites::NAME => answer::<ListInvites>(desk, asked).await,
         RevokeInvite::NAME => answer::<RevokeInvite>(desk, asked).await,
+        MakeBackup::NAME => answer::<MakeBackup>(desk, asked).await,
+        AskStats::NAME => answer::<AskStats>(desk, asked).await,
         ListRooms::NAME => answer::<ListRooms>(desk, asked).await,
         unknown => Err(Refused(format!(
             "the running relay is version {} and does not know the order {unknown:?}; restart it with this program",

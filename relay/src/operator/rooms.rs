@@ -75,7 +75,7 @@ fn row(known: &Surveyed) -> RoomRow {
         name: known.listed_name.clone(),
         history: history.to_owned(),
         members: known.members,
-        entries: known.head.0.saturating_add(1).saturating_sub(known.first.0),
+        entries: known.entries(),
         stored_bytes: known.stored_bytes,
     }
 }

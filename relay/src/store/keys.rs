@@ -104,19 +104,50 @@ pub(super) const fn tag(row: &Row) -> u8 {
 
 /// `tag 1 | id 16 | epoch 8 or nothing | piece 4`
 pub(super) fn row_piece(row: &Row, piece: u32) -> Vec<u8> {
-    let mut key = vec![tag(row)];
-    match row {
-        Row::Conversation(conversation) | Row::Group(conversation) => {
-            key.extend_from_slice(conversation.as_bytes())
-        }
-        Row::Joining(conversation, Epoch(epoch)) | Row::Welcome(conversation, Epoch(epoch)) => {
-            key.extend_from_slice(conversation.as_bytes());
-            key.extend_from_slice(&epoch.to_be_bytes());
-        }
-        Row::Waiting(DeviceId(device)) => key.extend_from_slice(device),
-    }
+    let mut key = row.to_bytes();
     key.extend_from_slice(&piece.to_be_bytes());
     key
+}
+
+/// The row and the piece of a key of the checkpoint; `None` for the one that says which batch it has.
+pub(super) fn read_row_piece(key: &[u8]) -> Option<(Row, u32)> {
+    let (row, piece) = key.split_last_chunk::<4>()?;
+    Some((Row::from_bytes(row)?, u32::from_be_bytes(*piece)))
+}
+
+impl Row {
+    /// `tag 1 | id 16 | epoch 8 or nothing`
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut key = vec![tag(self)];
+        match self {
+            Self::Conversation(conversation) | Self::Group(conversation) => {
+                key.extend_from_slice(conversation.as_bytes())
+            }
+            Self::Joining(conversation, Epoch(epoch)) | Self::Welcome(conversation, Epoch(epoch)) => {
+                key.extend_from_slice(conversation.as_bytes());
+                key.extend_from_slice(&epoch.to_be_bytes());
+            }
+            Self::Waiting(DeviceId(device)) => key.extend_from_slice(device),
+        }
+        key
+    }
+
+    /// Reads what [`Row::to_bytes`] wrote.
+    #[must_use]
+    pub fn from_bytes(key: &[u8]) -> Option<Self> {
+        let (&tag, rest) = key.split_first()?;
+        let (&id, rest) = rest.split_first_chunk::<16>()?;
+        let epoch = || Some(Epoch(u64::from_be_bytes(rest.try_into().ok()?)));
+        match tag {
+            b'c' if rest.is_empty() => Some(Self::Conversation(ConversationId(id))),
+            b'g' if rest.is_empty() => Some(Self::Group(ConversationId(id))),
+            b'd' if rest.is_empty() => Some(Self::Waiting(DeviceId(id))),
+            b'j' => Some(Self::Joining(ConversationId(id), epoch()?)),
+            b'w' => Some(Self::Welcome(ConversationId(id), epoch()?)),
+            _ => None,
+        }
+    }
 }
 
 /// How many pieces a value of this length has; at least one.
@@ -164,5 +195,22 @@ mod tests {
         assert!(bytes.len() < runs.len() * 12, "{} bytes", bytes.len());
         assert_eq!(read_runs(ShardId(3), &bytes), Some(runs));
         assert_eq!(read_runs(ShardId(3), &bytes[..bytes.len() - 1]), None);
+    }
+
+    #[test]
+    fn a_row_is_found_again_by_its_bytes_and_no_other_bytes_are_one() {
+        let (c, e) = (ConversationId([1; 16]), Epoch(7));
+        for row in [
+            Row::Conversation(c),
+            Row::Group(c),
+            Row::Joining(c, e),
+            Row::Welcome(c, e),
+            Row::Waiting(DeviceId([2; 16])),
+        ] {
+            let bytes = row.to_bytes();
+            assert_eq!(Row::from_bytes(&bytes), Some(row));
+            assert_eq!(Row::from_bytes(&bytes[..bytes.len() - 1]), None);
+        }
+        assert_eq!(Row::from_bytes(APPLIED), None);
     }
 }

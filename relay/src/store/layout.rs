@@ -68,18 +68,12 @@ impl Layout {
     }
 
     fn names(&self) -> Result<Vec<String>, StoreError> {
-        let folder = self.shards();
-        let entries = fs::read_dir(&folder).map_err(StoreError::io("cannot list", &folder))?;
-        let names = entries.map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned()));
-        names.collect::<io::Result<_>>().map_err(StoreError::io("cannot list", &folder))
+        names(&self.shards())
     }
 
     /// The shards that are there, in order.
     pub(super) fn list(&self) -> Result<Vec<ShardId>, StoreError> {
-        let mut shards: Vec<ShardId> =
-            self.names()?.iter().filter_map(|name| name.parse().ok().map(ShardId)).collect();
-        shards.sort_unstable();
-        Ok(shards)
+        list(&self.shards())
     }
 
     /// Deletes a shard, so that a crash in the middle leaves nothing that looks like a whole one.
@@ -90,6 +84,20 @@ impl Layout {
         sync_path(disk, &self.shards())?;
         fs::remove_dir_all(&gone).map_err(StoreError::io("cannot delete", &gone))
     }
+}
+
+fn names(folder: &Path) -> Result<Vec<String>, StoreError> {
+    let entries = fs::read_dir(folder).map_err(StoreError::io("cannot list", folder))?;
+    let names = entries.map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned()));
+    names.collect::<io::Result<_>>().map_err(StoreError::io("cannot list", folder))
+}
+
+/// The shards in a folder, in order.
+pub(super) fn list(folder: &Path) -> Result<Vec<ShardId>, StoreError> {
+    let mut shards: Vec<ShardId> =
+        names(folder)?.iter().filter_map(|name| name.parse().ok().map(ShardId)).collect();
+    shards.sort_unstable();
+    Ok(shards)
 }
 
 /// Zero-padded, so that a listing is in order of time.

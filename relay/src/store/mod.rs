@@ -7,6 +7,7 @@
 
 mod about;
 pub mod disk;
+pub(crate) mod half_snapshots;
 mod keys;
 mod layout;
 mod migrate;
@@ -21,6 +22,7 @@ pub use disk::{Disk, RealDisk};
 use bytes::Bytes;
 use sotto_protocol::ids::{ConversationId, DeviceId, Epoch, Sequence, UnixMillis};
 use sotto_relay_core::conversation::ShardId;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -245,6 +247,9 @@ pub trait LogStore: Send {
     /// A reading end.
     fn reader(&self) -> Arc<dyn LogReader>;
 
+    /// What reads all of it, from other threads, while it is written to.
+    fn export(&self) -> Arc<dyn LogExport>;
+
     /// What writes checkpoints, from another thread.
     fn checkpointer(&self) -> Arc<dyn Checkpointer>;
 
@@ -332,4 +337,41 @@ pub trait LogReader: Send + Sync {
     /// # Errors
     /// If it does not read.
     fn row(&self, row: &Row) -> Result<Option<Bytes>, StoreError>;
+}
+
+/// Takes a batch; says whether the next one is wanted.
+pub type EachBatch<'a> = dyn FnMut(BatchNumber, Bytes) -> ControlFlow<()> + 'a;
+
+/// Takes a row; says whether the next one is wanted.
+pub type EachRow<'a> = dyn FnMut(Row, Bytes) -> ControlFlow<()> + 'a;
+
+/// Reads a whole log while it is written to: for backups, checks and figures. Whoever uses it sees to it that no
+/// shard is deleted meanwhile.
+pub trait LogExport: Send + Sync {
+    /// The length of time that one shard takes in.
+    fn shard_span(&self) -> Duration;
+
+    /// The shards that are there, oldest first.
+    ///
+    /// # Errors
+    /// If the folder does not list.
+    fn shards(&self) -> Result<Vec<ShardId>, StoreError>;
+
+    /// Gives the batches of a shard, in order, between and including two numbers.
+    ///
+    /// # Errors
+    /// If one does not read.
+    fn batches(
+        &self,
+        shard: ShardId,
+        range: (BatchNumber, BatchNumber),
+        each: &mut EachBatch<'_>,
+    ) -> Result<(), StoreError>;
+
+    /// Gives every row of the last checkpoint; returns the batch whose effects they have, 0 for none. No
+    /// checkpoint is written meanwhile, while batches go on.
+    ///
+    /// # Errors
+    /// If one does not read.
+    fn rows(&self, each: &mut EachRow<'_>) -> Result<BatchNumber, StoreError>;
 }

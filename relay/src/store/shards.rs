@@ -2,7 +2,8 @@
 
 use super::keys::{PIECE_BYTES, SEGMENT_BYTES};
 use super::layout::{shard_folder, sync_path};
-use super::{Disk, SledOptions, StoreError, SyncMode, Took, keys};
+use super::{BatchNumber, Disk, SledOptions, StoreError, SyncMode, Took, half_snapshots, keys};
+use bytes::Bytes;
 use sled::IVec;
 use sotto_relay_core::conversation::ShardId;
 use std::collections::BTreeMap;
@@ -59,6 +60,7 @@ impl SyncedDb {
     }
 
     fn open_made(folder: &Path, options: &SledOptions) -> Result<Self, StoreError> {
+        half_snapshots::forget(folder).map_err(StoreError::io("cannot clean", folder))?;
         // Nothing is flushed by sled's own thread: the committer says when.
         let config = sled::Config::new()
             .path(folder)
@@ -136,15 +138,27 @@ impl Shard {
     }
 
     /// Writes a batch in pieces, all or nothing.
-    pub(super) fn write(&self, number: super::BatchNumber, batch: &[u8]) -> Result<Took, StoreError> {
+    pub(super) fn write(&self, number: BatchNumber, batch: &[u8]) -> Result<Took, StoreError> {
         let begin = Instant::now();
+        self.apply(number, batch)?;
+        let flushed = self.db.flush()?;
+        Ok(Took { write: begin.elapsed(), fsync: flushed.fsync })
+    }
+
+    /// Writes batches with one flush for all of them.
+    pub(super) fn write_all(&self, batches: &[(BatchNumber, Bytes)]) -> Result<(), StoreError> {
+        for (number, batch) in batches {
+            self.apply(*number, batch)?;
+        }
+        self.db.flush().map(|_| ())
+    }
+
+    fn apply(&self, number: BatchNumber, batch: &[u8]) -> Result<(), StoreError> {
         let mut writes = sled::Batch::default();
         for (piece, bytes) in (0u32..).zip(batch.chunks(PIECE_BYTES)) {
             writes.insert(IVec::from(&keys::batch_piece(number, piece)), IVec::from(bytes));
         }
-        self.batches.apply_batch(writes).map_err(|error| self.db.error(error))?;
-        let flushed = self.db.flush()?;
-        Ok(Took { write: begin.elapsed(), fsync: flushed.fsync })
+        self.batches.apply_batch(writes).map_err(|error| self.db.error(error))
     }
 }
 
@@ -165,6 +179,11 @@ struct Open {
 impl Shards {
     pub(super) fn new(folder: PathBuf, options: SledOptions) -> Self {
         Self { folder, options, open: Mutex::default() }
+    }
+
+    /// Where they are.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Opens a shard, or makes it.

@@ -1,19 +1,21 @@
 //! The log in sled: a folder for each shard and one for the checkpoint.
 
 use super::keys::{self, PIECE_BYTES, RUNS_PER_RECORD};
-use super::layout::{Layout, shard_folder};
+use super::layout::{self, Layout, shard_folder};
 use super::shards::{Shard, Shards, SyncedDb};
 use super::{
-    BatchNumber, Checkpoint, Checkpointer, LogReader, LogStore, Restored, Room, Row, Run, SledOptions,
-    StoreError, Took,
+    BatchNumber, Checkpoint, Checkpointer, EachBatch, EachRow, LogExport, LogReader, LogStore, Restored,
+    Room, Row, Run, SledOptions, StoreError, Took, about::About,
 };
 use bytes::{Bytes, BytesMut};
 use sotto_protocol::ids::{ConversationId, DeviceId, Sequence, UnixMillis};
 use sotto_relay_core::conversation::ShardId;
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// The writing end.
 #[derive(Debug)]
@@ -29,9 +31,12 @@ pub struct SledStore {
 #[derive(Debug)]
 struct Inner {
     folder: PathBuf,
+    about: About,
     shards: Shards,
     checkpoint: SyncedDb,
     rows: sled::Tree,
+    /// Held while a checkpoint is written, and while all rows of one are read.
+    saving: Mutex<()>,
     /// The shard of the batch that the last checkpoint has, plus one; 0 for none.
     checkpointed: AtomicU64,
 }
@@ -47,7 +52,9 @@ pub fn open(options: &SledOptions) -> Result<SledStore, StoreError> {
     let shards = Shards::new(layout.shards(), options.clone());
     let newest = layout.list()?.last().copied();
     let folder = layout.folder.clone();
-    let inner = Inner { folder, shards, checkpoint, rows, checkpointed: AtomicU64::new(0) };
+    let about = layout.about;
+    let (saving, checkpointed) = (Mutex::default(), AtomicU64::new(0));
+    let inner = Inner { folder, about, shards, checkpoint, rows, saving, checkpointed };
     if let Some((_, shard)) = inner.applied()? {
         inner.checkpointed.store(shard.0.saturating_add(1), Ordering::Relaxed);
     }
@@ -86,6 +93,35 @@ impl Inner {
             whole.extend_from_slice(&get(piece)?.ok_or_else(damaged)?);
         }
         if whole.len() == length { Ok(Some(whole.freeze())) } else { Err(damaged()) }
+    }
+
+    fn saving(&self) -> MutexGuard<'_, ()> {
+        self.saving.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The batches of a shard between two numbers, whole.
+    fn batches_of<E: From<StoreError>>(
+        &self,
+        shard: &Shard,
+        (from, to): (BatchNumber, BatchNumber),
+        mut each: impl FnMut(BatchNumber, Bytes) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut gathered: Option<(BatchNumber, BytesMut)> = None;
+        for item in shard.batches.range(keys::batch_piece(from, 0)..=keys::batch_piece(to, u32::MAX)) {
+            let (key, value) = item.map_err(|error| shard.db.error(error))?;
+            let (number, piece) =
+                keys::read_batch_piece(&key).ok_or_else(|| self.damaged("a key of the log does not read"))?;
+            if piece == 0 {
+                if let Some((number, batch)) = gathered.replace((number, BytesMut::from(&value[..]))) {
+                    each(number, batch.freeze())?;
+                }
+            } else if let Some((_, batch)) = gathered.as_mut().filter(|(known, _)| *known == number) {
+                batch.extend_from_slice(&value);
+            } else {
+                return Err(self.damaged(format!("batch {} has no beginning", number.0)).into());
+            }
+        }
+        gathered.map_or(Ok(()), |(number, batch)| each(number, batch.freeze()))
     }
 
     /// All rows with one first byte: the key without tag and piece, and the whole value.
@@ -159,6 +195,7 @@ impl Inner {
 
 impl Checkpointer for Inner {
     fn save(&self, checkpoint: &Checkpoint) -> Result<(), StoreError> {
+        let _saving = self.saving();
         // The index first: what the checkpoint calls applied must be found through it.
         self.write_runs(checkpoint)?;
         self.write_rows(checkpoint)
@@ -217,6 +254,10 @@ impl LogStore for SledStore {
         self.inner.clone()
     }
 
+    fn export(&self) -> Arc<dyn LogExport> {
+        self.inner.clone()
+    }
+
     fn checkpointer(&self) -> Arc<dyn Checkpointer> {
         self.inner.clone()
     }
@@ -257,30 +298,14 @@ impl LogStore for SledStore {
         let mut due = applied.next();
         for id in self.layout.list()?.into_iter().filter(|id| *id >= from) {
             let Some(shard) = self.inner.shards.get(id)? else { continue };
-            let mut gathered: Option<(BatchNumber, BytesMut)> = None;
-            for item in shard.batches.range(keys::batch_piece(due, 0)..) {
-                let (key, value) = item.map_err(|error| shard.db.error(error))?;
-                let (number, piece) = keys::read_batch_piece(&key)
-                    .ok_or_else(|| self.inner.damaged("a key of the log does not read"))?;
-                if piece == 0 {
-                    if let Some((number, batch)) = gathered.take() {
-                        each(id, number, batch.freeze())?;
-                    }
-                    if number != due {
-                        let what = format!("batch {} is due and {} comes", due.0, number.0);
-                        return Err(self.inner.damaged(what));
-                    }
-                    due = due.next();
-                    gathered = Some((number, BytesMut::from(&value[..])));
-                } else if let Some((_, batch)) = gathered.as_mut().filter(|(known, _)| *known == number) {
-                    batch.extend_from_slice(&value);
-                } else {
-                    return Err(self.inner.damaged(format!("batch {} has no beginning", number.0)));
+            self.inner.batches_of(&shard, (due, BatchNumber(u64::MAX)), |number, batch| {
+                if number != due {
+                    let what = format!("batch {} is due and {} comes", due.0, number.0);
+                    return Err(self.inner.damaged(what));
                 }
-            }
-            if let Some((number, batch)) = gathered {
-                each(id, number, batch.freeze())?;
-            }
+                due = due.next();
+                each(id, number, batch)
+            })?;
         }
         Ok(())
     }
@@ -300,7 +325,7 @@ impl LogStore for SledStore {
     }
 
     fn shard_at(&mut self, now: UnixMillis) -> Result<ShardId, StoreError> {
-        let span = u64::try_from(self.layout.about.shard_span.as_millis()).unwrap_or(u64::MAX).max(1);
+        let span = millis(self.inner.about.shard_span).max(1);
         let due = ShardId(now.0 / span).max(self.newest.unwrap_or(ShardId(0)));
         if let Some(shard) = self.current.as_ref().filter(|shard| shard.id == due) {
             return Ok(shard.id);
@@ -317,8 +342,8 @@ impl LogStore for SledStore {
 
     fn retain(&mut self, now: UnixMillis) -> Result<Vec<ShardId>, StoreError> {
         let Some(retention) = self.options.retention else { return Ok(Vec::new()) };
-        let span = u64::try_from(self.layout.about.shard_span.as_millis()).unwrap_or(u64::MAX).max(1);
-        let keep = u64::try_from(retention.as_millis()).unwrap_or(u64::MAX);
+        let span = millis(self.inner.about.shard_span).max(1);
+        let keep = millis(retention);
         let checkpointed = self.inner.checkpointed.load(Ordering::Relaxed);
         let mut gone = Vec::new();
         for shard in self.layout.list()? {
@@ -333,4 +358,86 @@ impl LogStore for SledStore {
         }
         Ok(gone)
     }
+}
+
+impl SledStore {
+    /// Writes batches into a shard of a log that is being restored, durable together.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub fn import(&mut self, shard: ShardId, batches: &[(BatchNumber, Bytes)]) -> Result<(), StoreError> {
+        self.newest = self.newest.max(Some(shard));
+        self.inner.shards.make(shard)?.write_all(batches)
+    }
+}
+
+impl LogExport for Inner {
+    fn shard_span(&self) -> Duration {
+        self.about.shard_span
+    }
+
+    fn shards(&self) -> Result<Vec<ShardId>, StoreError> {
+        layout::list(self.shards.folder())
+    }
+
+    fn batches(
+        &self,
+        shard: ShardId,
+        range: (BatchNumber, BatchNumber),
+        each: &mut EachBatch<'_>,
+    ) -> Result<(), StoreError> {
+        let Some(shard) = self.shards.get(shard)? else { return Ok(()) };
+        let given = self.batches_of(&shard, range, |number, batch| match each(number, batch) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(Ended::Asked),
+        });
+        Ended::result(given)
+    }
+
+    fn rows(&self, each: &mut EachRow<'_>) -> Result<BatchNumber, StoreError> {
+        let _saving = self.saving();
+        let applied = self.applied()?.map_or(BatchNumber(0), |(batch, _)| batch);
+        let damaged = || self.damaged("a row of the checkpoint is not whole");
+        for item in self.rows.iter().keys() {
+            let key = item.map_err(|error| self.error(error))?;
+            if key == keys::APPLIED {
+                continue;
+            }
+            let (row, piece) = keys::read_row_piece(&key)
+                .ok_or_else(|| self.damaged("a key of the checkpoint does not read"))?;
+            if piece > 0 {
+                continue;
+            }
+            let value = self.read_row(&row)?.ok_or_else(damaged)?;
+            if each(row, value).is_break() {
+                break;
+            }
+        }
+        Ok(applied)
+    }
+}
+
+/// Why a walk over batches ended early.
+enum Ended {
+    Asked,
+    Failed(StoreError),
+}
+
+impl From<StoreError> for Ended {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl Ended {
+    fn result(given: Result<(), Self>) -> Result<(), StoreError> {
+        match given {
+            Ok(()) | Err(Self::Asked) => Ok(()),
+            Err(Self::Failed(error)) => Err(error),
+        }
+    }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }

@@ -258,3 +258,21 @@ fn the_free_space_of_a_real_disk_is_known() {
     let room = store.room().unwrap();
     assert!(room.free_bytes > 0 && room.is_full);
 }
+
+#[test]
+fn a_log_whose_opening_or_closing_was_killed_opens_again_with_everything() {
+    let home = tempfile::tempdir().unwrap();
+    let options = options(&home);
+    let mut store = sled::open(&options).unwrap();
+    let shard = store.shard_at(UnixMillis(1)).unwrap();
+    store.append(BatchNumber(1), &batch(1)).unwrap();
+    drop(store);
+    for folder in
+        [options.folder.join("checkpoint"), layout::shard_folder(&options.folder.join("shards"), shard)]
+    {
+        // Newer than every other by its name.
+        std::fs::write(folder.join("snap.FFFFFFFFFFFFFFFF.generating"), b"half").unwrap();
+    }
+    let store = sled::open(&options).unwrap();
+    assert_eq!(replayed(&store, 0), [(shard.0, 1, batch(1))]);
+}

@@ -70,6 +70,15 @@ fn administers(folder: &Path) {
     says(&program(folder).args(["invite", "revoke", id]).output().unwrap(), 1, "no such invite");
     says(&program(folder).args(["invite", "revoke", "x"]).output().unwrap(), 1, "`invite list` shows them");
     assert_eq!(run(folder, &["room", "list"]), Vec::<Value>::new());
+
+    let stats = &run(folder, &["stats"])[0];
+    assert_eq!((&stats["accounts"], &stats["backups"]), (&json!(1), &json!(0)));
+    assert!(stats["log_disk_bytes"].as_u64() > Some(0) && stats["disk_free_bytes"].as_u64() > Some(0));
+    let made = run(folder, &["backup"]);
+    let stats = &run(folder, &["stats"])[0];
+    assert_eq!((&stats["backups"], &stats["newest_backup_ms"]), (&json!(1), &made[0]["mark_ms"]));
+    let verified = run(folder, &["verify"]);
+    assert_eq!(verified[0]["mark_ms"], made[0]["mark_ms"]);
 }
 
 #[test]

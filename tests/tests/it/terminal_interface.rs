@@ -64,6 +64,12 @@ fn keep(name: &str, screen: &str) {
     }
 }
 
+/// Presses Esc and waits until what it closes is gone: a key that comes right after it would be one with it.
+fn closes(terminal: &Terminal, what: &str) {
+    terminal.press(&["Escape"]);
+    terminal.waits(&format!("{what} gone"), |screen| !screen.contains(what));
+}
+
 /// The recovery words on a screen: each stands behind its number.
 fn words_on(screen: &str) -> Vec<String> {
     let parts: Vec<&str> = screen.split_whitespace().collect();
@@ -71,6 +77,7 @@ fn words_on(screen: &str) -> Vec<String> {
         .map(|number| {
             let place = parts
                 .windows(2)
+                .rev()
                 .find(|pair| pair[0] == number.to_string() && !pair[1].contains(char::is_numeric));
             place.unwrap_or_else(|| panic!("word {number} is on the screen:\n{screen}"))[1].to_owned()
         })
@@ -150,16 +157,16 @@ fn two_people_talk_and_find_help_palette_invite_and_safety_number() {
     hers.press(&["C-k"]);
     hers.types("ren");
     keep("palette", &hers.shows(&["› ren", "/rename NAME"]));
-    hers.press(&["Escape"]);
+    closes(&hers, "› ren");
     hers.press(&["F1"]);
     keep("help", &hers.shows(&["While writing", "Alt-Enter"]));
-    hers.press(&["Escape"]);
+    closes(&hers, "While writing");
     hers.press(&["F3"]);
-    hers.shows(&["An invite to garden", "Whoever has this link", "A larger window"]);
-    hers.resize(130, 50);
-    keep("invite", &hers.shows(&["Or let them scan the code", "█"]));
-    hers.press(&["Escape"]);
+    keep("invite", &hers.shows(&["An invite to garden", "Or let them scan the code", "█"]));
+    hers.resize(60, 15);
+    hers.shows(&["Whoever has this link", "A larger window"]);
     hers.resize(SIZE.0, SIZE.1);
+    closes(&hers, "An invite to garden");
     hers.enters("/verify bob");
     let number = |screen: &str| {
         let digits: String =
@@ -175,7 +182,7 @@ fn two_people_talk_and_find_help_palette_invite_and_safety_number() {
     hers.types("vy");
     hers.shows(&["bob is verified"]);
 
-    his.press(&["Escape"]);
+    closes(&his, "Is it really alice?");
     his.resize(60, 15);
     keep("smallest", &his.shows(&["# garden", "you", "see you at the gate"]));
     his.resize(40, 10);
@@ -220,15 +227,15 @@ fn texts_are_answered_edited_reacted_to_pinned_and_deleted() {
     his.enters("tada");
     his.shows(&["[🎉 1]"]);
     hers.shows(&["🎉 1", "read"]);
-    his.press(&["Escape"]);
+    closes(&his, "▸");
     // Alice edits, pins and deletes.
     hers.enters("/edit who brings the cake?");
     his.shows(&["who brings the cake?", "edited"]);
     hers.enters("/pin");
     his.shows(&["1 pinned"]);
     his.enters("/pins");
-    keep("pins", &his.shows(&["Pinned here", "alice:"]));
-    his.press(&["Escape"]);
+    keep("pins", &his.shows(&["Pinned here", "bob: I do"]));
+    closes(&his, "Pinned here");
     hers.enters("and a slip of the tongue");
     his.shows(&["slip of the tongue"]);
     hers.enters("/delete");

@@ -58,18 +58,18 @@ impl App {
             Event::IdentityChanged { username, was_verified, .. } => {
                 let name = harmless_line(&username);
                 let before = if was_verified { ", which you had verified," } else { "" };
-                self.alarms.push(format!(
+                self.alarm(format!(
                     "THE IDENTITY OF {name}{before} HAS CHANGED. {name} began again from nothing, or somebody poses as \
                      {name}. Compare: /verify {name}"
                 ));
                 Vec::new()
             }
             Event::LogTampered { what, .. } => {
-                self.alarms.push(format!("THE RELAY'S LOG WAS TAMPERED WITH: {}", harmless_line(&what)));
+                self.alarm(format!("THE RELAY'S LOG WAS TAMPERED WITH: {}", harmless_line(&what)));
                 Vec::new()
             }
             Event::StoreFailed(what) => {
-                self.alarms.push(format!("The store of this device failed: {}", harmless_line(&what)));
+                self.alarm(format!("The store of this device failed: {}", harmless_line(&what)));
                 Vec::new()
             }
             _ => Vec::new(),
@@ -152,6 +152,11 @@ impl App {
             effects.extend(self.read_what_is_seen());
         }
         effects
+    }
+
+    /// What nobody may overlook.
+    fn alarm(&mut self, sentence: String) {
+        self.alarms.push(sentence + "  (Esc: seen)");
     }
 
     /// A room greets who joins.
@@ -244,7 +249,7 @@ impl App {
         self.drafts = std::mem::take(&mut started.drafts);
         self.names.insert(started.account, started.username.clone());
         for account in &started.changed {
-            self.alarms.push(format!(
+            self.alarm(format!(
                 "The identity of an account ({}) changed after you had verified it. Compare: F4",
                 self.name(*account)
             ));
@@ -270,6 +275,7 @@ impl App {
         for view in views {
             self.learn(view);
         }
+        self.place_by_time();
         match self.room.take() {
             Some(room) => self.enter_room(room),
             None if self.pane.is_none() => self.open_first(),

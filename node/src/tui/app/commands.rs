@@ -112,9 +112,10 @@ impl App {
     fn change(&mut self, conversation: sotto_protocol::ids::ConversationId, slash: Slash) -> Vec<Effect> {
         let title = self.view().map(|view| harmless_line(&view.title)).unwrap_or_default();
         let (command, sentence) = match slash {
+            // The line that says so, and the greeting of a room, are enough.
             Slash::Invite(Some(user)) => {
-                let sentence = format!("{} is in {title} now.", harmless_line(&user));
-                (Command::AddMembers { conversation, usernames: vec![user] }, sentence)
+                let command = Command::AddMembers { conversation, usernames: vec![user] };
+                return vec![Effect::Command { about: About::Done, command }];
             }
             Slash::Remove(user) => {
                 let sentence =
@@ -295,8 +296,8 @@ impl App {
                 let text = self.editor.take();
                 self.completion = None;
                 // Two slashes send a text that begins with one.
-                let said =
-                    if text.starts_with("//") { text.get(1..).unwrap_or(&text).to_owned() } else { text };
+                let said = if text.starts_with("//") { text.get(1..).unwrap_or(&text) } else { &text };
+                let said = said.trim_end().to_owned();
                 let sent = self.say_text(said);
                 let mut effects = self.keep_draft();
                 effects.extend(sent);

@@ -6,6 +6,7 @@ use super::super::complete;
 use super::super::input::{About, Effect, Lines, LinesPlace};
 use super::super::layout::Focus;
 use super::super::pane::{Older, PAGE, Pane};
+use super::super::view::rich::plain;
 use super::{App, Chooser, Entry, Overlay, Pick, Tone};
 use crate::after::After;
 use sotto_node_core::command::Command;
@@ -121,10 +122,7 @@ impl App {
         let command = Command::Delete { conversation: pane.id, target: line.sequence };
         self.overlay = Some(Overlay::Sure {
             title: "Delete?".to_owned(),
-            question: format!(
-                "Delete \"{}\" for everybody?",
-                super::super::measure::fit(&harmless_line(text), 60)
-            ),
+            question: format!("Delete \"{}\" for everybody?", super::super::measure::fit(&plain(text), 60)),
             yes: "y deletes",
             about: About::Told("Deleted here, and on every device that hears of it.".to_owned()),
             command,
@@ -223,7 +221,7 @@ impl App {
             let view = self.conversations.iter().find(|view| view.conversation == line.conversation);
             let place = view.map(|view| harmless_line(&view.title)).unwrap_or_default();
             Some(Entry {
-                label: format!("{}: {}", self.name(line.account), harmless_line(text)),
+                label: format!("{}: {}", self.name(line.account), plain(text)),
                 what: format!("{place}  {}", self.clock.short(line.time)),
                 pick: Pick::Line(line.conversation, line.sequence),
             })
@@ -235,7 +233,7 @@ impl App {
     pub(crate) fn purpose_shown(&self) -> Option<String> {
         let line = |target: Sequence| self.pane.as_ref()?.lines.iter().find(|line| line.sequence == target);
         let excerpt = |line: &Message| match &line.line {
-            Line::Text(text) => harmless_line(text),
+            Line::Text(text) => plain(text),
             _ => String::new(),
         };
         match &self.purpose {

@@ -183,7 +183,8 @@ impl App {
     /// The parts of the screen; `None` if it is too small for them.
     pub(crate) fn regions(&self) -> Option<Regions> {
         let rows = layout::editor_rows(&self.editor, self.size, self.focus, self.members);
-        layout::regions(self.size, self.focus, self.members, rows, !self.alarms.is_empty())
+        let alarm = layout::alarm_rows(self.alarms.first(), self.size, self.members);
+        layout::regions(self.size, self.focus, self.members, rows, alarm)
     }
 
     /// The open conversation.

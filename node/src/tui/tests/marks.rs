@@ -96,7 +96,9 @@ fn deleting_asks_first_and_leaves_a_line_that_says_so() {
     changed(&mut desk, mine);
     desk.shows(&["alice deleted a message"]);
     assert!(!desk.screen().contains("oops"));
-    desk.answer(Answer::Refreshed(ROOM, vec![(Sequence(4), None)]));
+    let effects = desk.answer(Answer::Refreshed(ROOM, vec![(Sequence(4), None)]));
+    assert!(matches!(effects.as_slice(), [Effect::Conversations]));
+    desk.answer(Answer::Conversations(vec![view(ROOM, Kind::Room, "garden")]));
     assert!(!desk.screen().contains("deleted a message"), "it has disappeared");
 }
 

@@ -342,7 +342,7 @@ fn an_emoji_is_completed_while_writing() {
     let effects = desk.press(KeyCode::Enter);
     assert_eq!(
         commands(&effects),
-        [&Command::Send { conversation: ROOM, text: "well done 🎉 ".to_owned(), reply_to: None }]
+        [&Command::Send { conversation: ROOM, text: "well done 🎉".to_owned(), reply_to: None }]
     );
 }
 

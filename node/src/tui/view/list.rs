@@ -3,6 +3,7 @@
 use super::super::app::App;
 use super::super::layout::Focus;
 use super::super::measure::{exactly, fit, width};
+use super::rich::plain;
 use super::{put, span};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -97,7 +98,7 @@ fn last_words(app: &App, view: &ConversationView) -> String {
     }
     let Some(last) = &view.last else { return String::new() };
     let Said::Text(text) = &last.line else { return super::messages::event_text(app, last) };
-    let text = harmless_line(text);
+    let text = plain(text);
     match (last.own, view.kind) {
         (true, _) => format!("you: {text}"),
         (false, Kind::Direct) => text,

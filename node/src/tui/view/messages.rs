@@ -94,7 +94,10 @@ pub(crate) fn block(app: &App, pane: &Pane, place: usize, cells: usize) -> Vec<L
     let chosen = pane.chosen == Some(line.sequence) && app.focus == Focus::Reading;
     match &line.line {
         Said::Text(text) => {
-            let together = !new_day && !first_new && before.is_some_and(|before| goes_together(before, line));
+            let together = !new_day
+                && !first_new
+                && !mentions_me(app, line)
+                && before.is_some_and(|before| goes_together(before, line));
             if !together {
                 let airy = app.size.height >= AIRY_ROWS && !new_day && !first_new;
                 if airy {
@@ -115,6 +118,10 @@ pub(crate) fn block(app: &App, pane: &Pane, place: usize, cells: usize) -> Vec<L
         }
     }
     rows
+}
+
+fn mentions_me(app: &App, line: &Message) -> bool {
+    line.mentions.iter().any(|account| app.is_me(*account))
 }
 
 fn goes_together(before: &Message, line: &Message) -> bool {
@@ -139,7 +146,7 @@ fn header(app: &App, line: &Message, cells: usize) -> Line<'static> {
         span(format!(" {}", fit(&name, cells.saturating_sub(24))), app.theme.person(line.account)),
         span(format!("  {}", app.clock.time(line.time)), app.theme.dim),
     ];
-    if line.mentions.iter().any(|account| app.is_me(*account)) {
+    if mentions_me(app, line) {
         spans.push(span("  mentions you", app.theme.warn));
     }
     Line::from(spans)

@@ -4,7 +4,7 @@ pub(crate) mod list;
 mod members;
 pub(crate) mod messages;
 mod overlay;
-mod rich;
+pub(crate) mod rich;
 mod setup;
 
 use super::app::{App, Tone};
@@ -168,9 +168,11 @@ fn title(app: &App, area: Rect, buffer: &mut Buffer) {
 }
 
 fn alarm(app: &App, area: Rect, buffer: &mut Buffer) {
-    if let Some(alarm) = app.alarms.first() {
-        let text = exactly(&format!(" {alarm}  (Esc)"), usize::from(area.width));
-        put(buffer, area, 0, &Line::from(span(text, app.theme.alert)));
+    let Some(alarm) = app.alarms.first() else { return };
+    let cells = usize::from(area.width);
+    for (row, part) in (0..area.height).zip(wrap(alarm, cells.saturating_sub(2))) {
+        let text = exactly(&format!(" {}", alarm.get(part).unwrap_or_default().trim_end()), cells);
+        put(buffer, area, row, &Line::from(span(text, app.theme.alert)));
     }
 }
 
@@ -190,7 +192,12 @@ fn rule(app: &App, area: Rect, buffer: &mut Buffer) {
             Tone::Good => app.theme.good,
             Tone::Bad => app.theme.alert,
         };
-        vec![span(fit(&notice.text, room), style)]
+        if width(&notice.text) <= room {
+            vec![span(notice.text.clone(), style)]
+        } else {
+            above(app, &notice.text, style, area, buffer);
+            Vec::new()
+        }
     } else if let Some(line) =
         app.pane.as_ref().filter(|_| app.focus == Focus::Reading).and_then(Pane::chosen_line)
     {
@@ -212,6 +219,19 @@ fn rule(app: &App, area: Rect, buffer: &mut Buffer) {
         Vec::new()
     };
     put(buffer, area, 0, &ruled(cells, label, app.theme.border));
+}
+
+/// A sentence that is longer than the line stands over the messages, whole.
+fn above(app: &App, text: &str, style: Style, area: Rect, buffer: &mut Buffer) {
+    let cells = usize::from(area.width);
+    let parts = wrap(text, cells.saturating_sub(2));
+    let rows = u16::try_from(parts.len()).unwrap_or(u16::MAX).saturating_add(1).min(area.y.saturating_sub(3));
+    let over = Rect { y: area.y - rows, height: rows, ..area };
+    clear(buffer, over);
+    put(buffer, over, 0, &ruled(cells, Vec::new(), app.theme.border));
+    for (row, part) in (1..rows).zip(parts) {
+        put(buffer, over, row, &Line::from(span(format!(" {}", text.get(part).unwrap_or_default()), style)));
+    }
 }
 
 /// The first row of what is written that is shown: the cursor is always on the screen.

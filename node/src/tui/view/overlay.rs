@@ -16,6 +16,10 @@ use sotto_node_core::format::harmless_line;
 /// Light modules around a QR code; half of what the standard asks for is enough for phones.
 const QUIET: usize = 2;
 
+/// Help has keys, and commands with what they take, in so many cells.
+const KEYS_CELLS: usize = 34;
+const COMMAND_CELLS: usize = 30;
+
 /// Draws it; gives where the cursor is.
 pub(super) fn draw(app: &App, overlay: &Overlay, area: Rect, buffer: &mut Buffer) -> Option<Position> {
     match overlay {
@@ -78,7 +82,7 @@ fn frame(app: &App, title: &str, columns: u16, rows: u16, area: Rect, buffer: &m
 }
 
 fn help(app: &App, scroll: usize, area: Rect, buffer: &mut Buffer) {
-    let inner = frame(app, "Help", 76, area.height.saturating_sub(4), area, buffer);
+    let inner = frame(app, "Help", 90, area.height.saturating_sub(4), area, buffer);
     let cells = usize::from(inner.width);
     let mut lines: Vec<Line<'static>> = Vec::new();
     for (place, title) in [
@@ -90,8 +94,8 @@ fn help(app: &App, scroll: usize, area: Rect, buffer: &mut Buffer) {
         for row in ACTIONS.iter().filter(|row| row.place == place) {
             let keys = app.config.keys.all_shown(row.action);
             lines.push(Line::from(vec![
-                span(exactly(&format!("  {keys}"), 24), app.theme.accent),
-                span(fit(row.what, cells.saturating_sub(24)), app.theme.text),
+                span(exactly(&format!("  {keys}"), KEYS_CELLS), app.theme.accent),
+                span(fit(row.what, cells.saturating_sub(KEYS_CELLS)), app.theme.text),
             ]));
         }
         lines.push(Line::default());
@@ -99,8 +103,8 @@ fn help(app: &App, scroll: usize, area: Rect, buffer: &mut Buffer) {
     lines.push(Line::from(span("Commands", app.theme.strong)));
     for row in COMMANDS {
         lines.push(Line::from(vec![
-            span(exactly(&format!("  {} {}", row.name, row.takes), 24), app.theme.accent),
-            span(fit(row.what, cells.saturating_sub(24)), app.theme.text),
+            span(exactly(&format!("  {} {}", row.name, row.takes), COMMAND_CELLS), app.theme.accent),
+            span(fit(row.what, cells.saturating_sub(COMMAND_CELLS)), app.theme.text),
         ]));
     }
     lines.push(Line::default());

@@ -4,7 +4,7 @@ use super::super::theme::Theme;
 use super::span;
 use ratatui::style::Style;
 use ratatui::text::Span;
-use sotto_node_core::format::{self, harmless};
+use sotto_node_core::format::{self, harmless, harmless_line};
 use std::ops::Range;
 
 /// Stands before each quoted line.
@@ -14,6 +14,12 @@ const QUOTED: &str = "▏ ";
 pub(super) struct Rich {
     pub(super) text: String,
     parts: Vec<(Range<usize>, Style)>,
+}
+
+/// A text on one line: without its marks, harmless.
+pub(crate) fn plain(text: &str) -> String {
+    let pieces = format::spans(text).into_iter();
+    harmless_line(&pieces.filter_map(|piece| text.get(piece.range)).collect::<String>())
 }
 
 impl Rich {

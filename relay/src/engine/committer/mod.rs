@@ -14,6 +14,8 @@ mod requests;
 mod saving;
 mod writing;
 
+pub(crate) use opening::check_row;
+
 use super::group::RowSource;
 use super::hub::{Hub, Slot};
 use super::inbox::{Inbox, Work};
@@ -33,7 +35,7 @@ use sotto_relay_core::conversation::ShardId;
 use sotto_relay_core::quota::{Bucket, Quotas};
 use sotto_relay_core::state::{Place, State};
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use writing::Draft;
@@ -90,6 +92,8 @@ struct Committer {
     turn: u64,
     now: UnixMillis,
     is_full: bool,
+    /// Alive while somebody reads the whole log: no shard is deleted then.
+    hold: Weak<()>,
     draining: Vec<oneshot::Sender<()>>,
 }
 
@@ -164,6 +168,7 @@ pub(super) fn start(
         rest: VecDeque::new(),
         turn: 0,
         is_full: false,
+        hold: Weak::new(),
         draining: Vec::new(),
     };
     let (end, ended) = oneshot::channel();
@@ -276,6 +281,8 @@ impl Committer {
             | Work::MayInvite(..)
             | Work::Usage(_)
             | Work::Survey(..)
+            | Work::Export(_)
+            | Work::Mark(_)
             | Work::Retain(_)
             | Work::Saved(_)
             | Work::Drain(_) => {}

@@ -49,6 +49,29 @@ fn from_row<T: Decode<()>>(bytes: &Bytes) -> Result<T, StoreError> {
     if read == bytes.len() { Ok(value) } else { Err(unreadable()) }
 }
 
+/// Whether a row of a checkpoint reads. For a conversation, where its log is.
+pub(crate) fn check_row(row: &Row, value: &Bytes) -> Result<Option<(ConversationId, Sequence)>, StoreError> {
+    let unreadable = || StoreError::Internal(format!("{row:?} of the checkpoint does not read"));
+    match row {
+        Row::Conversation(_) => {
+            let known: Conversation = from_row(value)?;
+            return Ok(Some((known.id, known.head)));
+        }
+        Row::Group(id) => {
+            GroupRow::from_bytes(value).ok_or_else(unreadable)?.state(*id)?;
+        }
+        Row::Joining(..) => {
+            GroupRow::from_bytes(value).ok_or_else(unreadable)?;
+        }
+        Row::Waiting(_) => {
+            from_row::<Vec<Waiting>>(value)?;
+        }
+        // An MLS message for those who join; the relay does not read it.
+        Row::Welcome(..) => {}
+    }
+    Ok(None)
+}
+
 /// Reads the store.
 pub(super) fn recover(store: &dyn LogStore) -> Result<Opened, StoreError> {
     let restored = store.restore()?;

@@ -6,7 +6,7 @@ use crate::engine::inbox::{Asked, SessionId, Work};
 use crate::engine::reader::{Known, Read};
 use crate::engine::request::Request;
 use crate::engine::verifier::{self, Found, FoundCommit, Verdict, Verify, VerifyJob};
-use crate::engine::{Admit, AdmitError, EngineUsage, MayInvite, Surveyed, answers};
+use crate::engine::{Admit, AdmitError, EngineUsage, Mark, MayInvite, Surveyed, answers};
 use crate::store::{Row, StoreError};
 use sotto_mls::public_state::PublicState;
 use sotto_protocol::body::Extensions;
@@ -31,6 +31,7 @@ use sotto_relay_core::entry::EntryHead;
 use sotto_relay_core::quota::Bucket;
 use sotto_relay_core::record::Fact;
 use sotto_relay_core::state::Place;
+use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 /// Welcomes in one answer; a device asks again after taking them.
@@ -78,6 +79,14 @@ impl Committer {
             Work::Survey(from, limit, answer) => {
                 let some = self.state.all().skip(from).take(limit).map(|(_, known)| Surveyed::of(known));
                 let _ = answer.send(some.collect());
+            }
+            Work::Export(answer) => {
+                let hold = self.hold.upgrade().unwrap_or_default();
+                self.hold = Arc::downgrade(&hold);
+                let _ = answer.send((self.store.export(), hold));
+            }
+            Work::Mark(answer) => {
+                let _ = answer.send(Mark { batch: self.written, time: self.now });
             }
             Work::Retain(answer) => {
                 // Deleting needs a checkpoint of everything, and so nothing half done.

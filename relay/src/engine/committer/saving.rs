@@ -192,6 +192,10 @@ impl Committer {
 
     /// Deletes shards that are older than the retention.
     pub(super) fn retain(&mut self) -> Result<Retained, StoreError> {
+        if self.hold.strong_count() > 0 {
+            tracing::debug!("old shards stay until the backup that reads them is done");
+            return Ok(Retained::default());
+        }
         self.save_now()?;
         let gone = self.store.retain(self.now)?;
         if gone.is_empty() {
