@@ -30,7 +30,7 @@ impl Chat {
         std::thread::spawn(move || {
             for line in output.lines().map_while(Result::ok) {
                 let line: Value = serde_json::from_str(&line).expect("--json prints JSON");
-                if line["kind"] == "text" && line["own"] == false {
+                if line["type"] == "message" && line["kind"] == "text" && line["own"] == false {
                     let text = line["text"].as_str().expect("a text has a text").to_owned();
                     if tell.send(text).is_err() {
                         return;

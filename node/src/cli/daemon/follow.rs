@@ -38,12 +38,15 @@ impl Followed {
     }
 
     /// What to say of a line that is another one than it was.
-    pub(super) fn changed(&self, message: &Message) -> Value {
+    pub(super) fn changed(&self, message: &Message) -> Option<Value> {
+        if message.own && !self.own {
+            return None;
+        }
         let mut object = self.object(message);
         if let Some(object) = object.as_object_mut() {
             object.insert("type".to_owned(), "changed".into());
         }
-        object
+        Some(object)
     }
 
     fn object(&self, message: &Message) -> Value {
@@ -98,6 +101,14 @@ mod tests {
         let mut followed = followed(true, 0);
         assert!(followed.message(&line(5, Origin::Own)).is_some());
         assert!(followed.message(&line(4, Origin::Message)).is_some(), "it was sent before and read after");
+    }
+
+    #[test]
+    fn what_became_of_a_line_is_told_of_ones_own_only_where_asked_for() {
+        let (quiet, loud) = (followed(false, 0), followed(true, 0));
+        assert!(quiet.changed(&line(5, Origin::Own)).is_none());
+        assert_eq!(loud.changed(&line(5, Origin::Own)).expect("told")["type"], "changed");
+        assert_eq!(quiet.changed(&line(5, Origin::Message)).expect("told")["content"], "hello");
     }
 
     #[test]

@@ -157,10 +157,10 @@ impl Writer<'_> {
             Event::Changed { conversation, sequence } => {
                 let (id, at) = (*conversation, *sequence);
                 let line = self.daemon.node.ask(move |client| client.line(id, at)).await??;
-                Some(match line {
+                match line {
                     Some(line) => self.followed.changed(&line),
-                    None => json!({ "type": "gone", "conversation": id, "sequence": at }),
-                })
+                    None => Some(json!({ "type": "gone", "conversation": id, "sequence": at })),
+                }
             }
             Event::HistoryAdded { conversation, lines } => {
                 Some(json!({ "type": "history_added", "conversation": conversation, "lines": lines }))
