@@ -6,6 +6,7 @@
 //!   ready.json         while a relay runs: its addresses, for scripts
 //!   control.sock       while a relay runs: takes the orders of commands, from its own user only
 //!   certificate.pem    the self-signed certificate, certificate.key its key
+//!   acme.pem           with `domain`: the authority's certificate with its key; acme-account.json the account there
 //!   token.key          signs access tokens
 //!   backups/           where backups go if nobody says otherwise
 //!   accounts/          accounts, sessions, devices, key packages, invites, vaults

@@ -25,6 +25,7 @@ pub mod session;
 pub mod web;
 
 pub mod accounts;
+pub mod acme;
 pub mod backup;
 pub mod directory;
 pub mod engine;

@@ -48,6 +48,11 @@ pub const BACKUPS: &str = "sotto_backups_total";
 /// When the last one was made.
 pub const BACKUP_TIME: &str = "sotto_backup_last_timestamp_seconds";
 
+/// Orders of certificates.
+pub const CERTIFICATE_ORDERS: &str = "sotto_certificate_orders_total";
+/// When the certificate of `domain` ends.
+pub const CERTIFICATE_EXPIRES: &str = "sotto_certificate_expires_timestamp_seconds";
+
 /// Every metric of the sessions and the accounts' store.
 pub const METRICS: &[Metric] = &[
     Metric {
@@ -97,6 +102,18 @@ pub const METRICS: &[Metric] = &[
         kind: MetricKind::Gauge,
         labels: "",
         help: "The mark of the newest backup, in seconds since 1970; 0 if there is none. Older than twice `backup.every`: look at the log.",
+    },
+    Metric {
+        name: CERTIFICATE_ORDERS,
+        kind: MetricKind::Counter,
+        labels: "outcome = ok | failed",
+        help: "Certificates ordered for `domain`. Failed ones are tried again every 20 minutes; the log says why.",
+    },
+    Metric {
+        name: CERTIFICATE_EXPIRES,
+        kind: MetricKind::Gauge,
+        labels: "",
+        help: "When the certificate of `domain` ends, in seconds since 1970; 0 without one. It is renewed when a third of its life is left.",
     },
     Metric {
         name: ACCOUNTS_COMMIT_SECONDS,

@@ -19,7 +19,7 @@ use crate::session::{Counters, Sessions};
 use crate::sockets::{ListenError, bind_both, bind_tcp};
 use crate::store::{RealDisk, SledOptions};
 use crate::tls::{Identity, TlsError};
-use crate::{api, clock, metrics, operator, quic, ready, tls, web};
+use crate::{acme, api, clock, metrics, operator, quic, ready, tls, web};
 use rand::RngExt as _;
 use sotto_protocol::invite::{Fingerprint, Invite, RelayAddress};
 use std::net::Ipv4Addr;
@@ -99,7 +99,7 @@ pub struct Relay;
 /// A running relay. Dropping it stops nothing; [`RelayHandle::stop`] does, in good order.
 pub struct RelayHandle {
     ready: ReadyFile,
-    identity: Identity,
+    identity: Arc<Identity>,
     config: Config,
     link: Invite,
     sessions: Arc<Sessions>,
@@ -115,6 +115,7 @@ impl Relay {
     pub async fn start(config: Config) -> Result<RelayHandle, StartError> {
         tls::install_provider();
         let recorder = metrics::install();
+        ::metrics::gauge!(metrics::CERTIFICATE_EXPIRES).set(0.0);
         let opened = tokio::task::spawn_blocking({
             let config = config.clone();
             move || {
@@ -197,6 +198,11 @@ impl Relay {
         let recovered = engine.recovered();
         tracing::info!(quic = %ready.quic, https = %ready.https, ?recovered, "ready");
 
+        let (folder, identity) = (Arc::new(folder), Arc::new(identity));
+        let authority = config
+            .acme
+            .clone()
+            .map(|wanted| tokio::spawn(acme::keep(wanted, folder.clone(), identity.clone())).abort_handle());
         let (stop, stopped) = watch::channel(false);
         let running = Running {
             folder,
@@ -212,6 +218,7 @@ impl Relay {
             drain: config.drain,
             housekeeping: tokio::spawn(housekeeping(sessions.clone(), store, recorder)),
             schedule: tokio::spawn(backups.clone().keep()),
+            authority,
             backups,
         };
         let supervisor = tokio::spawn(running.supervise(stopped));
@@ -232,8 +239,7 @@ pub(crate) struct Opened {
 impl Opened {
     pub(crate) fn open(config: &Config, folder: DataFolder) -> Result<Self, StartError> {
         let names = certificate_names(config);
-        let identity =
-            Identity::load(&folder, config.certificate.as_ref(), config.certificate_pinned, names)?;
+        let identity = Identity::load(&folder, config.certificate_origin(), names)?;
         let (table, broken) = open_accounts(config, &folder)?;
         let store = Arc::new(api::Accounts::open(table));
         let directory = Arc::new(crate::directory::CachedDirectory::new(store.clone()));
@@ -297,7 +303,8 @@ fn reconnect_spread_ms(devices: usize) -> u32 {
 /// What devices are told to connect to. A certificate that the operator brought is pinned too, unless he says
 /// otherwise: it works whether or not an authority vouches for it.
 pub(crate) fn link(config: &Config, port: u16, identity: &Identity) -> Invite {
-    let relay = config.public_address.clone().unwrap_or_else(|| near(config, port));
+    let domain = || config.acme.as_ref().map(|acme| RelayAddress { host: acme.domain.clone(), port });
+    let relay = config.public_address.clone().or_else(domain).unwrap_or_else(|| near(config, port));
     Invite { relay, fingerprint: identity.pinned(), code: None }
 }
 
@@ -386,7 +393,7 @@ impl RelayHandle {
 
 /// Everything that has to end.
 struct Running {
-    folder: DataFolder,
+    folder: Arc<DataFolder>,
     engine: Engine,
     engine_thread: EngineThread,
     broken: watch::Receiver<Option<String>>,
@@ -399,6 +406,7 @@ struct Running {
     drain: Duration,
     housekeeping: tokio::task::JoinHandle<()>,
     schedule: tokio::task::JoinHandle<()>,
+    authority: Option<tokio::task::AbortHandle>,
     backups: Backups,
 }
 
@@ -417,6 +425,7 @@ impl Running {
         self.is_ready.store(false, Ordering::Release);
         self.housekeeping.abort();
         self.schedule.abort();
+        self.authority.iter().for_each(tokio::task::AbortHandle::abort);
         self.backups.stop();
         if let Err(error) = asked {
             // Nothing more may be acknowledged: no farewell, the process ends.

@@ -4,6 +4,7 @@
 //! find it by the fingerprint that links and invites carry, so no authority has to vouch for it and it need
 //! not expire soon. One of the operator's own can be replaced while the relay runs: connections that stand stay.
 
+use crate::acme;
 use crate::config::CertificateFiles;
 use crate::folder::{DataFolder, FolderError};
 use rustls::crypto::CryptoProvider;
@@ -26,7 +27,7 @@ const KEY_FILE: &str = "certificate.key";
 #[derive(Debug)]
 pub struct Identity {
     serving: Arc<Serving>,
-    /// Where the operator keeps it; `None` for the relay's own.
+    /// Where it is read again from; `None` for the relay's own.
     files: Option<CertificateFiles>,
     is_pinned: bool,
 }
@@ -39,6 +40,24 @@ struct Serving(RwLock<Shown>);
 struct Shown {
     key: Arc<CertifiedKey>,
     fingerprint: Fingerprint,
+    /// The relay's own, until the authority has given one.
+    is_stand_in: bool,
+}
+
+/// Where the certificate comes from.
+#[derive(Debug, Clone, Copy)]
+pub enum Origin<'a> {
+    /// The relay makes one, once.
+    Own,
+    /// The operator brings one.
+    Files {
+        /// Where it lies.
+        files: &'a CertificateFiles,
+        /// Whether links carry its fingerprint.
+        is_pinned: bool,
+    },
+    /// An authority gives one; until it has, and should it not read, the relay's own is shown.
+    Authority,
 }
 
 impl Serving {
@@ -107,26 +126,33 @@ impl Identity {
     ///
     /// # Errors
     /// If a file cannot be read or written, or holds something else, or certificate and key do not fit.
-    pub fn load(
-        folder: &DataFolder,
-        files: Option<&CertificateFiles>,
-        is_pinned: bool,
-        names: Vec<String>,
-    ) -> Result<Self, TlsError> {
-        let shown = match files {
-            Some(files) => read(files)?,
-            None => {
-                if folder.read(CHAIN_FILE)?.is_none() {
-                    let (chain, key) = generate(names)?;
-                    // The key first: a chain without its key would be found at the next start.
-                    folder.write(KEY_FILE, &key)?;
-                    folder.write(CHAIN_FILE, &chain)?;
-                }
-                read(&CertificateFiles { chain: folder.join(CHAIN_FILE), key: folder.join(KEY_FILE) })?
+    pub fn load(folder: &DataFolder, origin: Origin<'_>, names: Vec<String>) -> Result<Self, TlsError> {
+        let (shown, files, is_pinned) = match origin {
+            Origin::Own => (own(folder, names)?, None, true),
+            Origin::Files { files, is_pinned } => (read(files)?, Some(files.clone()), is_pinned),
+            Origin::Authority => {
+                let file = folder.join(acme::CERTIFICATE_FILE);
+                let files = CertificateFiles { chain: file.clone(), key: file };
+                let given = files.chain.exists().then(|| read(&files));
+                let shown = match given {
+                    Some(Ok(shown)) => shown,
+                    None => Shown { is_stand_in: true, ..own(folder, names)? },
+                    Some(Err(error)) => {
+                        tracing::warn!(%error, "a new certificate is ordered");
+                        Shown { is_stand_in: true, ..own(folder, names)? }
+                    }
+                };
+                (shown, Some(files), false)
             }
         };
-        let serving = Arc::new(Serving(RwLock::new(shown)));
-        Ok(Self { serving, files: files.cloned(), is_pinned })
+        Ok(Self { serving: Arc::new(Serving(RwLock::new(shown))), files, is_pinned })
+    }
+
+    /// The certificate that the authority gave, or the operator; `None` while the relay's own stands in.
+    #[must_use]
+    pub fn of_the_authority(&self) -> Option<CertificateDer<'static>> {
+        let shown = self.serving.now();
+        shown.key.cert.first().filter(|_| !shown.is_stand_in).cloned()
     }
 
     /// SHA-256 of the certificate that is served now.
@@ -188,6 +214,17 @@ impl Identity {
     }
 }
 
+/// The certificate of the first start.
+fn own(folder: &DataFolder, names: Vec<String>) -> Result<Shown, TlsError> {
+    if folder.read(CHAIN_FILE)?.is_none() {
+        let (chain, key) = generate(names)?;
+        // The key first: a chain without its key would be found at the next start.
+        folder.write(KEY_FILE, &key)?;
+        folder.write(CHAIN_FILE, &chain)?;
+    }
+    read(&CertificateFiles { chain: folder.join(CHAIN_FILE), key: folder.join(KEY_FILE) })
+}
+
 /// Reads a chain and its key, and holds one against the other.
 fn read(files: &CertificateFiles) -> Result<Shown, TlsError> {
     let bad = |what, path: &Path, reason: String| TlsError::Pem { what, path: path.to_owned(), reason };
@@ -201,7 +238,7 @@ fn read(files: &CertificateFiles) -> Result<Shown, TlsError> {
     let key = PrivateKeyDer::from_pem_file(&files.key)
         .map_err(|error| bad("a private key", &files.key, error.to_string()))?;
     let key = CertifiedKey::from_der(chain, key, &provider())?;
-    Ok(Shown { key: Arc::new(key), fingerprint })
+    Ok(Shown { key: Arc::new(key), fingerprint, is_stand_in: false })
 }
 
 fn sha256(bytes: &[u8]) -> [u8; 32] {
@@ -233,8 +270,8 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let folder = DataFolder::open(home.path()).unwrap();
         let names = || vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
-        let first = Identity::load(&folder, None, true, names()).unwrap();
-        let second = Identity::load(&folder, None, true, names()).unwrap();
+        let first = Identity::load(&folder, Origin::Own, names()).unwrap();
+        let second = Identity::load(&folder, Origin::Own, names()).unwrap();
         assert_eq!(first.fingerprint(), second.fingerprint());
         assert_eq!(first.pinned(), Some(first.fingerprint()));
         assert!(!first.reload().unwrap(), "the relay's own stays");
@@ -252,11 +289,14 @@ mod tests {
         std::fs::write(&files.chain, chain).unwrap();
         std::fs::write(&files.key, key).unwrap();
         let folder = DataFolder::open(&home.path().join("data")).unwrap();
-        let error = Identity::load(&folder, Some(&files), true, vec![]).unwrap_err();
+        let error =
+            Identity::load(&folder, Origin::Files { files: &files, is_pinned: true }, vec![]).unwrap_err();
         assert!(matches!(error, TlsError::Unusable(_)), "{error}");
 
         std::fs::write(&files.chain, "hello").unwrap();
-        let error = Identity::load(&folder, Some(&files), true, vec![]).unwrap_err().to_string();
+        let error = Identity::load(&folder, Origin::Files { files: &files, is_pinned: true }, vec![])
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("chain.pem"), "{error}");
     }
 
@@ -272,7 +312,8 @@ mod tests {
         };
         renew();
         let folder = DataFolder::open(&home.path().join("data")).unwrap();
-        let load = |is_pinned| Identity::load(&folder, Some(&files), is_pinned, vec![]).unwrap();
+        let load =
+            |is_pinned| Identity::load(&folder, Origin::Files { files: &files, is_pinned }, vec![]).unwrap();
         let (pinned, free) = (load(true), load(false));
         let first = free.fingerprint();
         assert_eq!((pinned.pinned(), free.pinned()), (Some(first), None));

@@ -45,7 +45,7 @@ pub fn welcome(relay: &RelayHandle) -> String {
             );
         }
     }
-    if config.public_address.is_none() {
+    if config.public_address.is_none() && config.acme.is_none() {
         let _ = writeln!(
             out,
             "\nThe link works on this machine. For others set public_address (see sotto-relay --help)."

@@ -37,6 +37,11 @@ const TEST_PACKAGES: &[Package] = &[
         files: &["/usr/bin/tmux", "/usr/local/bin/tmux", "/opt/homebrew/bin/tmux"],
         why: "the terminal interface is tested in a real terminal",
     },
+    Package {
+        name: "pebble",
+        files: &["/usr/bin/pebble"],
+        why: "pebble is an authority that gives certificates",
+    },
 ];
 
 const PRIVILEGED_PACKAGES: &[Package] = &[

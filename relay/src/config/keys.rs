@@ -58,6 +58,12 @@ pub const KEYS: &[Key] = &[
         doc: "How people's devices reach this relay; written into links and invites. Not set: the address of `listen`, or 127.0.0.1 where that is every address.",
     },
     Key {
+        name: "domain",
+        default: "",
+        expected: "the name of this machine, as chat.example.org",
+        doc: "Certificates for this name come from an authority (ACME), renewed in time, whose terms you agree to by setting it. Links then carry the name and no fingerprint. The name has to lead here, and port 80 to `acme.http`.",
+    },
+    Key {
         name: "certificate",
         default: "",
         expected: "a PEM file",
@@ -104,6 +110,30 @@ pub const KEYS: &[Key] = &[
         default: "10s",
         expected: SPAN,
         doc: "After SIGTERM or SIGINT: how long connections and started work may take to end in good order.",
+    },
+    Key {
+        name: "acme.directory",
+        default: "https://acme-v02.api.letsencrypt.org/directory",
+        expected: "an https address",
+        doc: "The authority that `domain` gets its certificates from.",
+    },
+    Key {
+        name: "acme.email",
+        default: "",
+        expected: "an e-mail address",
+        doc: "Where the authority may write to.",
+    },
+    Key {
+        name: "acme.http",
+        default: "[::]:80",
+        expected: "an address and port, as [::]:80",
+        doc: "Where the authority looks for the proof that `domain` leads here. Listened on only while a certificate is ordered.",
+    },
+    Key {
+        name: "acme.root",
+        default: "",
+        expected: "a PEM file",
+        doc: "For an authority of your own: what its HTTPS certificate is held against. Not set: the authorities that this machine trusts.",
     },
     Key {
         name: "retention.age",

@@ -11,6 +11,8 @@ pub use self::keys::{ENVIRONMENT_FILE, KEYS, Key};
 pub use self::values::{ConfigError, Source, Values};
 
 use crate::store::SledOptions;
+use crate::tls::Origin;
+use rustls_pki_types::DnsName;
 use sotto_protocol::invite::RelayAddress;
 use sotto_signaling_core::account::RegistrationPolicy;
 use sotto_signaling_core::rights::InviteMakers;
@@ -34,6 +36,8 @@ pub struct Config {
     pub certificate: Option<CertificateFiles>,
     /// Whether links carry its fingerprint.
     pub certificate_pinned: bool,
+    /// The authority that gives one instead.
+    pub acme: Option<AcmeConfig>,
     /// Who may register.
     pub registration: RegistrationPolicy,
     /// Whether the first account becomes the operator.
@@ -80,6 +84,21 @@ pub struct Config {
     pub log_level: String,
 }
 
+/// How certificates are got from an authority.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AcmeConfig {
+    /// For which name.
+    pub domain: String,
+    /// The address of the authority's directory.
+    pub directory: String,
+    /// Where it may write to.
+    pub email: Option<String>,
+    /// Where it looks for the proof.
+    pub http: SocketAddr,
+    /// What its own certificate is held against; `None` for what the machine trusts.
+    pub root: Option<PathBuf>,
+}
+
 /// A certificate of the operator's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificateFiles {
@@ -108,6 +127,16 @@ impl Config {
         config
     }
 
+    /// Where the certificate comes from.
+    #[must_use]
+    pub const fn certificate_origin(&self) -> Origin<'_> {
+        match (&self.acme, &self.certificate) {
+            (Some(_), _) => Origin::Authority,
+            (None, Some(files)) => Origin::Files { files, is_pinned: self.certificate_pinned },
+            (None, None) => Origin::Own,
+        }
+    }
+
     /// Where backups are kept.
     #[must_use]
     pub fn backups(&self) -> PathBuf {
@@ -130,6 +159,24 @@ impl Config {
                 ));
             }
         };
+        let acme = acme(values)?;
+        if acme.is_some() && certificate.is_some() {
+            return Err(ConfigError::Together(
+                "`domain` and `certificate` are two ways to the same: set `domain` for certificates from an authority, or `certificate` for one of your own",
+            ));
+        }
+        let public_address = values.read("public_address", |text| match text {
+            "" => Some(None),
+            address => address.parse().ok().map(Some),
+        })?;
+        let other = |address: &RelayAddress| {
+            acme.as_ref().is_some_and(|acme| !address.host.eq_ignore_ascii_case(&acme.domain))
+        };
+        if public_address.as_ref().is_some_and(other) {
+            return Err(ConfigError::Together(
+                "`public_address` names another host than `domain`, whose certificate devices would refuse there: leave it out, or name the same",
+            ));
+        }
         let certificate_pinned = values.read("certificate_pinned", parse::truth)?;
         if certificate.is_none() && !certificate_pinned {
             return Err(ConfigError::Together(
@@ -151,12 +198,10 @@ impl Config {
             data_dir: values.read("data_dir", |text| optional_path(text).flatten())?,
             listen: values.read("listen", |text| text.parse().ok())?,
             http,
-            public_address: values.read("public_address", |text| match text {
-                "" => Some(None),
-                _ => text.parse().ok().map(Some),
-            })?,
+            public_address,
             certificate,
             certificate_pinned,
+            acme,
             registration: values.read("registration", |text| match text {
                 "open" => Some(RegistrationPolicy::Open),
                 "invite" => Some(RegistrationPolicy::Invite),
@@ -204,6 +249,23 @@ impl Config {
             })?,
         })
     }
+}
+
+/// What `domain` and the keys of `acme` say.
+fn acme(values: &Values) -> Result<Option<AcmeConfig>, ConfigError> {
+    let text = |text: &str| Some((!text.is_empty()).then(|| text.to_owned()));
+    let domain = values.read("domain", |text| match text {
+        "" => Some(None),
+        name => DnsName::try_from(name).ok().map(|name| Some(name.as_ref().to_ascii_lowercase())),
+    })?;
+    let directory = values.read("acme.directory", |text| {
+        let uri: http::Uri = text.parse().ok()?;
+        (uri.scheme_str() == Some("https") && uri.host().is_some()).then(|| text.to_owned())
+    })?;
+    let email = values.read("acme.email", text)?;
+    let http = values.read("acme.http", |text| text.parse().ok())?;
+    let root = values.read("acme.root", optional_path)?;
+    Ok(domain.map(|domain| AcmeConfig { domain, directory, email, http, root }))
 }
 
 fn optional_path(text: &str) -> Option<Option<PathBuf>> {
@@ -317,6 +379,9 @@ mod tests {
             ("drain = '10'", "expected a time"),
             ("http = '0.0.0.0:80'", "names an address beyond loopback"),
             ("certificate = 'a.pem'", "belong together"),
+            ("domain = 'a b'", "expected the name of this machine"),
+            ("domain = 'a.example'\ncertificate = 'a'\ncertificate_key = 'b'", "two ways to the same"),
+            ("[acme]\ndirectory = 'http://a.example'", "expected an https address"),
             ("certificate_pinned = 'false'", "devices need its fingerprint"),
             ("[quota]\ndisk_free = '5 GB'", "expected a number of bytes"),
             ("[log]\nlevel = 'a=b=c'", "expected error, warn"),

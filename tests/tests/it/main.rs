@@ -3,6 +3,7 @@
 //! What only root on Linux can do is marked `#[ignore = "needs root: ..."]`; `cargo xtask test --privileged`
 //! runs those too, and the plain form names at its end what it left out.
 
+mod acme;
 mod backup;
 mod blocked_udp;
 mod bots;
