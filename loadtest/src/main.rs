@@ -8,6 +8,7 @@ mod bare;
 mod bare_client;
 mod process;
 mod report;
+mod search;
 mod sotto;
 mod target;
 
@@ -38,13 +39,25 @@ struct Arguments {
 enum Command {
     /// Pairs that write to each other: messages per second, latency, CPU, time in fsync.
     Talk(TalkArguments),
-    /// Connections that do nothing: memory of the relay for each.
+    /// Connections that do nothing but show signs of life: memory of the relay for each, and its CPU.
     Idle {
         /// How many (file descriptors are no limit: QUIC shares sockets).
         #[arg(long, default_value_t = 5_000)]
         connections: usize,
         #[command(flatten)]
         common: Common,
+    },
+    /// Full-text searches in the store of one device, without a relay.
+    Search {
+        /// Messages in the store.
+        #[arg(long, default_value_t = 100_000)]
+        messages: u64,
+        /// How many searches.
+        #[arg(long, default_value_t = 400)]
+        queries: usize,
+        /// Where the store is made and removed. Choose a real disk, not memory.
+        #[arg(long, default_value = "target")]
+        scratch: PathBuf,
     },
     /// The bare relay alone, as `talk` and `idle` start it. Ends when its standard input is closed.
     #[command(hide = true)]
@@ -120,6 +133,10 @@ async fn run(arguments: Arguments) -> Result<()> {
                 report.idle.push(measure_idle(sotto, connections).await?);
             }
         }
+        Command::Search { messages, queries, scratch } => {
+            let dir = scratch_in(&scratch)?;
+            report.search.push(search::measure(dir.path(), messages, queries)?);
+        }
     }
     let text = if arguments.json { serde_json::to_string_pretty(&report)? } else { report.markdown() };
     println!("{text}");
@@ -127,8 +144,12 @@ async fn run(arguments: Arguments) -> Result<()> {
 }
 
 fn scratch(common: &Common) -> Result<tempfile::TempDir> {
-    std::fs::create_dir_all(&common.scratch)?;
-    Ok(tempfile::Builder::new().prefix("loadtest-").tempdir_in(&common.scratch)?)
+    scratch_in(&common.scratch)
+}
+
+fn scratch_in(folder: &std::path::Path) -> Result<tempfile::TempDir> {
+    std::fs::create_dir_all(folder)?;
+    Ok(tempfile::Builder::new().prefix("loadtest-").tempdir_in(folder)?)
 }
 
 async fn measure_talk<T: Target>(mut target: T, talk: &TalkArguments, outstanding: usize) -> Result<Talk> {
@@ -159,6 +180,9 @@ async fn measure_talk<T: Target>(mut target: T, talk: &TalkArguments, outstandin
     })
 }
 
+/// Some rounds of signs of life.
+const IDLE_MEASURED: Duration = Duration::from_secs(20);
+
 async fn measure_idle<T: Target>(mut target: T, connections: usize) -> Result<Idle> {
     let endpoints = target::endpoints()?;
     let before = target.prepare_idle(connections).await?;
@@ -166,6 +190,10 @@ async fn measure_idle<T: Target>(mut target: T, connections: usize) -> Result<Id
     let links = target.idle(&endpoints, connections).await?;
     tokio::time::sleep(Duration::from_secs(5)).await;
     let after = process::resident_kib(target.pid())?;
+    let (cpu_before, began) = (process::cpu_seconds(target.pid())?, Instant::now());
+    tokio::time::sleep(IDLE_MEASURED).await;
+    let cpu_seconds = process::cpu_seconds(target.pid())? - cpu_before;
+    let cpu_percent = 100.0 * cpu_seconds / began.elapsed().as_secs_f64();
     anyhow::ensure!(
         links.iter().all(|link| link.connection.close_reason().is_none()),
         "a connection was lost"
@@ -176,5 +204,6 @@ async fn measure_idle<T: Target>(mut target: T, connections: usize) -> Result<Id
         relay: T::NAME.to_owned(),
         connections,
         kib_per_connection: after.saturating_sub(before) as f64 / connections as f64,
+        cpu_percent,
     })
 }

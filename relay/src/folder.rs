@@ -6,6 +6,7 @@
 //!   ready.json         while a relay runs: its addresses, for scripts and for `sotto-relay invite`
 //!   certificate.pem    the self-signed certificate, certificate.key its key
 //!   token.key          signs access tokens
+//!   quic-reset.key     lets devices know at once that the relay was restarted
 //!   operator.key       lets the owner of this folder give orders to the running relay
 //!   accounts/          accounts, sessions, devices, key packages, invites, vaults
 //!   log/               the conversations

@@ -10,7 +10,7 @@ use crate::admission::Admission;
 use crate::config::Config;
 use crate::engine::{Engine, EngineConfig, EngineThread, Fatal, OpenError, Quotas};
 use crate::folder::{DataFolder, FolderError};
-use crate::quic::QuicError;
+use crate::quic::{QuicError, ResetKey};
 use crate::ready::ReadyFile;
 use crate::session::registry::Registry;
 use crate::session::{Counters, Sessions};
@@ -111,7 +111,7 @@ impl Relay {
             move || Opened::open(&config)
         });
         let opened = opened.await.map_err(|error| StartError::System(std::io::Error::other(error)))??;
-        let Opened { folder, identity, store, engine, engine_thread, broken } = opened;
+        let Opened { folder, identity, reset_key, store, engine, engine_thread, broken } = opened;
 
         let (udp, tcp) = bind_both(config.listen)?;
         let plain = config.http.map(bind_tcp).transpose()?;
@@ -140,7 +140,7 @@ impl Relay {
             counters: Counters::new(),
         });
 
-        let endpoint = quic::endpoint(udp, &identity, config.idle_timeout)?;
+        let endpoint = quic::endpoint(udp, &identity, &reset_key, config.idle_timeout)?;
         let acceptor = tokio_rustls::TlsAcceptor::from(identity.for_https()?);
         let admission = Admission::new(config.connections_max, config.connections_per_address_max);
         let (stop_web, web_stops) = watch::channel(false);
@@ -199,6 +199,7 @@ impl Relay {
 struct Opened {
     folder: DataFolder,
     identity: Identity,
+    reset_key: ResetKey,
     store: Arc<api::Accounts>,
     engine: Engine,
     engine_thread: EngineThread,
@@ -210,11 +211,12 @@ impl Opened {
         let folder = DataFolder::open(&config.data_dir)?;
         folder.remove(ready::FILE);
         let identity = Identity::load(&folder, config.certificate.as_ref(), certificate_names(config))?;
+        let reset_key = ResetKey::load(&folder)?;
         let (table, broken) = open_accounts(config, &folder)?;
         let store = Arc::new(api::Accounts::open(table));
         let directory = Arc::new(crate::directory::CachedDirectory::new(store.clone()));
         let (engine, engine_thread) = Engine::open(engine_config(config, &folder), clock::now, directory)?;
-        Ok(Self { folder, identity, store, engine, engine_thread, broken })
+        Ok(Self { folder, identity, reset_key, store, engine, engine_thread, broken })
     }
 }
 

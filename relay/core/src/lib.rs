@@ -3,7 +3,7 @@
 //! Read in this order: [`conversation`] (what the relay knows of one), [`state`] (of all, and the one door
 //! through which it changes), [`append`] (may this be appended?), [`authorise`] and [`commit`] (may this
 //! change of members?), [`entry`] and [`record`] (how it lies on the disk), [`delivery`] (what becomes of a
-//! push whose receiver is slow) and [`quota`] (how much is too much).
+//! push whose receiver is slow), [`presence`] (who is here) and [`quota`] (how much is too much).
 
 pub mod append;
 pub mod authorise;
@@ -11,6 +11,7 @@ pub mod commit;
 pub mod conversation;
 pub mod delivery;
 pub mod entry;
+pub mod presence;
 pub mod quota;
 pub mod record;
 pub mod state;

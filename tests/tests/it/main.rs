@@ -12,5 +12,7 @@ mod interop_mls_rs;
 mod kinds;
 mod node_kill;
 mod power_cut;
+mod presence;
 mod relay_kill;
+mod search;
 mod virtual_world;
