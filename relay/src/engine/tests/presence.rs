@@ -148,7 +148,11 @@ async fn a_follower_whose_queue_was_full_is_told_everybody_when_there_is_room() 
     alice.out.recv(&mut filler).await.unwrap();
     let bytes: usize = filler.iter().map(Bytes::len).sum();
     assert_eq!(bytes, RECEIVER_QUEUE_BYTES_MAX / 2 + 1, "nothing was queued behind it");
-    let told: Presence = alice.push().await;
+    let mut told: Presence = alice.push().await;
+    // Read with the first frame, before all this: the news of her own coming.
+    if told.who == (WhoIsHere::Changed { came: vec![account(1)], went: vec![] }) {
+        told = alice.push().await;
+    }
     assert_eq!(told.who, WhoIsHere::These(vec![account(1), account(2)]));
 }
 
