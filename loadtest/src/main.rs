@@ -9,6 +9,7 @@ mod bare_client;
 mod process;
 mod report;
 mod screen;
+mod search;
 mod sotto;
 mod target;
 
@@ -40,7 +41,7 @@ struct Arguments {
 enum Command {
     /// Pairs that write to each other: messages per second, latency, CPU, time in fsync.
     Talk(TalkArguments),
-    /// Connections that do nothing: memory of the relay for each.
+    /// Connections that do nothing but show signs of life: memory of the relay for each, and its CPU.
     Idle {
         /// How many (file descriptors are no limit: QUIC shares sockets).
         #[arg(long, default_value_t = 5_000)]
@@ -57,6 +58,18 @@ enum Command {
         #[arg(long)]
         relay: Option<PathBuf>,
         /// Where store and relay keep their data; a new folder in it is made and removed. Choose a real disk, not memory.
+        #[arg(long, default_value = "target")]
+        scratch: PathBuf,
+    },
+    /// Full-text searches in the store of one device, without a relay.
+    Search {
+        /// Messages in the store.
+        #[arg(long, default_value_t = 100_000)]
+        messages: u64,
+        /// How many searches.
+        #[arg(long, default_value_t = 400)]
+        queries: usize,
+        /// Where the store is made and removed. Choose a real disk, not memory.
         #[arg(long, default_value = "target")]
         scratch: PathBuf,
     },
@@ -138,6 +151,10 @@ async fn run(arguments: Arguments) -> Result<()> {
             let dir = scratch(&place)?;
             report.screen = screen::measure(dir.path(), relay.as_deref(), messages).await?;
         }
+        Command::Search { messages, queries, scratch: place } => {
+            let dir = scratch(&place)?;
+            report.search.push(search::measure(dir.path(), messages, queries)?);
+        }
     }
     let text = if arguments.json { serde_json::to_string_pretty(&report)? } else { report.markdown() };
     println!("{text}");
@@ -177,6 +194,9 @@ async fn measure_talk<T: Target>(mut target: T, talk: &TalkArguments, outstandin
     })
 }
 
+/// Some rounds of signs of life.
+const IDLE_MEASURED: Duration = Duration::from_secs(20);
+
 async fn measure_idle<T: Target>(mut target: T, connections: usize) -> Result<Idle> {
     let endpoints = target::endpoints()?;
     let before = target.prepare_idle(connections).await?;
@@ -184,6 +204,10 @@ async fn measure_idle<T: Target>(mut target: T, connections: usize) -> Result<Id
     let links = target.idle(&endpoints, connections).await?;
     tokio::time::sleep(Duration::from_secs(5)).await;
     let after = process::resident_kib(target.pid())?;
+    let (cpu_before, began) = (process::cpu_seconds(target.pid())?, Instant::now());
+    tokio::time::sleep(IDLE_MEASURED).await;
+    let cpu_seconds = process::cpu_seconds(target.pid())? - cpu_before;
+    let cpu_percent = 100.0 * cpu_seconds / began.elapsed().as_secs_f64();
     anyhow::ensure!(
         links.iter().all(|link| link.connection.close_reason().is_none()),
         "a connection was lost"
@@ -194,5 +218,6 @@ async fn measure_idle<T: Target>(mut target: T, connections: usize) -> Result<Id
         relay: T::NAME.to_owned(),
         connections,
         kib_per_connection: after.saturating_sub(before) as f64 / connections as f64,
+        cpu_percent,
     })
 }

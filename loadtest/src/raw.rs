@@ -28,12 +28,12 @@ use sotto_protocol::error::WireError;
 use sotto_protocol::frame::{self, Body, Frame};
 use sotto_protocol::ids::{ConversationId, DeviceId, Epoch, MessageNumber, RequestId, Sequence, UnixMillis};
 use sotto_protocol::invite::Invite;
-use sotto_protocol::limits::FRAME_BODY_BYTES_MAX;
+use sotto_protocol::limits::{FRAME_BODY_BYTES_MAX, KEEP_ALIVE_MS};
 use sotto_protocol::mls_header::private_application_prefix;
 use sotto_protocol::payload::Payload;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::io::AsyncReadExt;
 
 /// Bytes of the MLS header that opens each message.
@@ -95,7 +95,8 @@ impl Relay {
         );
         let trust = Trust::new(invite.fingerprint)?;
         let crypto = quinn::crypto::rustls::QuicClientConfig::try_from(trust.config(&[b"sotto/1"]))?;
-        let client = quinn::ClientConfig::new(Arc::new(crypto));
+        let mut client = quinn::ClientConfig::new(Arc::new(crypto));
+        client.transport_config(signs_of_life());
         Ok(Self { address, api: AccountApi::new(invite.relay, trust), client })
     }
 
@@ -362,4 +363,12 @@ impl Dialect for SottoDialect {
         }
         Ok(())
     }
+}
+
+/// A connection that has nothing to say lets hear of itself as often as one of a node does.
+#[must_use]
+pub fn signs_of_life() -> Arc<quinn::TransportConfig> {
+    let mut transport = quinn::TransportConfig::default();
+    transport.keep_alive_interval(Some(Duration::from_millis(KEEP_ALIVE_MS)));
+    Arc::new(transport)
 }

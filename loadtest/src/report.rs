@@ -40,6 +40,20 @@ pub(crate) struct Idle {
     pub(crate) relay: String,
     pub(crate) connections: usize,
     pub(crate) kib_per_connection: f64,
+    /// Of one core, for all connections together.
+    pub(crate) cpu_percent: f64,
+}
+
+/// Questions to one device's history.
+#[derive(Serialize, Clone)]
+pub(crate) struct Search {
+    pub(crate) messages: u64,
+    pub(crate) queries: usize,
+    /// The first one of a process.
+    pub(crate) first_ms: f64,
+    pub(crate) p50_ms: f64,
+    pub(crate) p99_ms: f64,
+    pub(crate) index_bytes_per_message: f64,
 }
 
 /// A key of the terminal interface, until what it changes is on the screen.
@@ -61,6 +75,7 @@ pub(crate) struct Report {
     pub(crate) talk: Vec<Talk>,
     pub(crate) idle: Vec<Idle>,
     pub(crate) screen: Vec<Screen>,
+    pub(crate) search: Vec<Search>,
 }
 
 impl Report {
@@ -97,9 +112,11 @@ impl Report {
             }
         }
         if !self.idle.is_empty() {
-            out += "\n| relay | idle connections | KiB per connection |\n|---|---|---|\n";
+            out +=
+                "\n| relay | idle connections | KiB per connection | CPU % of a core |\n|---|---|---|---|\n";
             for row in &self.idle {
-                out += &format!("| {} | {} | {:.1} |\n", row.relay, row.connections, row.kib_per_connection);
+                let Idle { relay, connections, kib_per_connection, cpu_percent } = row;
+                out += &format!("| {relay} | {connections} | {kib_per_connection:.1} | {cpu_percent:.1} |\n");
             }
             if let [base, ours] = self.idle.as_slice() {
                 out += &format!(
@@ -116,6 +133,20 @@ impl Report {
                 out += &format!(
                     "| {} | {} | {} | {:.1} | {:.1} | {:.1} |\n",
                     row.what, row.messages, row.times, row.p50_ms, row.p99_ms, row.max_ms
+                );
+            }
+        }
+        if !self.search.is_empty() {
+            out += "\n| messages | searches | first ms | p50 ms | p99 ms | index bytes per message |\n|---|---|---|---|---|---|\n";
+            for row in &self.search {
+                out += &format!(
+                    "| {} | {} | {:.1} | {:.1} | {:.1} | {:.0} |\n",
+                    row.messages,
+                    row.queries,
+                    row.first_ms,
+                    row.p50_ms,
+                    row.p99_ms,
+                    row.index_bytes_per_message
                 );
             }
         }

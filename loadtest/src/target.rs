@@ -45,7 +45,10 @@ pub(crate) fn client_config(certificate: &[u8], alpn: &[u8]) -> Result<quinn::Cl
         .with_root_certificates(roots)
         .with_no_client_auth();
     tls.alpn_protocols = vec![alpn.to_vec()];
-    Ok(quinn::ClientConfig::new(Arc::new(quinn::crypto::rustls::QuicClientConfig::try_from(tls)?)))
+    let crypto = quinn::crypto::rustls::QuicClientConfig::try_from(tls)?;
+    let mut client = quinn::ClientConfig::new(Arc::new(crypto));
+    client.transport_config(sotto_loadtest::raw::signs_of_life());
+    Ok(client)
 }
 
 /// Space for datagrams that wait, the same for the load generator, the bare relay and (`sotto_relay::sockets`)

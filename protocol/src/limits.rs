@@ -108,5 +108,28 @@ pub const INVITE_BYTES_MAX: usize = 1024;
 /// What a receiver's queue may hold before the relay falls back to cursors for it: 16 answers of the largest fetch.
 pub const RECEIVER_QUEUE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// Accounts that a relay names as being here, in one conversation: 128 of 16 bytes are 2 KiB. Of more it tells the
+/// number alone. So a conversation of 1,000 in which 128 come and go all the time costs each of its devices
+/// 4 KiB a second at the worst, and the relay 4 MiB.
+pub const PRESENT_NAMED_MAX: usize = 128;
+
+/// Changes of who is here are told at most this often: what a person takes for at once. 1,000 members who come
+/// back within 3 s after a restart are 3 or 4 frames for each of them, where one for each change would be 1,000.
+pub const PRESENCE_EVERY_MS: u64 = 1_000;
+
+/// Without anything else to send, a node sends a sign of life this often (for a WebSocket the
+/// operating systems do). Home routers forget an idle UDP mapping after 30 s (RFC 4787 asks for 2 min). 5,000 idle devices are
+/// 830 signs of life a second for a relay. At half the interval 2,000 took 8 % of a core (`loadtest idle`, a build without
+/// optimisation across crates, a busy machine), so 5,000 take 10 % at this one, where they would take twice that.
+pub const KEEP_ALIVE_MS: u64 = 6_000;
+
+/// After so long without a packet from the other side the connection is gone: two signs of life and, since QUIC
+/// repeats a lost one after a few round trips, about ten packets were lost in a row. A node that was killed or whose
+/// network vanished is noticed 8 to 14 s later (14 s after its last packet, which is up to 6 s old), or up to 14 s
+/// later than that when the relay just sent it something (RFC 9000 section 10.1). Links slower than that are kept:
+/// QUIC waits for at least three probe timeouts, so a round trip of 2 s is no loss. A client that wants to sleep
+/// longer asks for more in its transport parameters, up to the relay's `limits.idle`.
+pub const SILENCE_MS_MAX: u64 = 14_000;
+
 /// The vault: identity key and one archive key (about 100 bytes sealed) for each of 10,000 epochs.
 pub const VAULT_BYTES_MAX: usize = 1024 * 1024;

@@ -8,6 +8,7 @@
 //!   certificate.pem    the self-signed certificate, certificate.key its key
 //!   acme.pem           with `domain`: the authority's certificate with its key; acme-account.json the account there
 //!   token.key          signs access tokens
+//!   quic-reset.key     lets devices know at once that the relay was restarted
 //!   backups/           where backups go if nobody says otherwise
 //!   accounts/          accounts, sessions, devices, key packages, invites, vaults
 //!   log/               the conversations

@@ -164,7 +164,13 @@ fn of_signaling() -> impl Iterator<Item = Metric> {
 /// Tells the recorder what a metric means.
 fn describe(metric: Metric) {
     match metric.kind {
-        MetricKind::Counter => metrics::describe_counter!(metric.name, metric.help),
+        MetricKind::Counter => {
+            metrics::describe_counter!(metric.name, metric.help);
+            // Without labels it is there from the start, with 0.
+            if metric.labels.is_empty() {
+                metrics::counter!(metric.name).increment(0);
+            }
+        }
         MetricKind::Gauge => metrics::describe_gauge!(metric.name, metric.help),
         MetricKind::Histogram => metrics::describe_histogram!(metric.name, metric.help),
     }

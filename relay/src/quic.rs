@@ -5,15 +5,18 @@
 //! connections. A device that is silent costs two small tasks and no buffers.
 
 use crate::admission::{Admission, Permit};
+use crate::folder::{DataFolder, FolderError};
 use crate::session::transport::{FrameReader, FrameWriter, Link, Lost};
 use crate::session::{Sessions, serve};
 use crate::tls::{Identity, TlsError};
 use crate::web;
+use aws_lc_rs::hmac;
 use bytes::{Bytes, BytesMut};
 use quinn::congestion::CubicConfig;
 use quinn::{
     Connection, Endpoint, EndpointConfig, Incoming, RecvStream, SendStream, TransportConfig, VarInt,
 };
+use quinn_proto::HashedConnectionIdGenerator;
 use sotto_protocol::body::connection::{ChannelBinding, EXPORTER_LABEL};
 use std::net::UdpSocket;
 use std::sync::Arc;
@@ -21,6 +24,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
 use tracing::Instrument;
+use zeroize::Zeroizing;
 
 /// What one stream may have in flight to the relay. 1 MiB keeps 10 MB/s going at 100 ms; a device uploads a
 /// tree of 4 MiB at most.
@@ -45,6 +49,41 @@ const HANDSHAKES_MAX: usize = 4096;
 /// Chunks taken from a stream at a time; each is at most a packet.
 const CHUNKS_PER_READ: usize = 16;
 
+/// Stateless resets are at most so many apart. After a restart each device of the last run is told by one that its
+/// connection is gone; at 5,000 a second all of a large relay's are told as soon as they speak. A reset is smaller
+/// than the packet that it answers, so a stranger gains nothing by asking for them.
+const RESET_INTERVAL: Duration = Duration::from_micros(200);
+
+/// The secret by which devices know a reset as this relay's own (RFC 9000 section 10.3), and by which a relay
+/// knows connection ids that it gave out before it was restarted. With a new one at each start a device would learn of
+/// a restart only by silence.
+#[derive(Clone)]
+pub struct ResetKey(Zeroizing<[u8; 32]>);
+
+/// The file in the data folder that holds it.
+const RESET_KEY_FILE: &str = "quic-reset.key";
+
+impl ResetKey {
+    /// The key of a data folder, drawn at its first start.
+    ///
+    /// # Errors
+    /// If the file is damaged or cannot be written.
+    pub fn load(folder: &DataFolder) -> Result<Self, FolderError> {
+        Ok(Self(Zeroizing::new(folder.secret(RESET_KEY_FILE, rand::random)?)))
+    }
+
+    fn endpoint_config(&self) -> EndpointConfig {
+        let mut config = EndpointConfig::new(Arc::new(hmac::Key::new(hmac::HMAC_SHA256, &*self.0)));
+        // Another use of the same secret gets a key of its own.
+        let derived = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &*self.0), b"sotto connection ids");
+        let key = derived.as_ref().first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
+        config
+            .cid_generator(move || Box::new(HashedConnectionIdGenerator::from_key(key)))
+            .min_reset_interval(RESET_INTERVAL);
+        config
+    }
+}
+
 /// Application error codes that a connection is closed with.
 pub mod close_code {
     use quinn::VarInt;
@@ -61,14 +100,19 @@ pub mod close_code {
 ///
 /// # Errors
 /// If the certificate cannot be used, or the socket cannot be handed to the runtime.
-pub fn endpoint(socket: UdpSocket, identity: &Identity, idle: Duration) -> Result<Endpoint, QuicError> {
+pub fn endpoint(
+    socket: UdpSocket,
+    identity: &Identity,
+    reset_key: &ResetKey,
+    idle: Duration,
+) -> Result<Endpoint, QuicError> {
     let mut config = quinn::ServerConfig::with_crypto(Arc::new(identity.for_quic()?));
     config.transport_config(Arc::new(transport(idle)?));
     config.max_incoming(HANDSHAKES_MAX);
     // Bytes that a stranger may send before its handshake is looked at: one flight, post-quantum key share included.
     config.incoming_buffer_size(16 * 1024);
     let runtime = Arc::new(quinn::TokioRuntime);
-    Endpoint::new(EndpointConfig::default(), Some(config), socket, runtime).map_err(QuicError::Socket)
+    Endpoint::new(reset_key.endpoint_config(), Some(config), socket, runtime).map_err(QuicError::Socket)
 }
 
 /// Why there is no endpoint.
@@ -96,7 +140,9 @@ fn transport(idle: Duration) -> Result<TransportConfig, QuicError> {
         .send_window(SEND_WINDOW_BYTES)
         .datagram_receive_buffer_size(None)
         .max_idle_timeout(Some(idle.try_into().map_err(|_| QuicError::Idle)?))
-        // Half of the idle time keeps a silent connection, and the NAT in front of it, open.
+        // The shorter one of both sides' idle times counts, and nodes ask for much less than the relay (see
+        // SILENCE_MS_MAX) and keep the connection alive. For a client that does not, half of the idle time keeps a
+        // silent connection, and the NAT in front of it, open.
         .keep_alive_interval(Some(idle / 2))
         .congestion_controller_factory(Arc::new(CubicConfig::default()));
     Ok(config)

@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::engine::{Engine, EngineConfig, EngineThread, Fatal, OpenError, Quotas};
 use crate::folder::{DataFolder, FolderError};
 use crate::operator::{Desk, channel};
-use crate::quic::QuicError;
+use crate::quic::{QuicError, ResetKey};
 use crate::ready::ReadyFile;
 use crate::session::registry::Registry;
 use crate::session::{Counters, Sessions};
@@ -125,7 +125,7 @@ impl Relay {
             }
         });
         let opened = opened.await.map_err(|error| StartError::System(std::io::Error::other(error)))??;
-        let Opened { folder, identity, store, engine, engine_thread, broken } = opened;
+        let Opened { folder, identity, reset_key, store, engine, engine_thread, broken } = opened;
 
         let (udp, tcp) = bind_both(config.listen)?;
         let plain = config.http.map(bind_tcp).transpose()?;
@@ -154,7 +154,7 @@ impl Relay {
             counters: Counters::new(),
         });
 
-        let endpoint = quic::endpoint(udp, &identity, config.idle_timeout)?;
+        let endpoint = quic::endpoint(udp, &identity, &reset_key, config.idle_timeout)?;
         let acceptor = tokio_rustls::TlsAcceptor::from(identity.for_https()?);
         let admission = Admission::new(config.connections_max, config.connections_per_address_max);
         let (stop_web, web_stops) = watch::channel(false);
@@ -230,6 +230,7 @@ impl Relay {
 pub(crate) struct Opened {
     pub(crate) folder: DataFolder,
     pub(crate) identity: Identity,
+    pub(crate) reset_key: ResetKey,
     pub(crate) store: Arc<api::Accounts>,
     pub(crate) engine: Engine,
     pub(crate) engine_thread: EngineThread,
@@ -240,11 +241,12 @@ impl Opened {
     pub(crate) fn open(config: &Config, folder: DataFolder) -> Result<Self, StartError> {
         let names = certificate_names(config);
         let identity = Identity::load(&folder, config.certificate_origin(), names)?;
+        let reset_key = ResetKey::load(&folder)?;
         let (table, broken) = open_accounts(config, &folder)?;
         let store = Arc::new(api::Accounts::open(table));
         let directory = Arc::new(crate::directory::CachedDirectory::new(store.clone()));
         let (engine, engine_thread) = Engine::open(engine_config(config, &folder), clock::now, directory)?;
-        Ok(Self { folder, identity, store, engine, engine_thread, broken })
+        Ok(Self { folder, identity, reset_key, store, engine, engine_thread, broken })
     }
 }
 

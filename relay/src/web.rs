@@ -8,6 +8,8 @@ use axum::Router;
 use axum::extract::ConnectInfo;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use socket2::TcpKeepalive;
+use sotto_protocol::limits::{KEEP_ALIVE_MS, SILENCE_MS_MAX};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -51,6 +53,7 @@ pub async fn serve(
         };
         // Small frames must not wait for more to come. An error means that the connection is gone.
         let _ = stream.set_nodelay(true);
+        let _ = keep_alive(&stream);
         let (tls, router, stop) = (tls.clone(), router.clone(), stop.clone());
         open.spawn(async move {
             match tls {
@@ -67,6 +70,23 @@ pub async fn serve(
     drop(listener);
     open.close();
     open.wait().await;
+}
+
+/// Has the operating system find out that the other side vanished, in about the time that QUIC takes: it probes an idle
+/// connection, and gives one up whose data stays unacknowledged. It sees acknowledgements and not messages, so a slow
+/// link with much to carry is not taken for a dead one.
+fn keep_alive(stream: &tokio::net::TcpStream) -> std::io::Result<()> {
+    let socket = socket2::SockRef::from(stream);
+    let every = Duration::from_millis(KEEP_ALIVE_MS);
+    let probes = TcpKeepalive::new().with_time(every).with_interval(every);
+    #[cfg(target_os = "linux")]
+    let probes = {
+        let silence_max = Duration::from_millis(SILENCE_MS_MAX);
+        let retries = u32::try_from(SILENCE_MS_MAX / KEEP_ALIVE_MS).unwrap_or(u32::MAX);
+        socket.set_tcp_user_timeout(Some(silence_max))?;
+        probes.with_retries(retries)
+    };
+    socket.set_tcp_keepalive(&probes)
 }
 
 /// Resolves when the flag is raised, or whoever could raise it is gone.
@@ -101,5 +121,24 @@ async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     };
     if let Err(error) = ended {
         tracing::debug!(%remote, %error, "an HTTP connection failed");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// P-063.
+    #[tokio::test]
+    async fn a_tcp_connection_that_vanished_is_noticed_by_the_operating_system_as_soon_as_over_quic() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let _device = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        keep_alive(&stream).unwrap();
+        let socket = socket2::SockRef::from(&stream);
+        assert!(socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_millis(KEEP_ALIVE_MS));
+        #[cfg(target_os = "linux")]
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(Duration::from_millis(SILENCE_MS_MAX)));
     }
 }

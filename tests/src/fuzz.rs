@@ -72,11 +72,13 @@ pub fn frame(data: &[u8]) {
             log::Follow,
             log::Followed,
             log::SendEphemeral,
+            log::SetPresence,
             push::Delivered,
             push::Behind,
             push::WelcomeWaiting,
             push::Ephemeral,
             push::KeyPackagesLow,
+            push::Presence,
         );
     }
 }

@@ -94,7 +94,12 @@ impl<'n> Person<'n> {
 
     /// Runs a command to its good end; the JSON objects that it printed.
     pub fn does(&self, words: &[&str]) -> Vec<Value> {
-        let output = self.start(words, "").wait_with_output().expect("the program ends");
+        self.does_with(words, "")
+    }
+
+    /// The same with something to read, at most what a pipe holds.
+    pub fn does_with(&self, words: &[&str], input: &str) -> Vec<Value> {
+        let output = self.start(words, input).wait_with_output().expect("the program ends");
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "`sotto {}` of {}: {errors}", words.join(" "), self.name);
         let text = String::from_utf8(output.stdout).expect("--json is text");
@@ -140,6 +145,12 @@ impl<'n> Person<'n> {
         {
             assert!(start.elapsed() < PATIENCE, "the outbox of {} does not empty", self.name);
         }
+    }
+
+    /// The folder of everything that this person has.
+    #[must_use]
+    pub fn home(&self) -> &Path {
+        &self.home
     }
 
     /// Whether and over what the relay is reached.

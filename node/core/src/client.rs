@@ -5,6 +5,7 @@ use crate::core::{Core, Ctx};
 use crate::event::{Event, Failure, FailureCode, Output};
 use crate::kinds::{PINS_MAX, settle};
 use crate::rows::{self, Kept, MetaRow, OutboxRow, UpkeepRow};
+use crate::search::{SearchHit, SearchQuery};
 use crate::settings::Settings;
 use crate::view::{ConversationView, Message, Queued, Stats};
 use rand_core::CryptoRng;
@@ -82,7 +83,7 @@ pub enum OpenError {
 impl<S: Store> Client<S> {
     /// One input: work on memory and a transaction, look around, commit, and only then let anything out.
     /// False if the store failed.
-    fn input(
+    pub(crate) fn input(
         &mut self,
         now: UnixMillis,
         rng: &mut impl CryptoRng,
@@ -95,7 +96,8 @@ impl<S: Store> Client<S> {
         let tx = Transaction::new(&self.store);
         let mut ctx = Ctx::new(&tx, now, rng);
         let core = &mut self.core;
-        let result = work(core, &mut ctx).and_then(|()| core.drive(&mut ctx));
+        let result =
+            work(core, &mut ctx).and_then(|()| core.drive(&mut ctx)).and_then(|()| core.index_changes(&ctx));
         core.save(&ctx);
         let outputs = ctx.into_outputs();
         let batch = tx.into_batch();
@@ -325,6 +327,23 @@ impl<S: Store> Client<S> {
         self.core.convos.get(&conversation).map(|convo| self.core.view(&tx, convo)).transpose()
     }
 
+    /// The accounts of a conversation with at least one device that is connected and not invisible, ours included, by
+    /// the relay's word. Empty while there is no connection, and when there are too many to name; see
+    /// [`Self::present_count`].
+    pub fn present(&self, conversation: ConversationId) -> Vec<AccountId> {
+        self.core.presence.present(conversation)
+    }
+
+    /// How many accounts of a conversation are here; `None` while it is not known.
+    pub fn present_count(&self, conversation: ConversationId) -> Option<u32> {
+        self.core.presence.count(conversation)
+    }
+
+    /// Whether the person does not want to be shown as being here.
+    pub fn is_invisible(&self) -> bool {
+        self.core.presence.is_invisible()
+    }
+
     /// Local lines before a place (`None`: the newest), in the order of the log.
     ///
     /// # Errors
@@ -387,6 +406,20 @@ impl<S: Store> Client<S> {
         let tx = Transaction::new(&self.store);
         let rows = rows::history_after(&tx, conversation, after, limit)?;
         self.core.messages(&tx, conversation, rows)
+    }
+
+    /// Local lines that have all the words, the newest first. See [`crate::search`].
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn search(&self, query: &SearchQuery) -> Result<Vec<SearchHit>, StoreError> {
+        self.core.search(&Transaction::new(&self.store), query)
+    }
+
+    /// Whether a search sees everything. Not for a while after a store of an older version was opened, or a process
+    /// was killed: what is left to do is done in small steps, by `handle_timeout`.
+    pub fn search_is_complete(&self) -> bool {
+        self.core.search_is_complete()
     }
 
     /// What waits to be sent, in order.

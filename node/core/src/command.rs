@@ -212,6 +212,8 @@ pub enum Command {
         /// Where.
         conversation: ConversationId,
     },
+    /// Whether the others are told that this device is here. Kept on this device. Done at once: `Outcome::Nothing`.
+    SetInvisible(bool),
     /// Publishes a fresh last-resort key package and fills the stock up. Done: `Outcome::Nothing`.
     RepublishKeyPackages,
     /// Takes archive keys from a vault that the shell opened. Done: `Outcome::Nothing`.

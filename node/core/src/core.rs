@@ -11,9 +11,11 @@ use crate::kinds::receipts::Receipts;
 use crate::kinds::{KindsRow, expiry};
 use crate::link::Link;
 use crate::operation::Operations;
+use crate::presence::Presence;
 use crate::rows::{
     self, AccountRow, BrokenRow, Change, ConversationRow, HistoryRow, MetaRow, Numbered, OutboxRow, UpkeepRow,
 };
+use crate::search::Search;
 use crate::settings::Settings;
 use bytes::BytesMut;
 use rand_core::CryptoRng;
@@ -242,6 +244,8 @@ pub(crate) struct Core {
     pub(crate) waiting: Waiting,
     pub(crate) operations: Operations,
     pub(crate) answers: Vec<Answer>,
+    pub(crate) presence: Presence,
+    pub(crate) search: Search,
     pub(crate) vault_due: Option<UnixMillis>,
     /// When the next text disappears.
     pub(crate) next_expiry: Option<UnixMillis>,
@@ -288,6 +292,8 @@ impl Core {
             waiting: Waiting::default(),
             operations: Operations::default(),
             answers: Vec::new(),
+            presence: Presence::load(tx)?,
+            search: Search::load(tx)?,
             vault_due,
             next_expiry: expiry::next(tx)?,
             last_now: now,

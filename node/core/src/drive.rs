@@ -34,6 +34,7 @@ impl Core {
         self.typing_ends(ctx);
         self.expire(ctx)?;
         self.answers_due(ctx)?;
+        self.index_step(ctx)?;
         self.vault(ctx)
     }
 
@@ -48,6 +49,7 @@ impl Core {
         sooner(self.vault_due);
         sooner(self.next_expiry);
         sooner(self.convos.values().filter_map(|convo| convo.receipts.typing_until()).min());
+        sooner(self.search.next_due());
         if self.link.is_ready() {
             sooner(self.convos.values().filter_map(|convo| convo.wake).min());
             sooner(self.answers.iter().map(|answer| answer.due).min());
@@ -68,6 +70,7 @@ impl Core {
                     answer.due.min(UnixMillis(now.0.saturating_add(self.settings.request_timeout_ms)));
             }
             self.vault_due = self.vault_due.map(|_| now);
+            self.search.clamp(now);
         }
         self.last_now = now;
     }

@@ -164,6 +164,22 @@ pub enum Event {
         /// Up to here.
         upto: Sequence,
     },
+    /// Somebody came or went, as the relay says. When the connection ends nobody is known to be here, without events.
+    Presence {
+        /// Where.
+        conversation: ConversationId,
+        /// Who.
+        account: AccountId,
+        /// Here now, or not any more.
+        here: bool,
+    },
+    /// So many are here now, too many to name.
+    PresentCount {
+        /// Where.
+        conversation: ConversationId,
+        /// How many.
+        count: u32,
+    },
     /// The vault's contents changed: put these bytes (sealed under the recovery key) on the relay by HTTP.
     VaultChanged(Bytes),
     /// The local store failed: nothing of the last input happened, nothing was sent. The client went back to

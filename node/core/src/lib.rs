@@ -5,13 +5,13 @@
 //! the contract. Everything in here is deterministic: the same inputs give the same outputs.
 //!
 //! Read in this order: [`command`] (what a person asks), [`event`] (what a person is told), [`view`] (what a
-//! person can look at), [`client`] (how it is driven), then the machinery: `rows` (what is kept), `core` (memory),
+//! person can look at), [`search`] (what a person can look for), [`client`] (how it is driven), then the machinery: `rows` (what is kept), `core` (memory),
 //! `link` (proving who we are, requests and their answers), `drive` (the look around that asks for what is
 //! wanted), `sync` (following the log), `outbox` (sending once and in order), `change` (commits and their
 //! races), `join` (getting in), `archive` (reading the past), [`past`] (what a person brings along), `repair` (what could
-//! not be decrypted), [`kinds`] (edits, reactions and the like: what is said about texts), `directory` (key packages),
-//! `operation` and `commands` (what people ask). Beside all this: [`format`] (the emphasis in a text, and making it
-//! harmless).
+//! not be decrypted), [`kinds`] (edits, reactions and the like: what is said about texts), `presence` (who is here),
+//! `directory` (key packages), `operation` and `commands` (what people ask). Beside all this: [`mod@format`] (the emphasis in
+//! a text, and making it harmless) and [`search`].
 
 pub mod client;
 pub mod command;
@@ -19,6 +19,7 @@ pub mod event;
 pub mod format;
 pub mod kinds;
 pub mod past;
+pub mod search;
 pub mod settings;
 pub mod view;
 
@@ -29,10 +30,13 @@ mod commands;
 mod core;
 mod directory;
 mod drive;
+#[cfg(feature = "fill")]
+mod fill;
 mod join;
 mod link;
 mod operation;
 mod outbox;
+mod presence;
 mod queries;
 mod repair;
 mod rows;

@@ -12,7 +12,7 @@ use sotto_protocol::body::connection::{
     Authenticate, Challenge, ChannelBinding, Goodbye, Hello, Ping, Ready, authentication_bytes,
 };
 use sotto_protocol::body::conversation::{State, Welcome};
-use sotto_protocol::body::push::{Behind, Delivered, Ephemeral, KeyPackagesLow, WelcomeWaiting};
+use sotto_protocol::body::push::{Behind, Delivered, Ephemeral, KeyPackagesLow, Presence, WelcomeWaiting};
 use sotto_protocol::error::{Blame, ErrorCode, WireError};
 use sotto_protocol::frame::{Body, Frame, FrameError, encode_into};
 use sotto_protocol::hello::SPOKEN;
@@ -175,6 +175,7 @@ impl Core {
     /// Forgets what belonged to the connection. Operations that somebody waits for fail.
     pub(crate) fn disconnected(&mut self, ctx: &mut Ctx<'_>) {
         self.link = Link::default();
+        self.presence.clear();
         for convo in self.convos.values_mut() {
             let damaged = convo.flight.damaged;
             convo.flight = crate::core::Flight { damaged, ..Default::default() };
@@ -288,6 +289,7 @@ impl Core {
         self.link.want_welcomes = true;
         self.link.want_mine = true;
         self.link.want_stock = true;
+        self.announce(ctx);
         let clock_offset_ms = ready.time.0.cast_signed().wrapping_sub(ctx.now.0.cast_signed());
         ctx.event(Event::Ready { clock_offset_ms, observed_address: ready.observed_address.clone() });
         self.dirty.extend(self.convos.keys().copied());
@@ -308,6 +310,7 @@ impl Core {
             WelcomeWaiting::KIND => self.link.want_welcomes = true,
             Ephemeral::KIND => self.ephemeral(ctx, &frame.decode()?)?,
             KeyPackagesLow::KIND => self.link.want_stock = true,
+            Presence::KIND => self.told_presence(ctx, frame.decode()?),
             Goodbye::KIND => goodbye(ctx, frame.decode()?),
             WireError::KIND => self.told_off(ctx, frame.decode()?),
             _ => {}

@@ -19,10 +19,11 @@ const META: u8 = 0x40;
 const CONVERSATION: u8 = 0x41;
 const OUTBOX: u8 = 0x42;
 const CHANGE: u8 = 0x43;
-const HISTORY: u8 = 0x44;
+pub(crate) const HISTORY: u8 = 0x44;
 const ACCOUNT: u8 = 0x45;
 const UPKEEP: u8 = 0x46;
 const BROKEN: u8 = 0x47;
+// 0x50 to 0x55 are what `kinds` keeps, 0x57 is of `presence`, 0x58 to 0x5a are of `search`.
 
 /// The one row that says whose store this is.
 #[derive(Encode, Decode)]
@@ -451,6 +452,20 @@ pub(crate) fn newest_line(
 ) -> Result<Sequence, StoreError> {
     let rows = tx.scan(&Scan::prefix(under(HISTORY, conversation)).backwards().limit(1))?;
     rows.first().map_or(Ok(Sequence(0)), |row| Ok(Sequence(number_of(&row.key)?)))
+}
+
+/// The lines from one place to another, both included.
+pub(crate) fn history_within(
+    tx: &Transaction<'_>,
+    conversation: ConversationId,
+    (first, last): (Sequence, Sequence),
+) -> Result<Vec<(Sequence, HistoryRow)>, StoreError> {
+    let mut scan = Scan::prefix(under(HISTORY, conversation)).before(history_key(conversation, last.next()));
+    if let Some(before) = first.0.checked_sub(1) {
+        scan = scan.after(history_key(conversation, Sequence(before)));
+    }
+    let rows = tx.scan(&scan)?;
+    rows.iter().map(|row| Ok((Sequence(number_of(&row.key)?), decode(&row.value)?))).collect()
 }
 
 /// The place of the oldest line.

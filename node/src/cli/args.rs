@@ -102,6 +102,8 @@ pub(crate) enum Command {
     Rooms(Rooms),
     /// List the members of a conversation
     Members(Members),
+    /// Show yourself as being here to the others, or hide; without a word: which it is
+    Presence(Presence),
     /// Remove a user from a conversation
     Remove(Remove),
     /// Send a text; exits with 0 once the relay has it on disk
@@ -122,6 +124,8 @@ pub(crate) enum Command {
     Role(RoleArgs),
     /// Print past messages
     History(History),
+    /// Find past messages on this device by their words
+    Search(Search),
     /// Print messages as they arrive, until Ctrl-C
     Tail(Tail),
     /// A conversation line by line: type to send, Ctrl-D to end
@@ -295,6 +299,21 @@ pub(crate) struct Members {
     pub(crate) name: String,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PresenceArg {
+    /// The members of your conversations see when this device is connected
+    Visible,
+    /// They do not; you still see them
+    Invisible,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Presence {
+    /// Kept on this device, from the next connection on
+    #[arg(value_enum)]
+    pub(crate) presence: Option<PresenceArg>,
+}
+
 #[derive(clap::Args)]
 pub(crate) struct Remove {
     /// The conversation
@@ -402,6 +421,19 @@ pub(crate) struct History {
     /// Lines before this place, as printed by the call before
     #[arg(long, value_name = "CURSOR")]
     pub(crate) before: Option<u64>,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Search {
+    /// Words, or how they begin, in any case; a message has to have all of them
+    #[arg(required = true)]
+    pub(crate) words: Vec<String>,
+    /// Only in this conversation
+    #[arg(long = "in", value_name = "NAME")]
+    pub(crate) conversation: Option<String>,
+    /// How many messages at most, the newest ones
+    #[arg(short, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) n: u32,
 }
 
 #[derive(clap::Args)]

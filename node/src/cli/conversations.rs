@@ -5,12 +5,13 @@ use super::exit::{Exit, Failed};
 use super::name;
 use super::open::{self, RunningNode};
 use super::output::{Printer, conversation_json, history_name, kind_name, role_name, standing_name};
+use super::presence;
 use serde_json::{Value, json};
 use sotto_node::node::Session;
 use sotto_node_core::command::{Command, NewConversation, Who};
 use sotto_node_core::event::{Event, Outcome, Room};
 use sotto_node_core::format::harmless_line;
-use sotto_node_core::view::{ConversationView, MemberView};
+use sotto_node_core::view::{ConversationView, MemberView, Standing};
 use sotto_protocol::body::conversation::{HistoryPolicy, Kind};
 use sotto_protocol::ids::{AccountId, ConversationId};
 use sotto_protocol::invite::{Invite, InviteCode};
@@ -257,21 +258,30 @@ pub(crate) async fn rooms(global: &Global, printer: &Printer, args: Rooms) -> Re
         }
         open::caught_up_if_reachable(node, printer).await?;
         for view in name::views(node).await? {
+            let present = match view.standing {
+                Standing::Member => presence::count(node, view.conversation).await?,
+                _ => None,
+            };
             let note =
                 |count: u64, what: &str| if count > 0 { format!(", {count} {what}") } else { String::new() };
             let queued = u64::try_from(view.queued).unwrap_or(u64::MAX);
             let lines = format!(
-                "{}  {:6} {}  ({}, {} members, history {}{}{})",
+                "{}  {:6} {}  ({}, {} members{}, history {}{}{})",
                 view.conversation,
                 kind_name(view.kind),
                 harmless_line(&view.title),
                 standing_name(view.standing),
                 view.members.len(),
+                note(u64::from(present.unwrap_or(0)), "here"),
                 history_name(view.history),
                 note(u64::from(view.unread), "unread"),
                 note(queued, "in the outbox")
             );
-            printer.result(&conversation_json(&view), &lines)?;
+            let mut object = conversation_json(&view);
+            if let (Some(object), Some(present)) = (object.as_object_mut(), present) {
+                object.insert("present".to_owned(), present.into());
+            }
+            printer.result(&object, &lines)?;
         }
         Ok(())
     })
@@ -282,16 +292,29 @@ pub(crate) async fn members(global: &Global, printer: &Printer, args: Members) -
     let node = open::node(global, printer, true).await?;
     open::finishing(node, async |node| {
         open::caught_up_if_reachable(node, printer).await?;
-        for member in name::conversation(node, &args.name).await?.members {
+        let view = name::conversation(node, &args.name).await?;
+        let id = view.conversation;
+        let count = presence::count(node, id).await?;
+        let present = node.ask(move |client| client.present(id)).await?;
+        // Of a crowd the relay names nobody.
+        let is_named = count.is_some_and(|count| usize::try_from(count) == Ok(present.len()));
+        for member in view.members {
+            let here = is_named.then(|| present.contains(&member.account));
             let lines = format!(
-                "{}  {}  {}, {} devices{}",
+                "{}  {}  {}, {} devices{}{}",
                 member.account,
                 harmless_line(&member.username),
                 member.role.map_or("role unknown", role_name),
                 member.devices.len(),
-                if member.verified { ", verified" } else { "" }
+                if member.verified { ", verified" } else { "" },
+                if here == Some(true) { ", here" } else { "" }
             );
-            printer.result(&member_json(&member), &lines)?;
+            let mut object = member_json(&member);
+            object["here"] = json!(here);
+            printer.result(&object, &lines)?;
+        }
+        if let Some(count) = count.filter(|_| !is_named) {
+            printer.remark(&format!("({count} of the members are here)"));
         }
         Ok(())
     })

@@ -1,8 +1,9 @@
 //! The program: arguments in, one command, lines out, an exit code.
 //!
 //! Read in this order: [`args`] (what can be typed), [`exit`] (how it can end), [`open`] (profile, store and
-//! connection), [`name`] (what NAME means), then the commands: [`account`], [`conversations`], [`talk`], [`kinds`],
-//! [`verify`], [`daemon`], [`doctor`], [`export`], [`import`], [`shell`]; and [`tui`], the terminal interface.
+//! connection), [`name`] (what NAME means), then the commands: [`account`], [`conversations`], [`presence`], [`talk`],
+//! [`kinds`], [`search`], [`verify`], [`daemon`], [`doctor`], [`export`], [`import`], [`shell`]; and [`tui`], the terminal
+//! interface.
 
 pub(crate) mod account;
 pub(crate) mod args;
@@ -16,8 +17,10 @@ pub(crate) mod kinds;
 pub(crate) mod name;
 pub(crate) mod open;
 pub(crate) mod output;
+pub(crate) mod presence;
 pub(crate) mod prompt;
 pub(crate) mod recent;
+pub(crate) mod search;
 pub(crate) mod shell;
 pub(crate) mod shown;
 pub(crate) mod talk;
@@ -51,6 +54,7 @@ pub(crate) async fn run(args: Args, offset: UtcOffset) -> Result<(), Failed> {
         Command::Leave(leave) => conversations::leave(global, &printer, leave).await,
         Command::Rooms(rooms) => conversations::rooms(global, &printer, rooms).await,
         Command::Members(members) => conversations::members(global, &printer, members).await,
+        Command::Presence(presence) => presence::presence(global, &printer, presence).await,
         Command::Remove(remove) => conversations::remove(global, &printer, remove).await,
         Command::Send(send) => talk::send(global, &printer, send).await,
         Command::Edit(edit) => kinds::edit(global, &printer, edit).await,
@@ -61,6 +65,7 @@ pub(crate) async fn run(args: Args, offset: UtcOffset) -> Result<(), Failed> {
         Command::Timer(timer) => kinds::timer(global, &printer, timer).await,
         Command::Role(role) => kinds::role(global, &printer, role).await,
         Command::History(history) => talk::history(global, &printer, history).await,
+        Command::Search(search) => search::search(global, &printer, search).await,
         Command::Tail(tail) => talk::tail(global, &printer, tail).await,
         Command::Chat(chat) => talk::chat(global, &printer, chat).await,
         Command::Daemon(args) => daemon::daemon(global, &printer, args).await,

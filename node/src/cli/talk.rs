@@ -219,7 +219,11 @@ pub(crate) async fn history(global: &Global, printer: &Printer, args: History) -
 }
 
 /// Names of accounts that are members no more, for lines that only hold ids.
-async fn learn_names(node: &RunningNode, message: &Message, names: &mut Names) -> Result<(), Failed> {
+pub(super) async fn learn_names(
+    node: &RunningNode,
+    message: &Message,
+    names: &mut Names,
+) -> Result<(), Failed> {
     for account in names.missing(message) {
         let contact = node.ask(move |client| client.contact(&Who::Account(account))).await??;
         if let Some(contact) = contact.filter(|contact| !contact.username.is_empty()) {

@@ -390,6 +390,15 @@ impl Store for SqliteStore {
             .collect()
     }
 
+    fn keys(&self, prefix: &[u8]) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.connection
+            .prepare_cached("SELECT key FROM rows WHERE key >= ?1 AND (?2 IS NULL OR key < ?2) ORDER BY key")
+            .and_then(|mut select| {
+                select.query_map(params![prefix, end_of(prefix)], |row| row.get(0))?.collect()
+            })
+            .map_err(|error| self.judge(&error))
+    }
+
     fn commit(&mut self, batch: Batch) -> Result<(), StoreError> {
         if batch.changes.is_empty() {
             return Ok(());

@@ -9,6 +9,7 @@ use quinn::{
 };
 use sotto_protocol::body::connection::{ChannelBinding, EXPORTER_LABEL};
 use sotto_protocol::frame::Frame;
+use sotto_protocol::limits::{KEEP_ALIVE_MS, SILENCE_MS_MAX};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,12 +17,10 @@ use std::time::Duration;
 /// The protocol's name in TLS.
 pub(super) const ALPN: &[u8] = b"sotto/1";
 
-/// A NAT forgets a UDP mapping after 30 s (RFC 4787 asks for 2 min, homes do worse), and a relay that was killed
-/// says nothing: this is how a device finds out.
-const KEEP_ALIVE: Duration = Duration::from_secs(8);
-
-/// Three lost keep-alives.
-const IDLE_TIMEOUT_MS: u32 = 25_000;
+/// Keeps the mapping of a NAT open, and lets either side find out soon that the other one vanished: the shorter one
+/// of both sides' idle times counts, and ours is the shorter. The limits have the arithmetic.
+const KEEP_ALIVE: Duration = Duration::from_millis(KEEP_ALIVE_MS);
+const SILENCE_MAX: Duration = Duration::from_millis(SILENCE_MS_MAX);
 
 /// Over 2 MB a lossy path makes more than 1,024 gaps, which ends the connection (quinn-proto).
 const STREAM_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
@@ -74,7 +73,9 @@ fn config(trust: &Trust) -> Result<ClientConfig, String> {
     let mut transport = TransportConfig::default();
     transport
         .keep_alive_interval(Some(KEEP_ALIVE))
-        .max_idle_timeout(Some(VarInt::from_u32(IDLE_TIMEOUT_MS).into()))
+        .max_idle_timeout(Some(
+            SILENCE_MAX.try_into().map_err(|_| "the idle time is out of range".to_owned())?,
+        ))
         .stream_receive_window(VarInt::from_u32(STREAM_WINDOW_BYTES))
         .receive_window(VarInt::from_u32(STREAM_WINDOW_BYTES))
         // The relay opens nothing towards us yet: frames travel on the one stream that we open.

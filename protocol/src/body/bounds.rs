@@ -9,7 +9,7 @@ use crate::error::WireError;
 use crate::limits::{
     CONVERSATIONS_PER_DEVICE_MAX, DEVICES_PER_ACCOUNT_MAX, ERROR_TEXT_BYTES_MAX, FETCH_ENTRIES_MAX,
     KEY_PACKAGES_PER_DEVICE_MAX, LEAVES_PER_CONVERSATION_MAX, LIST_ITEMS_MAX, NAME_BYTES_MAX,
-    SUITES_PER_CLAIM_MAX, TOKEN_BYTES_MAX, USERNAME_CHARS_MAX,
+    PRESENT_NAMED_MAX, SUITES_PER_CLAIM_MAX, TOKEN_BYTES_MAX, USERNAME_CHARS_MAX,
 };
 
 /// A body that knows its own bounds.
@@ -43,7 +43,7 @@ only_extensions! {
     connection::Challenge, connection::Ping, connection::Pong, connection::Done, directory::KeyPackageStock,
     conversation::GetGroup, conversation::Group, conversation::Leave, conversation::SetRole,
     conversation::GetWelcomes, conversation::WelcomeTaken, log::Append, log::Appended, log::Commit, log::Fetch,
-    log::FetchArchive, log::SendEphemeral, push::Behind, push::WelcomeWaiting, push::Ephemeral,
+    log::FetchArchive, log::SendEphemeral, log::SetPresence, push::Behind, push::WelcomeWaiting, push::Ephemeral,
     push::KeyPackagesLow,
 }
 
@@ -149,5 +149,18 @@ impl Bounded for conversation::States {
     fn bounded(&self) -> bool {
         let within = self.conversations.len() <= LIST_ITEMS_MAX;
         self.extensions.with(within && self.conversations.iter().all(Bounded::bounded))
+    }
+}
+
+impl Bounded for push::Presence {
+    fn bounded(&self) -> bool {
+        let within = match &self.who {
+            push::WhoIsHere::These(accounts) => accounts.len() <= PRESENT_NAMED_MAX,
+            push::WhoIsHere::Changed { came, went } => {
+                came.len() <= PRESENT_NAMED_MAX && went.len() <= PRESENT_NAMED_MAX
+            }
+            push::WhoIsHere::Unnamed => true,
+        };
+        self.extensions.with(within)
     }
 }

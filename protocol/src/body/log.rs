@@ -207,3 +207,15 @@ pub struct SendEphemeral {
     /// Whatever later versions add.
     pub extensions: Extensions,
 }
+
+/// Asks to be told who is here ([`Presence`](super::push::Presence)) in what this connection follows, from now on,
+/// and says whether the others are told of this device. It is not answered. Before it a connection is shown and is
+/// told nothing; it counts for the connection, and the last one counts.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[bincode(decode_context = "bytes::Bytes")]
+pub struct SetPresence {
+    /// The others are not told that this device is here.
+    pub invisible: bool,
+    /// Whatever later versions add.
+    pub extensions: Extensions,
+}

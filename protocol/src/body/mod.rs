@@ -84,11 +84,13 @@ kinds! {
     0x0037 log::Follow;
     0x0038 log::Followed;
     0x0039 log::SendEphemeral;
+    0x003a log::SetPresence;
     0x0040 push::Delivered;
     0x0041 push::Behind;
     0x0042 push::WelcomeWaiting;
     0x0043 push::Ephemeral;
     0x0044 push::KeyPackagesLow;
+    0x0045 push::Presence;
 }
 
 /// The name of a kind, for logs.

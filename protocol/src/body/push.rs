@@ -70,3 +70,39 @@ pub struct KeyPackagesLow {
     /// Whatever later versions add.
     pub extensions: Extensions,
 }
+
+/// Who of a followed conversation is here: has a device that is connected, follows it and does not hide.
+///
+/// Only a connection that sent [`SetPresence`](super::log::SetPresence) is told. The first one of a conversation,
+/// and each that makes up for what was dropped, names everybody or gives the number alone; in between come
+/// changes, which are gathered for a moment, so that many who come at once are one frame.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[bincode(decode_context = "bytes::Bytes")]
+pub struct Presence {
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// How many accounts are here now, whether they are named or not.
+    pub count: u32,
+    /// Which.
+    pub who: WhoIsHere,
+    /// Whatever later versions add.
+    pub extensions: Extensions,
+}
+
+/// What a [`Presence`] says beside the number. Frozen order; new ways are appended.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[bincode(decode_context = "bytes::Bytes")]
+pub enum WhoIsHere {
+    /// These and nobody else, whatever was said before; at most
+    /// [`PRESENT_NAMED_MAX`](crate::limits::PRESENT_NAMED_MAX).
+    These(Vec<AccountId>),
+    /// What changed since the last one of the conversation.
+    Changed {
+        /// Who came; at most [`PRESENT_NAMED_MAX`](crate::limits::PRESENT_NAMED_MAX).
+        came: Vec<AccountId>,
+        /// Who went; at most [`PRESENT_NAMED_MAX`](crate::limits::PRESENT_NAMED_MAX).
+        went: Vec<AccountId>,
+    },
+    /// Too many to name: what was named before is void.
+    Unnamed,
+}

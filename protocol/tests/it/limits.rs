@@ -10,7 +10,7 @@ use sotto_protocol::body::directory::{
     AccountCard, ClaimKeyPackages, ClaimedKeyPackage, KeyPackages, LookUp, LookUpBy, PublishKeyPackages,
 };
 use sotto_protocol::body::log::{ArchiveEntries, ArchiveEntry, Entries, Entry, EntryKind, Follow, Followed};
-use sotto_protocol::body::push::Delivered;
+use sotto_protocol::body::push::{Delivered, Presence, WhoIsHere};
 use sotto_protocol::error::{ErrorCode, WireError};
 use sotto_protocol::frame::{Body, FrameError, HEADER_BYTES, decode_body, encode};
 use sotto_protocol::ids::{
@@ -133,6 +133,11 @@ fn lists_reach_their_limits_and_not_one_more() {
         heads: vec![(conversation, Sequence(1)); n],
         extensions: extensions(),
     });
+    let accounts = |n| vec![AccountId(ID); n];
+    let present = |who| Presence { conversation, count: 1, who, extensions: extensions() };
+    up_to(PRESENT_NAMED_MAX, |n| present(WhoIsHere::These(accounts(n))));
+    up_to(PRESENT_NAMED_MAX, |n| present(WhoIsHere::Changed { came: accounts(n), went: vec![] }));
+    up_to(PRESENT_NAMED_MAX, |n| present(WhoIsHere::Changed { came: vec![], went: accounts(n) }));
 }
 
 #[test]

@@ -12,9 +12,11 @@ use sotto_protocol::body::directory::{
 };
 use sotto_protocol::body::log::{
     Append, Appended, ArchiveEntries, ArchiveEntry, Commit, Entries, Entry, EntryKind, Fetch, FetchArchive,
-    Follow, Followed, SendEphemeral,
+    Follow, Followed, SendEphemeral, SetPresence,
 };
-use sotto_protocol::body::push::{Behind, Delivered, Ephemeral, KeyPackagesLow, WelcomeWaiting};
+use sotto_protocol::body::push::{
+    Behind, Delivered, Ephemeral, KeyPackagesLow, Presence, WelcomeWaiting, WhoIsHere,
+};
 use sotto_protocol::body::{Extensions, kind_name};
 use sotto_protocol::error::{ErrorCode, WireError};
 use sotto_protocol::frame::{Body, Frame, FrameError, FrameKind, encode};
@@ -401,6 +403,7 @@ fn log() -> Vec<Sample> {
         sample(34, "", Follow { conversations: vec![TALK], extensions: none() }),
         sample(34, "", Followed { heads: vec![(TALK, Sequence(300))], extensions: none() }),
         sample(35, "", SendEphemeral { conversation: TALK, sealed: bytes(1, 10), extensions: none() }),
+        sample(0, "", SetPresence { invisible: true, extensions: none() }),
     ]
 }
 
@@ -429,5 +432,12 @@ fn push() -> Vec<Sample> {
             },
         ),
         sample(0, "", KeyPackagesLow { count: 19, extensions: none() }),
+        present("these", 2, WhoIsHere::These(vec![ALICE, BOB])),
+        present("changed", 1, WhoIsHere::Changed { came: vec![ALICE], went: vec![BOB] }),
+        present("unnamed", 700, WhoIsHere::Unnamed),
     ]
+}
+
+fn present(special: &str, count: u32, who: WhoIsHere) -> Sample {
+    sample(0, special, Presence { conversation: TALK, count, who, extensions: none() })
 }

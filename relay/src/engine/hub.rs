@@ -1,5 +1,7 @@
 //! Who is attached and who follows what; what goes to each of them in one turn is gathered and queued at once.
 
+mod presence;
+
 use super::answers;
 use super::inbox::SessionId;
 use super::metrics::EngineMetrics;
@@ -12,7 +14,7 @@ use sotto_protocol::ids::{AccountId, ConversationId, DeviceId, Epoch, RequestId,
 use sotto_protocol::limits::CONVERSATIONS_PER_DEVICE_MAX;
 use sotto_relay_core::delivery::{Lane, Push};
 use sotto_relay_core::state::Place;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// A run up to this size is copied into each receiver's buffer; a larger one is shared. A copy of 2 KiB costs
@@ -28,7 +30,8 @@ pub(super) struct Attached {
     pub(super) account: AccountId,
     pub(super) device: DeviceId,
     pub(super) outbox: Arc<Outbox>,
-    follows: BTreeSet<Place>,
+    follows: BTreeMap<Place, ConversationId>,
+    presence: presence::Wish,
     /// Frames of this turn.
     buffer: BytesMut,
     chunks: Vec<Bytes>,
@@ -57,6 +60,7 @@ pub(super) struct Hub {
     by_device: HashMap<DeviceId, Vec<Slot>>,
     followers: Vec<Vec<Slot>>,
     touched: Vec<Slot>,
+    presence: presence::Presence,
     metrics: Arc<EngineMetrics>,
 }
 
@@ -70,6 +74,7 @@ impl Hub {
             by_device: HashMap::new(),
             followers: Vec::new(),
             touched: Vec::new(),
+            presence: presence::Presence::default(),
             metrics,
         }
     }
@@ -85,7 +90,8 @@ impl Hub {
             account,
             device,
             outbox,
-            follows: BTreeSet::new(),
+            follows: BTreeMap::new(),
+            presence: presence::Wish::default(),
             buffer: BytesMut::new(),
             chunks: Vec::new(),
             lane: None,
@@ -105,7 +111,8 @@ impl Hub {
     pub(super) fn detach(&mut self, id: SessionId) {
         let Some(slot) = self.by_id.remove(&id) else { return };
         let Some(attached) = self.slots.get_mut(slot.0 as usize).and_then(Option::take) else { return };
-        for place in attached.follows {
+        self.presence.forget(slot, &attached);
+        for place in attached.follows.into_keys() {
             remove(self.followers.get_mut(place.0 as usize), slot);
         }
         if let Some(slots) = self.by_device.get_mut(&attached.device) {
@@ -132,26 +139,28 @@ impl Hub {
     }
 
     /// Follows a conversation; `false` if the session follows too many.
-    pub(super) fn follow(&mut self, slot: Slot, place: Place) -> bool {
+    pub(super) fn follow(&mut self, slot: Slot, place: Place, conversation: ConversationId) -> bool {
         let Some(attached) = self.slots.get_mut(slot.0 as usize).and_then(Option::as_mut) else {
             return false;
         };
-        if attached.follows.len() >= CONVERSATIONS_PER_DEVICE_MAX && !attached.follows.contains(&place) {
+        if attached.follows.len() >= CONVERSATIONS_PER_DEVICE_MAX && !attached.follows.contains_key(&place) {
             return false;
         }
-        if attached.follows.insert(place) {
+        if attached.follows.insert(place, conversation).is_none() {
             if self.followers.len() <= place.0 as usize {
                 self.followers.resize_with(place.0 as usize + 1, Vec::new);
             }
             if let Some(followers) = self.followers.get_mut(place.0 as usize) {
                 followers.push(slot);
             }
+            self.show(slot, place, conversation);
         }
         true
     }
 
     /// Ends what sessions of an account follow in a conversation.
     pub(super) fn unfollow_account(&mut self, place: Place, account: AccountId) {
+        self.hide_account(place, account);
         let Some(followers) = self.followers.get_mut(place.0 as usize) else { return };
         followers.retain(|slot| {
             let attached = self.slots.get_mut(slot.0 as usize).and_then(Option::as_mut);

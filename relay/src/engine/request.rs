@@ -2,7 +2,7 @@
 //! decoding stay on the session's own task.
 
 use sotto_protocol::body::conversation::{Create, GetGroup, GetWelcomes, Leave, List, SetRole, WelcomeTaken};
-use sotto_protocol::body::log::{Append, Commit, Fetch, FetchArchive, Follow, SendEphemeral};
+use sotto_protocol::body::log::{Append, Commit, Fetch, FetchArchive, Follow, SendEphemeral, SetPresence};
 use sotto_protocol::body::{Extensions, KINDS};
 use sotto_protocol::error::{ErrorCode, WireError};
 use sotto_protocol::frame::{Body, Frame, FrameError, FrameKind};
@@ -18,6 +18,7 @@ pub(super) enum Request {
     Append(Append),
     Ephemeral(SendEphemeral),
     Follow(Follow),
+    SetPresence(SetPresence),
     Fetch(Fetch),
     FetchArchive(FetchArchive),
     List(List),
@@ -37,6 +38,7 @@ impl Request {
             Self::Append(_)
             | Self::Ephemeral(_)
             | Self::Follow(_)
+            | Self::SetPresence(_)
             | Self::WelcomeTaken(_)
             | Self::SetRole(_) => false,
             Self::Fetch(_)
@@ -76,6 +78,9 @@ pub(super) fn read(frame: &Frame) -> Result<Request, WireError> {
         let body = decode(frame, |body: &Follow| &body.extensions)?;
         at_most("the list of conversations", body.conversations.len(), CONVERSATIONS_PER_DEVICE_MAX)?;
         return Ok(Request::Follow(body));
+    }
+    if kind == SetPresence::KIND {
+        return Ok(Request::SetPresence(decode(frame, |body: &SetPresence| &body.extensions)?));
     }
     if kind == FetchArchive::KIND {
         return Ok(Request::FetchArchive(decode(frame, |body: &FetchArchive| &body.extensions)?));

@@ -59,7 +59,7 @@ pub(super) fn attach(
 }
 
 impl SessionHandle {
-    /// Hands in frames of the kinds 0x20 to 0x39, in order; answers come out of the session's [`Outbound`].
+    /// Hands in frames of the kinds 0x20 to 0x3a, in order; answers come out of the session's [`Outbound`].
     /// Waits while the engine's queue is full or the receiver does not take what it has asked for, so that
     /// the connection stops reading.
     ///

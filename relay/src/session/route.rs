@@ -23,7 +23,7 @@ pub enum Route {
 }
 
 /// The kinds that the engine answers.
-const ENGINE_KINDS: std::ops::RangeInclusive<u16> = 0x20..=0x39;
+const ENGINE_KINDS: std::ops::RangeInclusive<u16> = 0x20..=0x3a;
 
 /// Decides by the header alone.
 #[must_use]

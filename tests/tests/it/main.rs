@@ -20,6 +20,8 @@ mod interop_mls_rs;
 mod kinds;
 mod node_kill;
 mod power_cut;
+mod presence;
 mod relay_kill;
+mod search;
 mod terminal_interface;
 mod virtual_world;

@@ -6,6 +6,7 @@ use super::world::{Who, World};
 use super::{calm, direct, group, say};
 use sotto_node_core::command::{ArchiveKeys, Command};
 use sotto_node_core::event::{Event, FailureCode, Outcome};
+use sotto_node_core::search::SearchQuery;
 use sotto_node_core::view::{Line, Message};
 use sotto_protocol::body::conversation::{HistoryPolicy, Role};
 use sotto_protocol::ids::{ConversationId, Sequence};
@@ -235,6 +236,40 @@ fn a_text_disappears_everywhere_at_its_time_and_never_comes_to_who_was_away() {
     assert_eq!(world.devices[carol].client.line(id, at), Ok(None));
     assert_eq!(text(&line(&world, carol, id, stays)), "this stays");
     assert_eq!(world.failures(carol), 0);
+}
+
+#[test]
+fn a_search_finds_a_text_as_it_is_now_and_nothing_of_what_it_was() {
+    let mut world = calm(906);
+    let (alice, bob) = (world.person("alice"), world.person("bob"));
+    world.settle();
+    let id = direct(&mut world, alice, "bob");
+    let found = |world: &World, words: &str| {
+        let query = SearchQuery { words: words.into(), conversation: None, before: None, limit: 9 };
+        let hits = world.devices[bob].client.search(&query).expect("memory");
+        hits.iter().map(|hit| hit.sequence).collect::<Vec<_>>()
+    };
+    let edited = says(&mut world, alice, id, "dinner at seven");
+    let deleted = says(&mut world, alice, id, "the address of the dinner");
+    // Indexed, or not yet: both are searched.
+    for pause in [0, 60_000] {
+        world.pass(pause);
+        assert_eq!(found(&world, "dinner"), [deleted, edited]);
+    }
+    does(
+        &mut world,
+        alice,
+        Command::Edit { conversation: id, target: edited, text: "supper at eight".into() },
+    );
+    does(&mut world, alice, Command::Delete { conversation: id, target: deleted });
+    does(&mut world, alice, Command::SetTimer { conversation: id, seconds: Some(120) });
+    let fleeting = says(&mut world, alice, id, "supper was good");
+    assert_eq!(found(&world, "supper"), [fleeting, edited]);
+    assert!(found(&world, "dinner").is_empty() && found(&world, "address").is_empty());
+    world.pass(60_000);
+    assert_eq!(found(&world, "supper"), [fleeting, edited]);
+    world.pass(61_000);
+    assert_eq!(found(&world, "supper"), [edited]);
 }
 
 #[test]

@@ -15,6 +15,7 @@ pub struct Transaction<'a> {
     layers: RefCell<Vec<Layer>>,
 }
 
+/// Keys with their new values, `None` to delete.
 type Layer = BTreeMap<Vec<u8>, Option<Value>>;
 
 impl<'a> Transaction<'a> {
@@ -76,6 +77,22 @@ impl<'a> Transaction<'a> {
         } else {
             rows.into_iter().take(scan.limit).map(row).collect()
         })
+    }
+
+    /// The keys that start with `prefix` in the store, what this transaction changes aside.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn keys(&self, prefix: &[u8]) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.store.keys(prefix)
+    }
+
+    /// What this transaction changes under a prefix so far: keys with their new values, `None` where it deletes.
+    #[must_use]
+    pub fn changed(&self, prefix: &[u8]) -> Layer {
+        let layers = self.layers.borrow();
+        let changes = layers.iter().flatten().filter(|(key, _)| key.starts_with(prefix));
+        changes.map(|(key, value)| (key.clone(), value.clone())).collect()
     }
 
     /// Deletes every row whose key starts with `prefix`.

@@ -6,7 +6,7 @@
 //!    drafted into the batch, what is refused or read is noted;
 //! 3. *write* the batch, flush and fsync ([`writing`]). Nothing has left the engine yet. If this fails the
 //!    engine ends, and what is in memory with it;
-//! 4. *answer*: acknowledgements, refusals, pushes; reads are handed to the readers;
+//! 4. *answer*: acknowledgements, refusals, pushes, who is here; reads are handed to the readers;
 //! 5. once a second hand a checkpoint of what changed to the checkpointing thread ([`saving`]).
 
 mod opening;
@@ -210,7 +210,9 @@ impl Committer {
         loop {
             let began = Instant::now();
             if self.rest.is_empty() {
-                self.inbox.take(&mut work, self.saving.patience());
+                let patience = self.saving.patience();
+                let patience = self.hub.next_round(began).map_or(patience, |wait| wait.min(patience));
+                self.inbox.take(&mut work, patience);
                 self.rest.extend(work.drain(..));
             }
             let taken = Instant::now();

@@ -107,6 +107,10 @@ impl Committer {
             Request::Append(body) => self.append(from, body),
             Request::Ephemeral(body) => self.ephemeral(from, body),
             Request::Follow(body) => self.follow(from, &body),
+            Request::SetPresence(body) => {
+                self.hub.set_presence(from.slot, body.invisible);
+                Ok(())
+            }
             Request::Fetch(body) => self.fetch(from, permit, &body),
             Request::FetchArchive(body) => self.fetch_archive(from, permit, &body),
             Request::List(body) => self.list(from, permit, &body),
@@ -236,7 +240,7 @@ impl Committer {
                 continue;
             }
             let head = known.head;
-            if !self.hub.follow(from.slot, place) {
+            if !self.hub.follow(from.slot, place, *id) {
                 return Err(WireError::new(
                     ErrorCode::TooLarge,
                     "this device follows as many conversations as it may",

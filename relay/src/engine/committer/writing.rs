@@ -14,7 +14,7 @@ use sotto_protocol::payload::Payload;
 use sotto_relay_core::entry::{self, EntryHead};
 use sotto_relay_core::record::{self, Fact, RUN_HEADER_BYTES, RunHeader};
 use sotto_relay_core::state::Place;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What a turn has accepted, in the order of its records.
 #[derive(Default)]
@@ -159,6 +159,7 @@ impl Committer {
         self.draft.accepted.clear();
         self.draft.parts.clear();
         self.draft.bytes = 0;
+        self.hub.tell_presence(Instant::now());
         self.hub.flush();
         Ok(took)
     }

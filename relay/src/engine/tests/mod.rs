@@ -3,6 +3,7 @@
 mod durability;
 mod members;
 mod messages;
+mod presence;
 
 use super::*;
 use crate::store::{Disk, RealDisk};
