@@ -211,7 +211,7 @@ pub const KEYS: &[Key] = &[
         name: "limits.idle",
         default: "60s",
         expected: SPAN,
-        doc: "A connection that is silent for this long, keep-alives included, is gone. Programs ask for less by themselves: the sotto program for 9 s.",
+        doc: "A connection that is silent for this long, keep-alives included, is gone. Programs ask for less by themselves: the sotto program for 14 s.",
     },
     Key {
         name: "limits.rates",
