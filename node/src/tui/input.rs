@@ -7,7 +7,7 @@ use sotto_node_core::event::{Event, Failure, Outcome};
 use sotto_node_core::view::{ConversationView, Message, Queued};
 use sotto_protocol::ids::{AccountId, ConversationId, Sequence};
 use sotto_protocol::invite::Invite;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use zeroize::Zeroizing;
 
 use crate::node::Status;
@@ -68,6 +68,10 @@ pub enum Effect {
     Refresh(ConversationId, Vec<Sequence>),
     /// Read what is pinned.
     Pins(ConversationId),
+    /// Read who is here.
+    Present(ConversationId),
+    /// Look for words in everything that was said.
+    Search(String),
     /// Read what waits to be sent.
     Outbox(ConversationId),
     /// Read what is known of an account.
@@ -106,6 +110,10 @@ pub enum Answer {
     Refreshed(ConversationId, Vec<(Sequence, Option<Message>)>),
     /// What is pinned.
     Pins(Vec<Message>),
+    /// Who is here, or how many, where that is known.
+    Present(ConversationId, Present),
+    /// Lines that have these words, the newest first.
+    Hits(String, Vec<Message>),
     /// What waits to be sent.
     Outbox(ConversationId, Vec<Queued>),
     /// What is known of an account.
@@ -157,6 +165,15 @@ pub struct Started {
     pub holder: String,
     /// A conversation's invite that registering was begun with.
     pub invite: Option<Invite>,
+}
+
+/// Who is here.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Present {
+    /// The accounts; none where there are too many to name.
+    pub accounts: BTreeSet<AccountId>,
+    /// How many; `None` while it is not known.
+    pub count: Option<u32>,
 }
 
 /// Why a command was given.

@@ -13,6 +13,7 @@ use std::str::FromStr;
 pub(crate) enum Action {
     Help,
     Palette,
+    Search,
     NextConversation,
     PreviousConversation,
     NextUnread,
@@ -80,6 +81,7 @@ pub(crate) const ACTIONS: &[Row] = &[
         &["ctrl-k"],
         "Find any command, conversation or person",
     ),
+    row(Action::Search, "search", Place::Everywhere, &["ctrl-f"], "Find messages by words"),
     row(Action::Help, "help", Place::Everywhere, &["f1"], "Show this help"),
     row(
         Action::NextConversation,

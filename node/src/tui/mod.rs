@@ -30,6 +30,8 @@ mod view;
 pub use app::{App, Options};
 pub use clock::Clock;
 pub use config::ConfigError;
-pub use input::{About, Answer, Effect, How, Input, Lines, LinesPlace, NotYet, Secret, SetUp, Started};
+pub use input::{
+    About, Answer, Effect, How, Input, Lines, LinesPlace, NotYet, Present, Secret, SetUp, Started,
+};
 pub use shell::{Request, TuiError, run};
 pub use view::draw;

@@ -5,7 +5,7 @@
 //! many of its rows are below the edge. Rows are worked out from there upwards, so no more than a screenful is ever
 //! laid out.
 
-use super::input::{Lines, LinesPlace};
+use super::input::{Lines, LinesPlace, Present};
 use sotto_node_core::view::{Message, Queued};
 use sotto_protocol::ids::{AccountId, ConversationId, Sequence, UnixMillis};
 use std::collections::{BTreeMap, VecDeque};
@@ -67,6 +67,8 @@ pub(crate) struct Pane {
     /// Up to where the person has read.
     pub(crate) seen: Sequence,
     typing: BTreeMap<AccountId, UnixMillis>,
+    /// Who is here.
+    pub(crate) present: Present,
     /// `None`: the newest line is at the edge, and stays there.
     anchor: Option<Anchor>,
 }
@@ -85,6 +87,7 @@ impl Pane {
             chosen: None,
             seen: Sequence(0),
             typing: BTreeMap::new(),
+            present: Present::default(),
             anchor: None,
         }
     }

@@ -125,9 +125,9 @@ impl Way {
 
     pub(crate) const fn what(self) -> &'static str {
         match self {
-            Self::Register => "You are new on this relay.",
-            Self::SignIn => "Your account has no device yet.",
-            Self::Recover => "You have used Sotto on another device.",
+            Self::Register => "You are new here.",
+            Self::SignIn => "It has no device yet.",
+            Self::Recover => "You have another device.",
         }
     }
 
@@ -216,7 +216,7 @@ impl Setup {
     fn ask_for_relay(&mut self, note: Option<String>) {
         let mut form = Form::new(vec![Field {
             editor: Editor::line(INVITE_BYTES_MAX),
-            ..Field::new("Relay or invite", "sotto://host:port#fingerprint, as the relay prints it")
+            ..Field::new("Relay or invite", "as the relay printed it: sotto://…")
         }]);
         if let Some(field) = form.fields.first_mut() {
             field.editor.set(&self.link);

@@ -25,6 +25,7 @@ pub(crate) enum Slash {
     React(Option<String>),
     Pin(bool),
     Pins,
+    Search(String),
     Timer(After),
     Verify(Option<String>),
     AllMessages,
@@ -70,6 +71,7 @@ pub(crate) const COMMANDS: &[Row] = &[
     row("/pin", "", "Pin the last message"),
     row("/unpin", "", "Unpin the message that was pinned last"),
     row("/pins", "", "Show what is pinned here, and go there"),
+    row("/search", "[WORDS]", "Find messages by words, in every conversation"),
     row("/timer", "TIME or off", "Let messages from now on disappear after 30s, 5m, 8h, 7d"),
     row("#all_messages", "", "Show everything said here, from the beginning"),
     row("#my_messages", "", "Show only what you said here"),
@@ -142,6 +144,7 @@ fn understand(row: &Row, rest: &str) -> Result<Slash, String> {
         "/pin" => Slash::Pin(true),
         "/unpin" => Slash::Pin(false),
         "/pins" => Slash::Pins,
+        "/search" => Slash::Search(rest.to_owned()),
         "/timer" => {
             let after = words.next().ok_or_else(lacking)?.parse();
             Slash::Timer(after.map_err(|what| format!("/timer: {what}"))?)

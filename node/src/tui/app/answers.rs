@@ -21,6 +21,9 @@ impl App {
             Event::Conversation(view) => {
                 self.learn(view);
                 self.place_by_time();
+                if let Some((id, accounts)) = self.joined.take() {
+                    self.greet(id, accounts);
+                }
                 if self.pane.is_none() && self.room.is_none() { self.open_first() } else { Vec::new() }
             }
             Event::HistoryAdded { conversation, .. } => {
@@ -37,6 +40,10 @@ impl App {
                     pane.types(account, on, self.clock.now);
                 }
                 Vec::new()
+            }
+            Event::Presence { conversation, .. } | Event::PresentCount { conversation, .. } => {
+                let open = self.pane.as_ref().is_some_and(|pane| pane.id == conversation);
+                if open { vec![Effect::Present(conversation)] } else { Vec::new() }
             }
             Event::Changed { conversation, sequence } => {
                 vec![Effect::Refresh(conversation, vec![sequence])]
@@ -165,6 +172,14 @@ impl App {
         if view.kind != Kind::Room || self.pane.as_ref().is_none_or(|pane| pane.id != id) {
             return;
         }
+        let is_known = |account: &AccountId| {
+            view.members.iter().any(|member| member.account == *account && !member.username.is_empty())
+        };
+        if !accounts.iter().all(is_known) {
+            // The conversation as it is now comes after the line that says who came.
+            self.joined = Some((id, accounts));
+            return;
+        }
         let title = harmless_line(&view.title);
         let count = view.members.len();
         let names: Vec<_> = accounts.iter().map(|account| self.name(*account)).collect();
@@ -198,6 +213,16 @@ impl App {
                 Vec::new()
             }
             Answer::Refreshed(id, lines) => self.refreshed(id, lines),
+            Answer::Present(id, present) => {
+                if let Some(pane) = self.pane.as_mut().filter(|pane| pane.id == id) {
+                    pane.present = present;
+                }
+                Vec::new()
+            }
+            Answer::Hits(words, lines) => {
+                self.hits(&words, &lines);
+                Vec::new()
+            }
             Answer::Pins(lines) => {
                 if lines.is_empty() {
                     self.say(
@@ -306,13 +331,12 @@ impl App {
 
     /// The connection stands now: what waited for it goes on.
     pub(super) fn connected(&mut self) -> Vec<Effect> {
+        let mut effects: Vec<_> = self.pane.iter().map(|pane| Effect::Present(pane.id)).collect();
         match self.room.take() {
-            Some(room) if self.me.is_some() => self.enter_room(room),
-            room => {
-                self.room = room;
-                Vec::new()
-            }
+            Some(room) if self.me.is_some() => effects.extend(self.enter_room(room)),
+            room => self.room = room,
         }
+        effects
     }
 
     fn open_first(&mut self) -> Vec<Effect> {

@@ -83,6 +83,7 @@ impl App {
             Slash::Delete => self.delete(),
             Slash::React(emoji) => self.react_or_choose(emoji),
             Slash::Pin(on) => self.pin(Some(on)),
+            Slash::Search(words) => self.search(&words),
             Slash::Pins => open.map(Effect::Pins).into_iter().collect(),
             here @ (Slash::Invite(Some(_))
             | Slash::Remove(_)
@@ -210,6 +211,7 @@ impl App {
                 self.focus = Focus::Conversations;
                 self.focus_changed();
             }
+            Action::Search => return self.search(""),
             Action::Members => self.members = !self.members,
             Action::Invite => return self.invite(true),
             Action::Verify => return self.compare(None),

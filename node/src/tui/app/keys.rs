@@ -198,6 +198,7 @@ impl App {
             Overlay::Palette(chooser)
             | Overlay::Rooms(chooser)
             | Overlay::Reactions(chooser)
+            | Overlay::Search(chooser)
             | Overlay::Found { chooser, .. } => match key.code {
                 KeyCode::Up => chooser.step(false),
                 KeyCode::Down | KeyCode::Tab => chooser.step(true),
@@ -208,6 +209,7 @@ impl App {
                 _ => {
                     if chooser.query.key(key, usize::MAX) == Edited::Changed {
                         chooser.chosen = 0;
+                        return self.search_if_wanted();
                     }
                 }
             },
@@ -269,6 +271,7 @@ impl App {
                 Overlay::Palette(chooser)
                 | Overlay::Rooms(chooser)
                 | Overlay::Reactions(chooser)
+                | Overlay::Search(chooser)
                 | Overlay::Found { chooser, .. },
             ) => chooser.query.insert(text),
             Some(Overlay::Login(password)) => password.insert(text.trim_end_matches('\n')),
@@ -280,7 +283,7 @@ impl App {
         };
         match inserted {
             Ok(()) if self.overlay.is_none() => self.edited(),
-            Ok(()) => Vec::new(),
+            Ok(()) => self.search_if_wanted(),
             Err(refused) => {
                 self.refuse(refused);
                 Vec::new()

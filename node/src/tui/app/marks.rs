@@ -214,6 +214,33 @@ impl App {
         effects
     }
 
+    /// Looks for words in everything that was said.
+    pub(super) fn search(&mut self, words: &str) -> Vec<Effect> {
+        self.overlay = Some(Overlay::Search(Chooser::found_elsewhere(words)));
+        self.search_if_wanted()
+    }
+
+    /// The words that are looked for are others now.
+    pub(super) fn search_if_wanted(&mut self) -> Vec<Effect> {
+        let Some(Overlay::Search(chooser)) = &mut self.overlay else { return Vec::new() };
+        let words = chooser.query.text().trim().to_owned();
+        if words.is_empty() {
+            chooser.entries.clear();
+            return Vec::new();
+        }
+        vec![Effect::Search(words)]
+    }
+
+    /// Lines that were found; only those for the words of now.
+    pub(super) fn hits(&mut self, words: &str, lines: &[Message]) {
+        let entries = self.found(lines);
+        if let Some(Overlay::Search(chooser)) = &mut self.overlay
+            && chooser.query.text().trim() == words
+        {
+            chooser.entries = entries;
+        }
+    }
+
     /// Lines to choose from, each to go to.
     pub(super) fn found(&self, lines: &[Message]) -> Vec<Entry> {
         let entry = |line: &Message| {

@@ -13,7 +13,7 @@ use super::clock::Clock;
 use super::complete::Completion;
 use super::config::Config;
 use super::editor::{Editor, TooLong};
-use super::input::{About, Effect, Input, Lines, LinesPlace, Started};
+use super::input::{About, Effect, Input, Lines, LinesPlace, Present, Started};
 use super::layout::{self, Focus, Regions};
 use super::pane::Pane;
 use super::setup::Setup;
@@ -100,6 +100,8 @@ pub struct App {
     room: Option<String>,
     attended: bool,
     notified_at: UnixMillis,
+    /// Who came into a room and is greeted once the names are known.
+    joined: Option<(ConversationId, Vec<AccountId>)>,
 }
 
 impl App {
@@ -131,6 +133,7 @@ impl App {
             room: options.room,
             attended: true,
             notified_at: UnixMillis(0),
+            joined: None,
         };
         (app, vec![Effect::Open(None)])
     }
@@ -154,7 +157,13 @@ impl App {
             Input::End => self.quit(),
             Input::Status(status) => {
                 self.status = status;
-                if self.status.is_ready() { self.connected() } else { Vec::new() }
+                if self.status.is_ready() {
+                    self.connected()
+                } else {
+                    // Nobody is known to be here without a connection.
+                    self.pane.iter_mut().for_each(|pane| pane.present = Present::default());
+                    Vec::new()
+                }
             }
             Input::Happened(event) => self.happened(*event),
             Input::Missed => {
@@ -247,6 +256,7 @@ impl App {
         }
         effects.push(Effect::Lines(pane.wanted(LinesPlace::Newest)));
         effects.push(Effect::Outbox(id));
+        effects.push(Effect::Present(id));
         self.pane = Some(pane);
         self.editor.set(self.drafts.get(&id).map(String::as_str).unwrap_or_default());
         self.completion = None;

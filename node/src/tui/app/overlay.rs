@@ -28,6 +28,8 @@ pub(crate) enum Overlay {
     Connection(Vec<(String, String)>),
     /// Emoji for a reaction.
     Reactions(Chooser),
+    /// Lines that have the words of the query.
+    Search(Chooser),
     /// Lines to go to.
     Found { title: &'static str, chooser: Chooser },
     /// Yes or no.
@@ -39,6 +41,8 @@ pub(crate) struct Chooser {
     pub(crate) query: Editor,
     pub(crate) entries: Vec<Entry>,
     pub(crate) chosen: usize,
+    /// Fewer with each letter; else the entries are what was found by it.
+    narrows: bool,
 }
 
 /// One of them.
@@ -66,11 +70,21 @@ pub(crate) enum Pick {
 
 impl Chooser {
     pub(crate) fn new(entries: Vec<Entry>) -> Self {
-        Self { query: Editor::line(QUERY_BYTES_MAX), entries, chosen: 0 }
+        Self { query: Editor::line(QUERY_BYTES_MAX), entries, chosen: 0, narrows: true }
+    }
+
+    /// With entries that others find by the query.
+    pub(crate) fn found_elsewhere(query: &str) -> Self {
+        let mut chooser = Self { narrows: false, ..Self::new(Vec::new()) };
+        chooser.query.set(query);
+        chooser
     }
 
     /// Those in which every word of the query occurs.
     pub(crate) fn fitting(&self) -> Vec<&Entry> {
+        if !self.narrows {
+            return self.entries.iter().collect();
+        }
         let query = self.query.text().to_lowercase();
         let fits = |entry: &&Entry| {
             let text = format!("{} {}", entry.label, entry.what).to_lowercase();

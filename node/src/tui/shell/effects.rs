@@ -1,12 +1,13 @@
 //! Carrying out what the application asks for.
 
-use super::super::input::{Answer, Effect, Input, Lines, LinesPlace, NotYet, Started};
+use super::super::input::{Answer, Effect, Input, Lines, LinesPlace, NotYet, Present, Started};
 use super::account;
 use crate::node::{Node, Status};
 use crate::profile::Profile;
 use crate::store::{SqliteStore, StoreKey};
 use sotto_e2ee::store::{Store, StoreError};
 use sotto_node_core::client::Client;
+use sotto_node_core::search::SearchQuery;
 use sotto_node_core::view::{Line, Message};
 use sotto_protocol::ids::{ConversationId, Sequence};
 use sotto_protocol::invite::Invite;
@@ -23,6 +24,9 @@ const PAGE: usize = 500;
 
 /// The longest stretch of a log that is read at once.
 const STRETCH_MAX: usize = 2_000;
+
+/// So many lines are found at once: a few screens.
+const HITS_MAX: usize = 100;
 
 /// A client that runs, and the key that opens its store again.
 #[derive(Clone)]
@@ -161,6 +165,21 @@ async fn ask(node: &RunningNode, effect: Effect) -> Option<Answer> {
             Ok(lines) => Answer::Pins(lines),
             Err(error) => failed(error),
         },
+        Effect::Present(id) => {
+            let read = move |client: &Client<SqliteStore>| Present {
+                accounts: client.present(id).into_iter().collect(),
+                count: client.present_count(id),
+            };
+            Answer::Present(id, node.ask(read).await.ok()?)
+        }
+        Effect::Search(words) => {
+            let query =
+                SearchQuery { words: words.clone(), conversation: None, before: None, limit: HITS_MAX };
+            match node.ask(move |client| client.search(&query)).await.ok()? {
+                Ok(hits) => Answer::Hits(words, hits.into_iter().map(|hit| hit.message).collect()),
+                Err(error) => failed(error),
+            }
+        }
         Effect::Outbox(id) => match node.ask(move |client| client.outbox(id)).await.ok()? {
             Ok(queued) => Answer::Outbox(id, queued),
             Err(error) => failed(error),

@@ -1,6 +1,7 @@
 //! The application driven by inputs, and looked at on a screen in memory.
 
 mod marks;
+mod presence;
 
 use super::app::Pick;
 use super::config::Config;
@@ -444,12 +445,12 @@ fn the_classic_commands_show_all_messages_or_ones_own() {
 fn a_room_greets_who_joins_and_tells_how_many_there_are() {
     let mut desk = Desk::new();
     let carol = AccountId([6; 16]);
-    let mut larger = view(ROOM, Kind::Room, "garden");
-    larger.members.push(member(carol, "carol", Role::Member));
-    desk.give(Input::Happened(Box::new(Event::Conversation(larger))));
     let mut came = line(4, "");
     came.line = sotto_node_core::view::Line::Added(vec![carol]);
     desk.give(Input::Happened(Box::new(Event::Message(came))));
+    let mut larger = view(ROOM, Kind::Room, "garden");
+    larger.members.push(member(carol, "carol", Role::Member));
+    desk.give(Input::Happened(Box::new(Event::Conversation(larger))));
     desk.shows(&["carol came in", "Welcome to garden, carol! 3 members now.", "3 members"]);
 }
 

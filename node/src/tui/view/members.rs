@@ -16,9 +16,11 @@ pub(super) fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
     }
     let inner = Rect { x: area.x + 2, width: area.width.saturating_sub(3), ..area };
     let members = app.sorted_members();
-    let title = match members.len() {
-        1 => "1 member".to_owned(),
-        count => format!("{count} members"),
+    let present = app.pane.as_ref().map(|pane| &pane.present);
+    let title = match (members.len(), present.and_then(|present| present.count)) {
+        (1, _) => "1 member".to_owned(),
+        (count, Some(here)) => format!("{count} members, {here} here"),
+        (count, None) => format!("{count} members"),
     };
     put(buffer, inner, 0, &Line::from(span(title, app.theme.strong)));
     let cells = usize::from(inner.width);
@@ -30,7 +32,12 @@ pub(super) fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
         } else {
             harmless_line(&member.username)
         };
-        let mut spans = vec![span(fit(&name, cells.saturating_sub(9)), app.theme.person(member.account))];
+        let here = present.is_some_and(|present| present.accounts.contains(&member.account));
+        let (sign, style) = if here { ("● ", app.theme.good) } else { ("  ", app.theme.dim) };
+        let mut spans = vec![
+            span(sign, style),
+            span(fit(&name, cells.saturating_sub(11)), app.theme.person(member.account)),
+        ];
         let note = match (me, member.role) {
             (true, _) => " you",
             (_, Some(Role::Owner)) => " owner",

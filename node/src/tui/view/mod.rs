@@ -156,6 +156,11 @@ fn title(app: &App, area: Rect, buffer: &mut Buffer) {
             _ if count == 1 => "  only you are here".to_owned(),
             _ => format!("  {count} members"),
         };
+        let note = match app.pane.as_ref().and_then(|pane| pane.present.count) {
+            Some(here) if view.kind != Kind::Direct && count > 1 => format!("{note}, {here} here"),
+            Some(here) if view.kind == Kind::Direct && here > 1 => format!("{note} · here now"),
+            _ => note,
+        };
         line.push(span(note, app.theme.dim));
         if !view.pins.is_empty() {
             line.push(span(format!(" · {} pinned", view.pins.len()), app.theme.dim));

@@ -43,6 +43,9 @@ pub(super) fn draw(app: &App, overlay: &Overlay, area: Rect, buffer: &mut Buffer
         }
         Overlay::Connection(facts) => connection(app, facts, area, buffer),
         Overlay::Reactions(chooser) => return Some(choose(app, chooser, "React with", area, buffer)),
+        Overlay::Search(chooser) => {
+            return Some(choose(app, chooser, "Find messages: words, or how they begin", area, buffer));
+        }
         Overlay::Found { title, chooser } => return Some(choose(app, chooser, title, area, buffer)),
         Overlay::Sure { title, question, yes, .. } => {
             let inner = frame(app, title, 54, 5, area, buffer);
@@ -139,7 +142,7 @@ fn choose(app: &App, chooser: &Chooser, title: &str, area: Rect, buffer: &mut Bu
     let fitting = chooser.fitting();
     let rows = usize::from(inner.height).saturating_sub(2).max(1);
     let first = (chooser.chosen + 1).saturating_sub(rows);
-    if fitting.is_empty() {
+    if fitting.is_empty() && !query.is_empty() {
         put(buffer, inner, 2, &Line::from(span("Nothing fits.", app.theme.dim)));
     }
     for (row, (place, entry)) in (2_u16..inner.height).zip(fitting.iter().enumerate().skip(first)) {
