@@ -1,6 +1,6 @@
 //! A real terminal of a size, with a program in it: tmux on a server of its own, driven by keys, looked at by its screen.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::sleep;
@@ -11,9 +11,14 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
+/// What runs in the terminal: the program, then its exit status goes to the file that `$0` names. tmux tells of it too,
+/// but loses the signal that a child has ended now and then, and never asks again. What is on the screen then stays.
+const SHELL: &str = r#""$@"; echo $? > "$0.new"; mv "$0.new" "$0"; exec sleep 600"#;
+
 /// A terminal. Dropping it ends what runs in it.
 pub struct Terminal {
     server: String,
+    folder: tempfile::TempDir,
 }
 
 impl Terminal {
@@ -29,7 +34,8 @@ impl Terminal {
         (columns, rows): (u16, u16),
     ) -> Self {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let terminal = Self { server: format!("sotto-test-{}-{number}", std::process::id()) };
+        let folder = tempfile::tempdir().expect("a folder for the exit status");
+        let terminal = Self { server: format!("sotto-test-{}-{number}", std::process::id()), folder };
         let (columns, rows) = (columns.to_string(), rows.to_string());
         let mut words = vec!["-f", "/dev/null", "new-session", "-d", "-x", &columns, "-y", &rows];
         let variables: Vec<String> =
@@ -37,13 +43,16 @@ impl Terminal {
         for variable in &variables {
             words.extend(["-e", variable]);
         }
-        let program = program.to_string_lossy();
-        words.push(&program);
+        let (status, program) = (terminal.status_file(), program.to_string_lossy());
+        let status = status.to_string_lossy();
+        words.extend(["sh", "-c", SHELL, &status, &program]);
         words.extend(arguments);
-        // In one call, so that it holds however fast the program ends.
-        words.extend([";", "set-option", "remain-on-exit", "on"]);
         terminal.tmux(&words);
         terminal
+    }
+
+    fn status_file(&self) -> PathBuf {
+        self.folder.path().join("status")
     }
 
     fn ask(&self, words: &[&str]) -> Output {
@@ -129,9 +138,8 @@ impl Terminal {
     pub fn ends(&self) -> String {
         let start = Instant::now();
         loop {
-            let state = self.tmux(&["display-message", "-p", "#{pane_dead} #{pane_dead_status}"]);
-            if let Some(status) = state.trim().strip_prefix("1 ") {
-                return status.to_owned();
+            if let Ok(status) = std::fs::read_to_string(self.status_file()) {
+                return status.trim().to_owned();
             }
             assert!(start.elapsed() < PATIENCE, "the program does not end:\n{}", self.screen());
             sleep(Duration::from_millis(20));

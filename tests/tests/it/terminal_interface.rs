@@ -302,6 +302,6 @@ fn a_broken_configuration_is_named_and_the_terminal_is_left_alone() {
     fs::write(profile.join("tui.toml"), "them = \"dark\"\n").expect("writable");
     let terminal = alice.sits_down(&[], &[]);
     assert_eq!(terminal.ends(), "2");
-    // The sentence is longer than a row, and tmux scrolls when a program has ended.
+    // The sentence is longer than a row.
     terminal.shows(&["Correct it, or move it away"]);
 }
