@@ -2,37 +2,9 @@
 // Arguments: the WebSocket address and the account's id of each. Prints what each side was told, as JSON.
 
 import assert from "node:assert/strict";
-import WebSocket from "ws";
+import { open } from "./socket.mjs";
 
 const [aliceUrl, aliceId, bobUrl, bobId] = process.argv.slice(2);
-
-/** A socket, and a way to wait for what it is told. */
-function open(url) {
-  const socket = new WebSocket(url);
-  const told = [];
-  let waiting = [];
-  socket.on("message", (data) => {
-    told.push(JSON.parse(data));
-    waiting = waiting.filter((look) => !look());
-  });
-  for (const end of ["error", "close"]) {
-    socket.on(end, (why) => {
-      if (waiting.length === 0) return;
-      console.error(`${end} ${why} while waiting; told ${JSON.stringify(told.slice(-5))}`);
-      process.exit(1);
-    });
-  }
-  const next = (fits) =>
-    new Promise((resolve) => {
-      const look = () => {
-        const found = told.find(fits);
-        if (found) resolve(found);
-        return Boolean(found);
-      };
-      if (!look()) waiting.push(look);
-    });
-  return { socket, told, next, say: (object) => socket.send(JSON.stringify(object)) };
-}
 
 const [alice, bob] = [open(aliceUrl), open(bobUrl)];
 const ready = await alice.next((event) => event.type === "ready");

@@ -3,38 +3,12 @@
 // Arguments: the WebSocket address of the listener, that of the speaker, and the listener's account.
 
 import assert from "node:assert/strict";
-import WebSocket from "ws";
+import { open } from "./socket.mjs";
 
 const [url, speakerUrl, listener] = process.argv.slice(2);
 // More than the system buffers for a connection, and than a socket may be behind.
 const LARGE = { texts: 200, bytes: 60_000 };
 const SMALL = 4_600;
-
-function open(address) {
-  const socket = new WebSocket(address);
-  const told = [];
-  let waiting = [];
-  socket.on("message", (data) => {
-    told.push(JSON.parse(data));
-    waiting = waiting.filter((look) => !look());
-  });
-  socket.on("close", (code) => {
-    if (waiting.length > 0) {
-      console.error(`closed with ${code}; told ${JSON.stringify(told.slice(-2)).slice(0, 400)}`);
-      process.exit(1);
-    }
-  });
-  const next = (fits) =>
-    new Promise((resolve) => {
-      const look = () => {
-        const found = told.find(fits);
-        if (found) resolve(found);
-        return Boolean(found);
-      };
-      if (!look()) waiting.push(look);
-    });
-  return { socket, told, next, say: (object) => socket.send(JSON.stringify(object)) };
-}
 
 const [slow, quick, speaker] = [open(url), open(url), open(speakerUrl)];
 for (const one of [slow, quick, speaker]) await one.next((event) => event.type === "ready");
