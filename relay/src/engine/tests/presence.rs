@@ -46,19 +46,30 @@ impl Session {
     }
 }
 
+/// A device comes and follows; nobody told the relay that it wants to know who is here.
+async fn comes(world: &World, number: u8) -> Session {
+    let mut session = world.session(number, number);
+    session.follow().await;
+    session
+}
+
+/// A device comes that wants to know who is here, and whom it knows to be here: nobody yet.
+async fn watches(world: &World, number: u8) -> (Session, BTreeSet<AccountId>) {
+    let mut session = world.session(number, number);
+    session.set_presence(false).await;
+    session.follow().await;
+    (session, BTreeSet::new())
+}
+
 /// P-060.
 #[tokio::test]
 async fn followers_are_told_who_is_here_and_who_came_and_went() {
     let world = World::new();
     four(&world).await;
-    let mut bob = world.session(2, 2);
-    bob.follow().await;
-    let (mut alice, mut here) = (world.session(1, 1), BTreeSet::new());
-    alice.set_presence(false).await;
-    alice.follow().await;
+    let bob = comes(&world, 2).await;
+    let (mut alice, mut here) = watches(&world, 1).await;
     alice.sees(&mut here, &[1, 2]).await;
-    let mut carol = world.session(3, 3);
-    carol.follow().await;
+    let carol = comes(&world, 3).await;
     alice.sees(&mut here, &[1, 2, 3]).await;
     drop(bob);
     alice.sees(&mut here, &[1, 3]).await;
@@ -71,15 +82,12 @@ async fn followers_are_told_who_is_here_and_who_came_and_went() {
 async fn who_is_invisible_is_never_shown_and_still_sees_the_others() {
     let world = World::new();
     four(&world).await;
-    let (mut alice, mut here) = (world.session(1, 1), BTreeSet::new());
-    alice.set_presence(false).await;
-    alice.follow().await;
+    let (mut alice, mut here) = watches(&world, 1).await;
     let (mut bob, mut seen) = (world.session(2, 2), BTreeSet::new());
     bob.set_presence(true).await;
     bob.follow().await;
     bob.sees(&mut seen, &[1]).await;
-    let mut carol = world.session(3, 3);
-    carol.follow().await;
+    let _carol = comes(&world, 3).await;
     // Whatever came before Carol would be seen here.
     alice.sees(&mut here, &[1, 3]).await;
     bob.set_presence(false).await;
@@ -93,9 +101,7 @@ async fn who_is_invisible_is_never_shown_and_still_sees_the_others() {
 async fn many_who_come_and_go_at_once_are_one_frame_for_each_follower() {
     let world = World::new();
     four(&world).await;
-    let (mut alice, mut here) = (world.session(1, 1), BTreeSet::new());
-    alice.set_presence(false).await;
-    alice.follow().await;
+    let (mut alice, mut here) = watches(&world, 1).await;
     alice.sees(&mut here, &[1]).await;
     let began = Instant::now();
     let mut sessions = Vec::new();
@@ -128,9 +134,7 @@ async fn many_who_come_and_go_at_once_are_one_frame_for_each_follower() {
 async fn a_follower_whose_queue_was_full_is_told_everybody_when_there_is_room() {
     let world = World::new();
     four(&world).await;
-    let (mut alice, mut here) = (world.session(1, 1), BTreeSet::new());
-    alice.set_presence(false).await;
-    alice.follow().await;
+    let (mut alice, mut here) = watches(&world, 1).await;
     alice.sees(&mut here, &[1]).await;
     // Alice takes nothing: more than half of her queue fills with answers of her own connection.
     alice.handle.reply(vec![0; RECEIVER_QUEUE_BYTES_MAX / 2 + 1].into());
@@ -139,8 +143,7 @@ async fn a_follower_whose_queue_was_full_is_told_everybody_when_there_is_room() 
     bob.follow().await;
     let mut seen = BTreeSet::new();
     // When Bob has been told of himself in a round, Alice was passed over in the same one.
-    let mut carol = world.session(3, 3);
-    carol.follow().await;
+    let carol = comes(&world, 3).await;
     bob.sees(&mut seen, &[1, 2, 3]).await;
     drop(carol);
     bob.sees(&mut seen, &[1, 2]).await;
@@ -160,14 +163,10 @@ async fn a_follower_whose_queue_was_full_is_told_everybody_when_there_is_room() 
 async fn who_never_asked_is_told_nothing() {
     let world = World::new();
     four(&world).await;
-    let mut alice = world.session(1, 1);
-    alice.follow().await;
-    let (mut bob, mut seen) = (world.session(2, 2), BTreeSet::new());
-    bob.set_presence(false).await;
-    bob.follow().await;
+    let mut alice = comes(&world, 1).await;
+    let (mut bob, mut seen) = watches(&world, 2).await;
     bob.sees(&mut seen, &[1, 2]).await;
-    let mut carol = world.session(3, 3);
-    carol.follow().await;
+    let _carol = comes(&world, 3).await;
     bob.sees(&mut seen, &[1, 2, 3]).await;
     // The next frame is the answer to this, and nothing came before it.
     let id = alice.send(&fetch(C, 0, 1)).await;
