@@ -1,0 +1,295 @@
+/**
+ * The list of lines. Only what is near the screen exists as elements; the window of lines behind it moves by cursors. It stays at
+ * the newest line while it is there, and otherwise where the reader is.
+ */
+import { batch, createEffect, createMemo, createSignal, on, onCleanup, onMount, Show } from "solid-js";
+import { Virtualizer, type VirtualizerHandle } from "virtua/solid";
+import type { Message } from "../engine/api.ts";
+import { t } from "../i18n/index.ts";
+import { bus, call, type Conversation } from "../state/app.ts";
+import type { Lines, Row } from "../state/lines.ts";
+import { visible } from "../state/notify.ts";
+import { Icon } from "../ui/icon.tsx";
+import { plainText } from "../ui/spans.tsx";
+import { remark } from "../ui/overlay.tsx";
+import { isolated } from "./notice.ts";
+import { Line, QueuedLine } from "./line.tsx";
+
+/** Nearer to an end than this, the next page is read. */
+const NEAR_PX = 1_500;
+/** This close to the newest line counts as there. */
+const STICK_PX = 60;
+const MARK_EVERY_MS = 300;
+
+export function Messages(props: {
+  one: Conversation;
+  lines: Lines;
+  jump: { sequence: number } | undefined;
+  onReply: (message: Message) => void;
+  onEdit: (message: Message) => void;
+  onJump: (sequence: number) => void;
+}) {
+  let scroller!: HTMLDivElement;
+  let content!: HTMLDivElement;
+  let handle: VirtualizerHandle | undefined;
+  const lines = props.lines;
+  const all = createMemo<Row[]>(() => (lines.atEnd() ? [...lines.rows(), ...lines.queued()] : lines.rows()));
+  const [stuck, setStuck] = createSignal(true);
+  const [below, setBelow] = createSignal(0);
+  const [focused, setFocused] = createSignal<string>();
+  const [lit, setLit] = createSignal<number>();
+  const [heard, setHeard] = createSignal("");
+  /** The first place was chosen; what is on the screen there counts as seen a little later. */
+  let placed = false;
+  let settled = false;
+
+  const toEnd = (): void => {
+    if (all().length > 0) handle?.scrollToIndex(all().length - 1, { align: "end" });
+  };
+
+  async function toNewest(): Promise<void> {
+    if (!lines.atEnd()) await lines.open();
+    setStuck(true);
+    setBelow(0);
+    requestAnimationFrame(toEnd);
+  }
+
+  function indexOf(sequence: number): number {
+    return lines.rows().findIndex((row) => row.sequence === sequence);
+  }
+
+  async function jumpTo(sequence: number): Promise<void> {
+    if (indexOf(sequence) < 0) {
+      const line = await call("line", { conversation: lines.id, sequence }).catch(() => null);
+      if (!line) {
+        remark(t().line.replyGone);
+        if (!lines.ready()) void lines.open();
+        return;
+      }
+      placed = true;
+      settled = true;
+      setStuck(false);
+      await lines.open(sequence);
+    }
+    const at = indexOf(sequence);
+    if (at < 0) return;
+    setStuck(false);
+    requestAnimationFrame(() => {
+      handle?.scrollToIndex(at, { align: "center" });
+      setLit(sequence);
+      setTimeout(() => setLit((now) => (now === sequence ? undefined : now)), 2_000);
+    });
+  }
+
+  onMount(() => {
+    if (!props.jump) void lines.open();
+    // What grows or shrinks (reactions, the composer, the keyboard of a phone) must not push the newest line away.
+    const watch = new ResizeObserver(() => {
+      if (placed && stuck()) scroller.scrollTop = scroller.scrollHeight;
+    });
+    watch.observe(scroller);
+    watch.observe(content);
+    onCleanup(() => watch.disconnect());
+  });
+  createEffect(on(() => props.jump, (jump) => jump && void jumpTo(jump.sequence)));
+
+  // The first lines: at the line over unread ones where there is one, else at the newest.
+  createEffect(
+    on(lines.ready, (ready) => {
+      if (!ready || placed) return;
+      placed = true;
+      const unread = lines.rows().findIndex((row) => row.head().unread);
+      requestAnimationFrame(() => {
+        toEnd();
+        afterFrames(3, () => {
+          settled = true;
+          // Where everything unread fits on the screen, the newest line is the better place.
+          if (handle && unread >= 0 && handle.getItemOffset(unread) < handle.scrollOffset) {
+            setStuck(false);
+            handle.scrollToIndex(unread, { align: "start", offset: -48 });
+            afterFrames(2, scrolled);
+          }
+          markSeen();
+        });
+      });
+    }),
+  );
+  createEffect(
+    on(all, (rows, before) => {
+      if (placed && before && rows.length > before.length && stuck() && !lines.shift()) requestAnimationFrame(toEnd);
+    }),
+  );
+
+  const stop = bus.on((event) => {
+    if (event.type !== "message" || event.conversation !== lines.id) return;
+    if (event.own) {
+      if (event.origin === "own") void toNewest();
+      return;
+    }
+    if (!stuck() || !lines.atEnd()) setBelow((count) => count + 1);
+    if (event.kind === "text") setHeard(`${event.username}: ${plainText(event.spans, 140)}`);
+  });
+  onCleanup(stop);
+  // A text of one's own goes to the end, where one sees it waiting.
+  createEffect(
+    on(
+      () => lines.queued().at(-1)?.key,
+      (key, before) => key && key !== before && void toNewest(),
+      { defer: true },
+    ),
+  );
+
+  let marking: number | undefined;
+  let marked = -1;
+  function markSeen(): void {
+    if (!settled || !visible() || marking !== undefined) return;
+    marking = window.setTimeout(() => {
+      marking = undefined;
+      if (!handle || !visible() || all().length === 0) return;
+      const last = handle.findItemIndex(handle.scrollOffset + handle.viewportSize - 8);
+      const rows = lines.rows();
+      const row = rows[Math.min(last, rows.length - 1)];
+      if (!row || row.sequence <= marked || props.one.unread === 0) return;
+      marked = row.sequence;
+      void call("mark_read", { conversation: lines.id, upto: row.sequence }).catch(() => undefined);
+    }, MARK_EVERY_MS);
+  }
+  onCleanup(() => clearTimeout(marking));
+  createEffect(on([visible, all, () => props.one.unread], markSeen));
+
+  function scrolled(): void {
+    if (!handle || !placed) return;
+    const left = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight;
+    batch(() => {
+      const end = left < STICK_PX && lines.atEnd();
+      setStuck(end);
+      if (end) setBelow(0);
+    });
+    if (scroller.scrollTop < NEAR_PX && !lines.olderFailed()) void lines.older();
+    if (left < NEAR_PX) void lines.newer();
+    markSeen();
+  }
+
+  function focusRow(at: number): void {
+    const row = all()[Math.min(Math.max(at, 0), all().length - 1)];
+    if (!row) return;
+    setFocused(row.key);
+    handle?.scrollToIndex(all().indexOf(row), { align: "nearest" });
+    requestAnimationFrame(() => scroller.querySelector<HTMLElement>(`[data-key="${row.key}"]`)?.focus({ preventScroll: true }));
+  }
+
+  function press(event: KeyboardEvent): void {
+    if (event.altKey || event.ctrlKey || event.metaKey) return;
+    const inside = (event.target as HTMLElement).closest<HTMLElement>("[data-key]");
+    const now = inside ? all().findIndex((row) => row.key === inside.dataset["key"]) : all().length;
+    const moves: Record<string, number> = {
+      ArrowUp: now - 1,
+      ArrowDown: now + 1,
+      PageUp: now - 8,
+      PageDown: now + 8,
+      Home: 0,
+      End: all().length - 1,
+    };
+    const next = moves[event.key];
+    if (next === undefined) return;
+    event.preventDefault();
+    focusRow(next);
+  }
+
+  const keep = createMemo(() => {
+    const at = focused() === undefined ? -1 : all().findIndex((row) => row.key === focused());
+    return at < 0 ? [] : [at];
+  });
+  /** Tab leads to one line only: the one that had the focus last, else the newest. */
+  const tabbable = createMemo(() => {
+    const key = focused();
+    return key !== undefined && all().some((row) => row.key === key) ? key : all().at(-1)?.key;
+  });
+
+  return (
+    <div class="messages">
+      <div
+        ref={scroller}
+        class="scroller"
+        role="log"
+        aria-live="off"
+        aria-label={t().conversation.messages}
+        aria-busy={lines.loading()}
+        tabindex="-1"
+        onKeyDown={press}
+        on:scroll={scrolled}
+      >
+        <Show when={lines.ready() && all().length === 0}>
+          <div class="first-words">
+            <span class="first-hand" aria-hidden="true">👋</span>
+            <p>{t().conversation.empty}</p>
+            <p class="hint">
+              <Icon name="lock" class="inline" /> {t().conversation.encrypted}. {t().conversation.encryptedHint}
+            </p>
+          </div>
+        </Show>
+        <div class="filler" />
+        <div ref={content}>
+          <Virtualizer
+            ref={(made) => (handle = made)}
+            scrollRef={scroller}
+            data={all()}
+            shift={lines.shift()}
+            itemSize={64}
+            bufferSize={600}
+            keepMounted={keep()}
+          >
+            {(row) =>
+              row.kind === "queued" ? (
+                <QueuedLine row={row} tab={tabbable() === row.key} />
+              ) : (
+                <Line
+                  row={row}
+                  one={props.one}
+                  lit={lit() === row.sequence}
+                  tab={tabbable() === row.key}
+                  onFocus={() => setFocused(row.key)}
+                  onReply={props.onReply}
+                  onEdit={props.onEdit}
+                  onJump={props.onJump}
+                />
+              )
+            }
+          </Virtualizer>
+        </div>
+      </div>
+      <Show when={lines.loading()}>
+        <p class="loading-older" role="status">{t().conversation.loadingOlder}</p>
+      </Show>
+      <Show when={lines.olderFailed() && !lines.loading()}>
+        <p class="loading-older">
+          {t().conversation.olderFailed}{" "}
+          <button type="button" class="link" onClick={() => void lines.older()}>
+            {t().common.retry}
+          </button>
+        </p>
+      </Show>
+      <Show when={!stuck() || !lines.atEnd()}>
+        <button
+          type="button"
+          class="to-newest"
+          aria-label={below() > 0 ? t().conversation.newBelow(below()) : t().conversation.toNewest}
+          onClick={() => void toNewest()}
+        >
+          <Show when={below() > 0}>
+            <span class="unread">{below()}</span>
+          </Show>
+          <Icon name="down" />
+        </button>
+      </Show>
+      <p class="visually-hidden" aria-live="polite">
+        {heard() && isolated(heard())}
+      </p>
+    </div>
+  );
+}
+
+function afterFrames(count: number, run: () => void): void {
+  if (count === 0) run();
+  else requestAnimationFrame(() => afterFrames(count - 1, run));
+}

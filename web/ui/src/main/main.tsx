@@ -1,0 +1,87 @@
+/** The screen of somebody who is signed in: the list, and beside it (on a phone over it) what is open. */
+import { createEffect, lazy, Match, onCleanup, onMount, Show, Suspense, Switch } from "solid-js";
+import { t } from "../i18n/index.ts";
+import { app, conversation } from "../state/app.ts";
+import { openId, route } from "../state/route.ts";
+import { invite, redeem, takeInvite } from "../welcome/flow.ts";
+import { openRedeem } from "../dialogs/open.ts";
+import { Conversation } from "../chat/conversation.tsx";
+import { Icon, Logo } from "../ui/icon.tsx";
+import { attempt } from "../ui/overlay.tsx";
+import { Banners } from "./banners.tsx";
+import { watchKeys } from "./keys.ts";
+import { Sidebar } from "./sidebar.tsx";
+
+const Settings = lazy(() => import("../settings/settings.tsx"));
+const Operator = lazy(() => import("../operator/operator.tsx"));
+
+export function Main() {
+  onMount(() => onCleanup(watchKeys()));
+  // An invite from before signing in was meant; one that comes later is asked about.
+  onMount(() => {
+    if (invite()) void attempt(() => redeem(invite()));
+  });
+  createEffect(() => {
+    if (route().page !== "invite") return;
+    openRedeem(takeInvite());
+  });
+  const open = () => conversation(openId());
+  return (
+    <div class="frame">
+      <a class="skip" href="#main" onClick={(event) => {
+        event.preventDefault();
+        document.getElementById("main")?.focus();
+      }}>
+        {t().common.skip}
+      </a>
+      <Banners />
+      <div class="layout" data-page={route().page === "home" || route().page === "invite" ? "home" : "inside"}>
+        <Sidebar />
+        <main id="main" class="pane" tabindex="-1">
+          <Suspense>
+            <Switch fallback={<Nothing />}>
+              <Match when={route().page === "settings"}>
+                <Settings />
+              </Match>
+              <Match when={route().page === "operator"}>
+                <Operator />
+              </Match>
+              <Match when={openId()} keyed>
+                {(id) => (
+                  <Show
+                    when={open()}
+                    fallback={
+                      <Show when={app.listed}>
+                        <div class="nothing">
+                          <p>{t().conversation.unknown}</p>
+                          <a class="button" href="#/">
+                            {t().common.back}
+                          </a>
+                        </div>
+                      </Show>
+                    }
+                  >
+                    <Conversation id={id} />
+                  </Show>
+                )}
+              </Match>
+            </Switch>
+          </Suspense>
+        </main>
+      </div>
+    </div>
+  );
+}
+
+function Nothing() {
+  return (
+    <div class="nothing">
+      <Logo />
+      <p class="nothing-title">{t().conversation.pick}</p>
+      <p class="hint">{t().conversation.pickHint}</p>
+      <p class="hint nothing-lock">
+        <Icon name="lock" /> {t().conversation.encrypted}
+      </p>
+    </div>
+  );
+}

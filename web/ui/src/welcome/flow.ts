@@ -1,0 +1,43 @@
+/** What outlives the screens of signing in: new words until somebody wrote them down, and an invite until it is used. */
+import { createSignal } from "solid-js";
+import { t } from "../i18n/index.ts";
+import { bus, call, conversation, titleOf } from "../state/app.ts";
+import { go, replace, route, to } from "../state/route.ts";
+import { remark } from "../ui/overlay.tsx";
+
+const [newWords, setNewWords] = createSignal<string[]>();
+export { newWords, setNewWords };
+
+const [invite, setInvite] = createSignal("");
+export { invite, setInvite };
+
+/** Takes the code out of the address, so that it stays in no history. */
+export function takeInvite(): string {
+  const here = route();
+  if (here.page === "invite") {
+    setInvite(here.code);
+    replace(to.home());
+  }
+  return invite();
+}
+
+/** Uses an invite and opens the conversation that it leads into. Fails as the call fails. */
+export async function redeem(code: string): Promise<void> {
+  const { conversation: id } = await call("redeem", { code: code.trim() });
+  setInvite("");
+  if (id === null) {
+    remark(t().invite.redeemed);
+    return;
+  }
+  go(to.conversation(id));
+  const joined = conversation(id);
+  if (joined) {
+    remark(t().invite.joined(titleOf(joined)));
+    return;
+  }
+  const stop = bus.on((event) => {
+    if (event.type !== "conversation" || event.conversation !== id || event.standing !== "member") return;
+    stop();
+    remark(t().invite.joined(titleOf(event)));
+  });
+}

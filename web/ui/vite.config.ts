@@ -1,0 +1,98 @@
+/**
+ * How the browser client is built: relative addresses, so that it runs at any path of any static host; nothing inline, so
+ * that it runs under the relay's content security policy; and a service worker that knows every file of exactly this build.
+ */
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { join, relative } from "node:path";
+import { brotliCompressSync } from "node:zlib";
+import { defineConfig, type Plugin } from "vite";
+import solid from "vite-plugin-solid";
+import { emoji } from "./scripts/emoji.ts";
+
+const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+
+export default defineConfig({
+  base: "./",
+  plugins: [solid({ solid: { inlineStyles: false } as object }), emoji(), shell()],
+  resolve: {
+    // Solid makes elements from constant strings; ours does it through a Trusted Types policy.
+    alias: [{ find: /^solid-js\/web$/, replacement: here("src/dom.ts") }],
+  },
+  worker: { format: "es" },
+  build: {
+    target: "es2022",
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    reportCompressedSize: false,
+    rolldownOptions: {
+      input: { main: here("index.html"), sw: here("src/sw.ts") },
+      output: { entryFileNames: (chunk) => (chunk.name === "sw" ? "sw.js" : "assets/[name]-[hash].js") },
+    },
+  },
+});
+
+/** Tells the service worker which files make up this build, and a version that changes when any of them does. */
+function shell(): Plugin {
+  let out = "";
+  const initial = new Set<string>();
+  return {
+    name: "sotto-shell",
+    apply: "build",
+    configResolved(config) {
+      out = join(config.root, config.build.outDir);
+    },
+    writeBundle(_, bundle) {
+      // What the first screen loads: the entry with everything that it imports statically, its styles, and the engine.
+      const visit = (name: string): void => {
+        const file = bundle[name];
+        if (initial.has(name) || file?.type !== "chunk") return;
+        initial.add(name);
+        for (const style of file.viteMetadata?.importedCss ?? []) initial.add(style);
+        file.imports.forEach(visit);
+      };
+      for (const [name, file] of Object.entries(bundle)) {
+        if (file.type === "chunk" && file.isEntry && file.name !== "sw") visit(name);
+        if (name === "index.html" || name.endsWith(".wasm")) initial.add(name);
+        if (file.type === "chunk" && file.name === "welcome") visit(name);
+        if (/(^|\/)worker-[^/]*\.js$/.test(name)) initial.add(name);
+      }
+      initial.add("theme.js");
+    },
+    closeBundle() {
+      const worker = join(out, "sw.js");
+      const files = readdirSync(out, { recursive: true, withFileTypes: true })
+        .filter((entry) => entry.isFile())
+        .map((entry) => relative(out, join(entry.parentPath, entry.name)).replaceAll("\\", "/"))
+        .filter((file) => !/^sw\.js$|\.(br|gz|zst|map)$/.test(file))
+        .sort();
+      const hash = createHash("sha256");
+      for (const file of files) hash.update(file).update("\0").update(readFileSync(join(out, file)));
+      const version = hash.digest("hex").slice(0, 16);
+      const code = readFileSync(worker, "utf8")
+        .replace("__SOTTO_VERSION__", version)
+        .replace('"__SOTTO_FILES__"', () => JSON.stringify(files));
+      writeFileSync(worker, code);
+      report(out, [...initial]);
+    },
+  };
+}
+
+/** Whole initial download, as the relay serves it. */
+const INITIAL_KIB_MAX = 900;
+
+function report(out: string, files: string[]): void {
+  const kib = (bytes: number): string => (bytes / 1024).toFixed(1);
+  let sum = 0;
+  const parts = new Map<string, number>();
+  for (const file of files) {
+    const size = brotliCompressSync(readFileSync(join(out, file))).length;
+    const kind = file.split(".").at(-1) ?? "";
+    parts.set(kind, (parts.get(kind) ?? 0) + size);
+    sum += size;
+  }
+  const each = [...parts].map(([kind, size]) => `${kind} ${kib(size)}`).join(", ");
+  console.log(`initial download, brotli: ${kib(sum)} KiB (${each}); at most ${INITIAL_KIB_MAX} KiB`);
+  if (sum > INITIAL_KIB_MAX * 1024) throw new Error("the initial download is too large");
+}
