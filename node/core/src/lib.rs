@@ -11,12 +11,15 @@
 //! races), `join` (getting in), `archive` (reading the past), [`past`] (what a person brings along), `repair` (what could
 //! not be decrypted), [`kinds`] (edits, reactions and the like: what is said about texts), `presence` (who is here),
 //! `directory` (key packages), `operation` and `commands` (what people ask). Beside all this: [`mod@format`] (the emphasis in
-//! a text, and making it harmless) and [`search`].
+//! a text, and making it harmless), [`search`], [`account`] (what goes over the relay's HTTP API) and [`json`] (what programs are
+//! shown).
 
+pub mod account;
 pub mod client;
 pub mod command;
 pub mod event;
 pub mod format;
+pub mod json;
 pub mod kinds;
 pub mod past;
 pub mod search;
