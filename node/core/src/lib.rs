@@ -12,9 +12,10 @@
 //! not be decrypted), [`kinds`] (edits, reactions and the like: what is said about texts), `presence` (who is here),
 //! `directory` (key packages), `operation` and `commands` (what people ask). Beside all this: [`mod@format`] (the emphasis in
 //! a text, and making it harmless), [`search`], [`account`] (what goes over the relay's HTTP API) and [`json`] (what programs are
-//! shown).
+//! shown) and [`sealed`] (how shells seal their stores).
 
 pub mod account;
+pub mod backoff;
 pub mod client;
 pub mod command;
 pub mod event;
@@ -22,6 +23,7 @@ pub mod format;
 pub mod json;
 pub mod kinds;
 pub mod past;
+pub mod sealed;
 pub mod search;
 pub mod settings;
 pub mod view;

@@ -19,6 +19,15 @@ pub fn keep(store: &mut impl Store, of: ConversationId, text: &str) -> Result<()
     store.commit(Batch { changes: [(key, value)].into() })
 }
 
+/// The draft of one conversation.
+///
+/// # Errors
+/// If the store fails.
+pub fn one(store: &impl Store, of: ConversationId) -> Result<Option<String>, StoreError> {
+    let value = store.get(&[PREFIX.as_slice(), of.as_bytes()].concat())?;
+    Ok(value.and_then(|value| String::from_utf8(value.to_vec()).ok()))
+}
+
 /// Every draft.
 ///
 /// # Errors
@@ -40,10 +49,12 @@ mod tests {
     #[test]
     fn a_draft_is_kept_until_it_is_emptied() {
         let mut store = MemoryStore::new();
-        let (one, other) = (ConversationId([1; 16]), ConversationId([2; 16]));
-        keep(&mut store, one, "half a sent").expect("kept");
+        let (first, other) = (ConversationId([1; 16]), ConversationId([2; 16]));
+        keep(&mut store, first, "half a sent").expect("kept");
         keep(&mut store, other, "gone").expect("kept");
         keep(&mut store, other, "").expect("removed");
-        assert_eq!(all(&store), Ok(BTreeMap::from([(one, "half a sent".to_owned())])));
+        assert_eq!(all(&store), Ok(BTreeMap::from([(first, "half a sent".to_owned())])));
+        assert_eq!(one(&store, first), Ok(Some("half a sent".to_owned())));
+        assert_eq!(one(&store, other), Ok(None));
     }
 }

@@ -170,7 +170,7 @@ impl<S: Store + Send + 'static> Runner<S> {
             _ => true,
         };
         if again {
-            self.job_at = Some(Instant::now() + self.job_backoff.next_wait());
+            self.job_at = Some(Instant::now() + self.job_backoff.next_wait(&mut rand::rng()));
             let newer_vault =
                 matches!(job, Job::PutVault(_)) && self.jobs.iter().any(|j| matches!(j, Job::PutVault(_)));
             if !newer_vault && !self.jobs.contains(&job) {

@@ -430,7 +430,7 @@ impl<S: Store + Send + 'static> Runner<S> {
 
     fn try_later(&mut self, status: Status) {
         if self.dial_at.is_some() {
-            self.dial_at = Some(Instant::now() + self.backoff.next_wait());
+            self.dial_at = Some(Instant::now() + self.backoff.next_wait(&mut rand::rng()));
             self.status.send_replace(status);
         }
     }
