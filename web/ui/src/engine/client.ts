@@ -1,7 +1,9 @@
 /** The engine as a tab sees it, whichever tab's worker runs it. */
 
 import type { Args, Engine, EngineEvent, Failure, Method, Result } from "./api";
+import { scriptUrl } from "../trusted";
 import { type FromTab, nameOf, type Said, type ToWorker } from "./messages";
+import workerUrl from "./worker?worker&url";
 
 /** What a call fails with, for `catch`. */
 export class CallFailure extends Error implements Failure {
@@ -34,7 +36,7 @@ export function relayOf(page: Document = document): URL {
 /** Starts this tab's worker and gives the engine when one is there. Rejects when none can be. */
 export function connect(relay: URL = relayOf()): Promise<Engine> {
   const channel = new BroadcastChannel(nameOf(relay));
-  const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: "sotto" });
+  const worker = new Worker(scriptUrl(workerUrl), { type: "module", name: "sotto" });
   const tell = (said: ToWorker) => worker.postMessage(said);
   const waiting = new Map<string, Waiting>();
   const listeners = new Set<(event: EngineEvent) => void>();
