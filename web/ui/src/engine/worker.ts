@@ -5,6 +5,7 @@ import { open, wipe } from "./files";
 import { Host } from "./host";
 import { type FromEngine, nameOf, type Said, type ToWorker } from "./messages";
 import init, { WebEngine } from "./wasm/sotto_web.js";
+import wasm from "./wasm/sotto_web_bg.wasm?url";
 
 /** Ids of requests that were answered, lest a repetition that crossed its answer be carried out again. */
 const ANSWERED_MAX = 1_000;
@@ -37,7 +38,7 @@ async function wait(relay: URL, deviceName: string): Promise<void> {
   const channel = new BroadcastChannel(name);
   const say = (said: FromEngine) => channel.postMessage(said);
   try {
-    await init();
+    await init({ module_or_path: wasm });
     await navigator.locks.request(name, () => run(relay, deviceName, channel, say));
   } catch (error) {
     say({ to: "tabs", type: "broken", text: error instanceof Error ? error.message : String(error) });
