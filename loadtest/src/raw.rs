@@ -97,7 +97,7 @@ impl Relay {
         let crypto = quinn::crypto::rustls::QuicClientConfig::try_from(trust.config(&[b"sotto/1"]))?;
         let mut client = quinn::ClientConfig::new(Arc::new(crypto));
         client.transport_config(signs_of_life());
-        Ok(Self { address, api: AccountApi::new(invite.relay, trust), client })
+        Ok(Self { address, api: sotto_node::http::api(invite.relay, trust), client })
     }
 
     /// Registers an account under a name that nobody has.

@@ -31,7 +31,7 @@ pub(crate) fn measure(dir: &Path, messages: u64, queries: usize) -> Result<Searc
     let mut rng = ChaCha20Rng::seed_from_u64(0x5ea7c4);
     let vocabulary: Vec<String> = (0..VOCABULARY).map(|_| word(&mut rng)).collect();
     let profile = Profile::new(dir, "search")?;
-    let key = StoreKey::random();
+    let key = StoreKey::random(&mut rand::rng());
     let store = SqliteStore::create(&profile, profile.lock()?, &key)?;
     let mut now = UnixMillis(1_700_000_000_000);
     let mut client = Client::create(store, setup(&mut rng, now), Settings::default(), now)?;

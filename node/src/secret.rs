@@ -223,7 +223,7 @@ fn keep_in(keyring: &impl Keyring) -> Option<(StoreKey, Holder)> {
     let mut name = [0_u8; 16];
     rand::rng().fill_bytes(&mut name);
     let entry = data_encoding::HEXLOWER.encode(&name);
-    let key = StoreKey::random();
+    let key = StoreKey::random(&mut rand::rng());
     match keyring.set(&entry, &key).and_then(|()| keyring.get(&entry)) {
         Ok(Some(kept)) if kept == key => Some((key, Holder::Keyring { entry })),
         Ok(_) => {

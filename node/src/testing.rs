@@ -185,7 +185,7 @@ impl Server {
     }
 
     pub(crate) fn api(&self) -> AccountApi {
-        AccountApi::new(self.address(), Trust::new(Some(self.fingerprint())).expect("a provider"))
+        crate::http::api(self.address(), Trust::new(Some(self.fingerprint())).expect("a provider"))
     }
 
     pub(crate) fn last_request(&self) -> String {

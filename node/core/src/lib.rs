@@ -11,14 +11,19 @@
 //! races), `join` (getting in), `archive` (reading the past), [`past`] (what a person brings along), `repair` (what could
 //! not be decrypted), [`kinds`] (edits, reactions and the like: what is said about texts), `presence` (who is here),
 //! `directory` (key packages), `operation` and `commands` (what people ask). Beside all this: [`mod@format`] (the emphasis in
-//! a text, and making it harmless) and [`search`].
+//! a text, and making it harmless), [`search`], [`account`] (what goes over the relay's HTTP API) and [`json`] (what programs are
+//! shown) and [`sealed`] (how shells seal their stores).
 
+pub mod account;
+pub mod backoff;
 pub mod client;
 pub mod command;
 pub mod event;
 pub mod format;
+pub mod json;
 pub mod kinds;
 pub mod past;
+pub mod sealed;
 pub mod search;
 pub mod settings;
 pub mod view;

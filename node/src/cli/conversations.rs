@@ -4,13 +4,14 @@ use super::args::{Create, Global, InviteArgs, Join, Leave, Members, Remove, Room
 use super::exit::{Exit, Failed};
 use super::name;
 use super::open::{self, RunningNode};
-use super::output::{Printer, conversation_json, history_name, kind_name, role_name, standing_name};
+use super::output::Printer;
 use super::presence;
 use serde_json::{Value, json};
 use sotto_node::node::Session;
 use sotto_node_core::command::{Command, NewConversation, Who};
 use sotto_node_core::event::{Event, Outcome, Room};
 use sotto_node_core::format::harmless_line;
+use sotto_node_core::json::{conversation_json, history_name, kind_name, role_name, standing_name};
 use sotto_node_core::view::{ConversationView, MemberView, Standing};
 use sotto_protocol::body::conversation::{HistoryPolicy, Kind};
 use sotto_protocol::ids::{AccountId, ConversationId};

@@ -3,12 +3,13 @@
 use super::args::{Edit, Global, React, RoleArgs, Target, Timer};
 use super::conversations::plain_username;
 use super::exit::Failed;
-use super::output::{Printer, role_name};
+use super::output::Printer;
 use super::{name, open};
 use serde_json::json;
 use sotto_node_core::command::{Command, Who};
 use sotto_node_core::event::Outcome;
 use sotto_node_core::format::harmless_line;
+use sotto_node_core::json::role_name;
 use sotto_protocol::body::conversation::Role;
 use sotto_protocol::ids::{ConversationId, Sequence};
 

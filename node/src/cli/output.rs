@@ -3,8 +3,8 @@
 use super::exit::Failed;
 use serde_json::{Value, json};
 use sotto_node_core::format::{harmless, harmless_line};
-use sotto_node_core::view::{ConversationView, Line, Message, Origin, Standing};
-use sotto_protocol::body::conversation::{HistoryPolicy, Kind, Role};
+use sotto_node_core::json::message_json;
+use sotto_node_core::view::{ConversationView, Line, Message};
 use sotto_protocol::ids::{AccountId, ConversationId, Sequence, UnixMillis};
 use std::collections::HashMap;
 use std::io::{ErrorKind, Write as _};
@@ -196,122 +196,6 @@ fn line_text(line: &Line, names: &Names) -> String {
     }
 }
 
-/// A line of a history, for programs.
-pub(crate) fn message_json(message: &Message, title: Option<&str>) -> Value {
-    let (kind, detail) = match &message.line {
-        Line::Text(text) => ("text", json!({ "text": text })),
-        Line::Named(name) => ("named", json!({ "name": name })),
-        Line::Added(accounts) => ("added", json!({ "accounts": accounts })),
-        Line::Removed(accounts) => ("removed", json!({ "accounts": accounts })),
-        Line::Rejoined(account) => ("rejoined", json!({ "accounts": [account] })),
-        Line::Left(account) => ("left", json!({ "accounts": [account] })),
-        Line::Missing(why) => ("missing", json!({ "reason": why })),
-        Line::Deleted { by } => ("deleted", json!({ "by": by })),
-        Line::Timer(seconds) => ("timer", json!({ "seconds": seconds })),
-        _ => ("unknown", json!({})),
-    };
-    let mut object = json!({
-        "type": "message",
-        "conversation": message.conversation,
-        "sequence": message.sequence,
-        "time_ms": message.time,
-        "sent_at_ms": message.sent_at,
-        "account": message.account,
-        "username": message.username,
-        "device": message.device,
-        "own": message.own,
-        "origin": origin_name(message.origin),
-        "kind": kind,
-        "reply": message.reply.as_ref().map(|quote| json!({
-            "sequence": quote.sequence,
-            "account": quote.account,
-            "username": quote.username,
-            "excerpt": quote.excerpt,
-        })),
-        "edited_at_ms": message.edited_at,
-        "reactions": message.reactions.iter().map(|reaction| json!({
-            "emoji": reaction.emoji,
-            "accounts": reaction.accounts,
-        })).collect::<Vec<_>>(),
-        "pinned": message.pinned,
-        "mentions": message.mentions,
-        "expires_at_ms": message.expires_at,
-        "read_by": message.read_by,
-        "delivered_to": message.delivered_to,
-    });
-    if let (Value::Object(whole), Value::Object(detail)) = (&mut object, detail) {
-        whole.extend(detail);
-        if let Some(title) = title {
-            whole.insert("title".to_owned(), title.into());
-        }
-    }
-    object
-}
-
-/// A conversation, for lists.
-pub(crate) fn conversation_json(view: &ConversationView) -> Value {
-    json!({
-        "type": "conversation",
-        "conversation": view.conversation,
-        "kind": kind_name(view.kind),
-        "title": view.title,
-        "name": view.name,
-        "history": history_name(view.history),
-        "standing": standing_name(view.standing),
-        "suite": view.suite.map(|suite| suite.name()),
-        "epoch": view.epoch,
-        "cursor": view.cursor,
-        "unread": view.unread,
-        "queued": view.queued,
-        "members": view.members.len(),
-        "timer": view.timer,
-        "pins": view.pins,
-    })
-}
-
-pub(crate) const fn kind_name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Direct => "direct",
-        Kind::Group => "group",
-        Kind::Room => "room",
-    }
-}
-
-pub(crate) const fn history_name(history: HistoryPolicy) -> &'static str {
-    match history {
-        HistoryPolicy::None => "none",
-        HistoryPolicy::SinceJoining => "since-joining",
-        HistoryPolicy::All => "all",
-    }
-}
-
-pub(crate) const fn role_name(role: Role) -> &'static str {
-    match role {
-        Role::Member => "member",
-        Role::Moderator => "moderator",
-        Role::Owner => "owner",
-    }
-}
-
-pub(crate) const fn standing_name(standing: Standing) -> &'static str {
-    match standing {
-        Standing::Joining => "joining",
-        Standing::Member => "member",
-        Standing::Leaving => "leaving",
-        Standing::Gone => "gone",
-    }
-}
-
-const fn origin_name(origin: Origin) -> &'static str {
-    match origin {
-        Origin::Message => "message",
-        Origin::Archive => "archive",
-        Origin::Resent => "resent",
-        Origin::Own => "own",
-        Origin::Imported => "imported",
-    }
-}
-
 /// A moment in UTC, to the second: 20 characters, so that columns stand.
 pub(crate) fn moment(at: UnixMillis) -> String {
     let format = time::macros::format_description!("[year]-[month]-[day] [hour]:[minute]:[second]Z");
@@ -325,6 +209,7 @@ pub(crate) fn moment(at: UnixMillis) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sotto_node_core::view::Origin;
     use sotto_protocol::ids::{ConversationId, DeviceId, MessageNumber, Sequence};
 
     fn message(text: &str) -> Message {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::testing::{Answer, Server};
+use sotto_node_core::account::Vault;
 
 #[tokio::test]
 async fn a_registration_is_sent_and_its_answer_read() {
@@ -40,8 +41,8 @@ async fn a_refusal_carries_status_code_sentence_and_when_to_come_back() {
 async fn another_certificate_is_refused_and_nothing_is_sent() {
     let server = Server::http(Answer::json(200, "{}")).await;
     let wrong = sotto_protocol::invite::Fingerprint([7; 32]);
-    let api = AccountApi::new(server.address(), Trust::new(Some(wrong)).expect("a provider"));
-    let Err(HttpError::WrongFingerprint(seen)) = api.login("alice", "secret").await else {
+    let nobody = api(server.address(), Trust::new(Some(wrong)).expect("a provider"));
+    let Err(HttpError::WrongFingerprint(seen)) = nobody.login("alice", "secret").await else {
         panic!("refused")
     };
     assert_eq!((seen.expected, seen.got), (wrong, server.fingerprint()));
@@ -52,8 +53,8 @@ async fn another_certificate_is_refused_and_nothing_is_sent() {
 #[tokio::test]
 async fn a_self_signed_certificate_without_a_fingerprint_is_not_trusted() {
     let server = Server::http(Answer::json(200, "{}")).await;
-    let api = AccountApi::new(server.address(), Trust::new(None).expect("authorities"));
-    assert!(matches!(api.login("alice", "secret").await, Err(HttpError::Untrusted(_))));
+    let nobody = api(server.address(), Trust::new(None).expect("authorities"));
+    assert!(matches!(nobody.login("alice", "secret").await, Err(HttpError::Untrusted(_))));
     assert_eq!(server.last_request(), "");
 }
 
@@ -62,8 +63,8 @@ async fn nobody_there_is_told_apart_from_a_refusal() {
     let port =
         std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").port();
     let relay = RelayAddress { host: "127.0.0.1".to_owned(), port };
-    let api = AccountApi::new(relay, Trust::new(None).expect("authorities"));
-    assert!(matches!(api.login("alice", "secret").await, Err(HttpError::Unreachable { .. })));
+    let nobody = api(relay, Trust::new(None).expect("authorities"));
+    assert!(matches!(nobody.login("alice", "secret").await, Err(HttpError::Unreachable { .. })));
 }
 
 #[tokio::test]

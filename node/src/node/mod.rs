@@ -4,21 +4,20 @@
 //! are sent with [`Node::submit`] (and awaited with [`Ticket`]), questions are asked of the client itself with
 //! [`Node::ask`], events come from [`Node::events`], and [`Node::status`] says how the connection stands.
 
-mod alarms;
-pub(crate) mod drafts;
 mod runner;
-mod session;
 mod setup;
 
-pub use session::{Session, SessionError};
 pub use setup::{
     Credentials, NewAccount, Place, SetupError, recover, register, resume, sign_in, sign_in_again,
 };
+pub use sotto_node_core::account::drafts;
+pub use sotto_node_core::account::session::{Session, SessionError};
 
 use crate::http::{AccountApi, HttpError};
 use crate::tls::{Trust, WrongFingerprint};
 use crate::transport::Carrier;
 use sotto_e2ee::store::Store;
+use sotto_node_core::account::{Malformed, alarms};
 use sotto_node_core::client::Client;
 use sotto_node_core::command::Command;
 use sotto_node_core::event::{Event, Failure, FailureCode, Outcome};
@@ -183,7 +182,7 @@ impl<S: Store + Send + 'static> Node<S> {
     ) -> Result<(Self, impl Future<Output = ()> + Send + 'static), SessionError> {
         let link = start.session.link()?;
         let trust = Trust::new(link.fingerprint).map_err(|error| SessionError::Trust(error.to_string()))?;
-        let api = AccountApi::new(link.relay.clone(), trust.clone());
+        let api = crate::http::api(link.relay.clone(), trust.clone());
         let (requests, waiting) = mpsc::channel(REQUESTS_WAITING_MAX);
         let (events, _) = broadcast::channel(EVENTS_WAITING_MAX);
         let first = if start.online { Status::Connecting } else { Status::Offline };
@@ -318,7 +317,7 @@ impl<S: Store + Send + 'static> Node<S> {
     pub async fn access_token(&self) -> Result<String, HttpError> {
         let (tell, told) = oneshot::channel();
         let _ = self.requests.send(Request::AccessToken(tell)).await;
-        told.await.unwrap_or_else(|_| Err(HttpError::Malformed("the client has ended".to_owned())))
+        told.await.unwrap_or_else(|_| Err(Malformed("the client has ended".to_owned()).into()))
     }
 
     /// Ends the session at the relay and forgets its tokens. Keys and history stay on this device.

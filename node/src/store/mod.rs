@@ -2,21 +2,20 @@
 //!
 //! *Keys that are gone are gone from disk* (forward secrecy is worth nothing if the file system remembers).
 //! Three layers see to it: each value has a secret of its own that is overwritten when the value goes
-//! (the `row_keys` module), `secure_delete` overwrites what is deleted or replaced, and each commit ends with a
+//! (`sotto_node_core::sealed`), `secure_delete` overwrites what is deleted or replaced, and each commit ends with a
 //! checkpoint that empties the write-ahead log, so no older image of a page stays in either file.
 //! Row keys are stored as they are (SQLite must order them); they hold ids and counters, never content.
 
-mod row_keys;
-mod seal;
+mod flat;
 
-pub use seal::StoreKey;
+pub use sotto_node_core::sealed::StoreKey;
 
 use crate::profile::{Profile, ProfileError, ProfileLock, sync_folder};
-use row_keys::{RowKeys, Slot};
+use flat::FlatFile;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, params};
-use seal::Sealer;
 use sha2::{Digest as _, Sha256};
-use sotto_e2ee::store::{Batch, Row, Scan, Store, StoreError, Value};
+use sotto_e2ee::store::{Batch, Row, Scan, Store, StoreError, Value, after_all_with};
+use sotto_node_core::sealed::{RowKeys, Sealer, Slot};
 use std::collections::{BTreeMap, HashSet};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -41,7 +40,7 @@ const KEY_CHECK_TEXT: &[u8] = b"this key opens this store";
 pub struct SqliteStore {
     connection: Connection,
     sealer: Sealer,
-    row_keys: RowKeys,
+    row_keys: RowKeys<FlatFile>,
     path: PathBuf,
     _lock: ProfileLock,
 }
@@ -126,7 +125,9 @@ impl SqliteStore {
             .map_err(|error| failed(error.to_string()))?;
         let sealer = Sealer::new(key);
         make(&beside, &sealer).map_err(|error| failed(error.to_string()))?;
-        RowKeys::create(&profile.row_keys_path()).map_err(|error| failed(error.to_string()))?;
+        FlatFile::create(&profile.row_keys_path())
+            .and_then(|mut file| RowKeys::create(&mut file))
+            .map_err(|error| failed(error.to_string()))?;
         std::fs::rename(&beside, &path)
             .and_then(|()| sync_folder(&path))
             .map_err(|error| failed(error.to_string()))?;
@@ -180,7 +181,7 @@ impl SqliteStore {
         }
         let io_failed =
             |error: std::io::Error| OpenError::Failed { what: error.to_string(), path: path.clone() };
-        let mut row_keys = match RowKeys::open(&profile.row_keys_path()) {
+        let mut row_keys = match FlatFile::open(&profile.row_keys_path()).and_then(RowKeys::open) {
             Ok(Some(row_keys)) => row_keys,
             Ok(None) => return Err(damaged("its file row-keys is not what was written")),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -260,7 +261,7 @@ impl SqliteStore {
                         let slot = *fresh.next().expect("a secret was drawn for each value");
                         let secret = self.row_keys.secret(slot).expect("it was just drawn");
                         let mut sealed = slot.to_be_bytes().to_vec();
-                        sealed.extend_from_slice(&self.sealer.seal(secret, key, value));
+                        sealed.extend_from_slice(&self.sealer.seal(secret, key, value, &mut rand::rng()));
                         put.execute(params![key, sealed])?;
                     }
                     None => drop(delete.execute([key])?),
@@ -319,7 +320,7 @@ fn make(path: &Path, sealer: &Sealer) -> rusqlite::Result<()> {
              value BLOB NOT NULL
          ) STRICT, WITHOUT ROWID;",
     )?;
-    let key_check = sealer.seal(&HEADER_SECRET, KEY_CHECK_NAME, KEY_CHECK_TEXT);
+    let key_check = sealer.seal(&HEADER_SECRET, KEY_CHECK_NAME, KEY_CHECK_TEXT, &mut rand::rng());
     connection.execute(
         "INSERT INTO header (id, format, key_check, key_check_sum) VALUES (1, ?1, ?2, ?3)",
         params![FORMAT, key_check, Sha256::digest(&key_check).as_slice()],
@@ -363,7 +364,7 @@ impl Store for SqliteStore {
 
     fn scan(&self, scan: &Scan) -> Result<Vec<Row>, StoreError> {
         // The range of a prefix is [prefix, end); a prefix of nothing but 0xff bytes has no end.
-        let end = end_of(&scan.prefix);
+        let end = after_all_with(&scan.prefix);
         let sql = format!(
             "SELECT key, value FROM rows WHERE key >= ?1 AND (?2 IS NULL OR key < ?2) \
              AND (?3 IS NULL OR key > ?3) AND (?4 IS NULL OR key < ?4) ORDER BY key {} LIMIT ?5",
@@ -394,7 +395,7 @@ impl Store for SqliteStore {
         self.connection
             .prepare_cached("SELECT key FROM rows WHERE key >= ?1 AND (?2 IS NULL OR key < ?2) ORDER BY key")
             .and_then(|mut select| {
-                select.query_map(params![prefix, end_of(prefix)], |row| row.get(0))?.collect()
+                select.query_map(params![prefix, after_all_with(prefix)], |row| row.get(0))?.collect()
             })
             .map_err(|error| self.judge(&error))
     }
@@ -405,7 +406,7 @@ impl Store for SqliteStore {
         }
         // In this order: see `row_keys` for what a crash between two of the steps leaves.
         let values = batch.changes.values().filter(|value| value.is_some()).count();
-        let fresh = self.row_keys.draw(values).map_err(|error| io_fault(&error))?;
+        let fresh = self.row_keys.draw(values, &mut rand::rng()).map_err(|error| io_fault(&error))?;
         let old = match self.apply(&batch.changes, &fresh) {
             Ok(old) => old,
             Err(error) => {
@@ -437,18 +438,6 @@ fn io_fault(error: &std::io::Error) -> StoreError {
     } else {
         StoreError::Failed(error.to_string())
     }
-}
-
-/// The first key after all keys with this prefix.
-fn end_of(prefix: &[u8]) -> Option<Vec<u8>> {
-    let mut end = prefix.to_vec();
-    while let Some(last) = end.pop() {
-        if let Some(next) = last.checked_add(1) {
-            end.push(next);
-            return Some(end);
-        }
-    }
-    None
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ struct Home {
 
 impl Home {
     fn new() -> Self {
-        Self { folder: tempfile::tempdir().expect("a folder"), key: StoreKey::random() }
+        Self { folder: tempfile::tempdir().expect("a folder"), key: StoreKey::random(&mut rand::rng()) }
     }
 
     fn profile(&self) -> Profile {
@@ -158,7 +158,7 @@ fn secrets_that_a_crash_left_over_are_cleared_at_the_next_start() {
     let mut store = home.create();
     store.commit(put(b"k", b"value")).expect("a commit");
     // A crash after the secret was drawn and before the row was written.
-    let slot = *store.row_keys.draw(1).expect("drawn").first().expect("one");
+    let slot = *store.row_keys.draw(1, &mut rand::rng()).expect("drawn").first().expect("one");
     let secret = *store.row_keys.secret(slot).expect("drawn");
     drop(store);
     assert!(contains(&home.bytes(), &secret));
@@ -188,7 +188,7 @@ fn without_its_row_keys_a_store_is_damaged_and_stays_as_it_is() {
 fn a_wrong_key_is_told_apart_from_damage() {
     let home = Home::new();
     drop(home.create());
-    assert!(matches!(home.open_with(&StoreKey::random()), Err(OpenError::WrongKey)));
+    assert!(matches!(home.open_with(&StoreKey::random(&mut rand::rng())), Err(OpenError::WrongKey)));
     home.open().expect("the right key still opens it");
 }
 

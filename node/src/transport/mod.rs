@@ -3,13 +3,12 @@
 //! Both give the same [`Link`]: a sender of encoded frames, a receiver of whole frames, and what binds a
 //! device's proof to this one connection. [`dial`] tries both and keeps the faster.
 
-mod backoff;
 mod quic;
 mod race;
 mod websocket;
 
-pub use backoff::Backoff;
 pub use race::{DialError, Dialled, Target, dial, quic_alone};
+pub use sotto_node_core::backoff::Backoff;
 
 use bytes::{Bytes, BytesMut};
 use sotto_protocol::body::connection::ChannelBinding;

@@ -4,7 +4,6 @@ use super::super::conversations::{
     Entrance, add_user, created_json, enter, listed_json, listed_rooms, make_link, member_json,
     new_conversation, no_link_for_two, plain_username, remove_user,
 };
-use super::super::output::conversation_json;
 use super::super::talk::{Settled, read_history, settled};
 use super::super::{args::HistoryArg, name};
 use super::gate::{self, Gate};
@@ -23,6 +22,7 @@ use serde_json::{Value, json};
 use sotto_e2ee::conversation::Suite;
 use sotto_node_core::client::Client;
 use sotto_node_core::command::{Command, NewConversation};
+use sotto_node_core::json::conversation_json;
 use sotto_node_core::view::{ConversationView, Message};
 use sotto_protocol::body::conversation::{HistoryPolicy, Kind};
 use sotto_protocol::ids::Sequence;

@@ -1,8 +1,8 @@
 //! What messages look like to a program: the objects of `--json`, with the four fields that chat servers have.
 
-use super::super::output::message_json;
 use serde_json::{Value, json};
 use sotto_node::node::Status;
+use sotto_node_core::json::message_json;
 use sotto_node_core::view::{Line, Message};
 use sotto_protocol::ids::{ConversationId, Sequence, UnixMillis};
 

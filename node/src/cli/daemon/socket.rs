@@ -6,7 +6,7 @@
 
 use super::super::exit::Failed;
 use super::super::shown::Shown;
-use super::super::{name, open, output};
+use super::super::{name, open};
 use super::Daemon;
 use super::follow::Followed;
 use super::listen::closed;
@@ -87,7 +87,7 @@ async fn serve(daemon: &Daemon, socket: WebSocket, own: bool) -> Result<(), Fail
         "account": daemon.account,
         "username": daemon.username,
         "status": shapes::status(&daemon.node.status()).get("status"),
-        "conversations": views.iter().map(output::conversation_json).collect::<Vec<_>>(),
+        "conversations": views.iter().map(sotto_node_core::json::conversation_json).collect::<Vec<_>>(),
     });
     let reading = tokio::spawn(read(daemon.clone(), stream, tell));
     let end = reading.abort_handle();
@@ -152,7 +152,7 @@ impl Writer<'_> {
             Event::Message(message) => self.followed.message(message),
             Event::Conversation(view) => {
                 self.followed.learn(view);
-                Some(output::conversation_json(view))
+                Some(sotto_node_core::json::conversation_json(view))
             }
             Event::Changed { conversation, sequence } => {
                 let (id, at) = (*conversation, *sequence);

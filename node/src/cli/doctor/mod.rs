@@ -16,7 +16,7 @@ use super::exit::{Exit, Failed, of_status};
 use super::open;
 use super::output::Printer;
 use report::{Report, Verdict};
-use sotto_node::http::{AccountApi, HttpError};
+use sotto_node::http::{HttpError, api, health};
 use sotto_node::node::{Start, Status, resume, wall_clock};
 use sotto_node::profile::Profile;
 use sotto_node::store::SqliteStore;
@@ -218,7 +218,7 @@ async fn the_way(link: &Invite, report: &mut Report<'_>) -> Result<bool, Failed>
 /// TCP, certificate, and the clock of who answers.
 async fn by_tcp(link: &Invite, trust: &Trust, report: &mut Report<'_>) -> Result<bool, Failed> {
     let port = link.relay.port;
-    let health = match AccountApi::new(link.relay.clone(), trust.clone()).health().await {
+    let health = match health(&api(link.relay.clone(), trust.clone())).await {
         Ok(health) => health,
         Err(error @ HttpError::Unreachable { .. }) => {
             let failed = Failed::from(error);

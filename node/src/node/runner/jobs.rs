@@ -1,10 +1,11 @@
 //! The account's business over HTTP, one job at a time: a fresh token, the device, the vault.
 
 use super::{Runner, Turn};
-use crate::http::{AccountApi, HttpError, Tokens, Vault};
+use crate::http::HttpError;
 use crate::node::{Status, wall_clock as now};
 use bytes::Bytes;
 use sotto_e2ee::store::Store;
+use sotto_node_core::account::{Tokens, Vault, VaultPut};
 use sotto_node_core::command::{ArchiveKeys, Command};
 use sotto_node_core::event::{Failure, FailureCode};
 use sotto_protocol::error::ErrorCode;
@@ -24,12 +25,6 @@ pub(super) enum JobDone {
     Refreshed(Result<Tokens, HttpError>),
     Registered(Result<(), HttpError>),
     VaultPut(Bytes, Result<VaultPut, HttpError>),
-}
-
-pub(super) enum VaultPut {
-    Done(u64),
-    /// Another device was faster; this is what it put.
-    Conflict(Vault),
 }
 
 impl<S: Store + Send + 'static> Runner<S> {
@@ -78,7 +73,7 @@ impl<S: Store + Send + 'static> Runner<S> {
             Job::PutVault(sealed) => {
                 let replaces = self.session.vault_version;
                 tokio::spawn(async move {
-                    let put = put_vault(&api, &access, replaces, &sealed).await;
+                    let put = api.put_vault(&access, replaces, &sealed).await;
                     JobDone::VaultPut(sealed, put)
                 })
             }
@@ -175,7 +170,7 @@ impl<S: Store + Send + 'static> Runner<S> {
             _ => true,
         };
         if again {
-            self.job_at = Some(Instant::now() + self.job_backoff.next_wait());
+            self.job_at = Some(Instant::now() + self.job_backoff.next_wait(&mut rand::rng()));
             let newer_vault =
                 matches!(job, Job::PutVault(_)) && self.jobs.iter().any(|j| matches!(j, Job::PutVault(_)));
             if !newer_vault && !self.jobs.contains(&job) {
@@ -199,23 +194,5 @@ impl<S: Store + Send + 'static> Runner<S> {
                 _ => HttpError::Unreachable { relay: self.relay.to_string(), what: sentence },
             }));
         }
-    }
-}
-
-async fn put_vault(
-    api: &AccountApi,
-    access: &str,
-    replaces: u64,
-    sealed: &[u8],
-) -> Result<VaultPut, HttpError> {
-    match api.put_vault(access, replaces, sealed).await {
-        Ok(()) => Ok(VaultPut::Done(replaces.saturating_add(1))),
-        Err(HttpError::Refused(problem)) if matches!(problem.status, 409 | 412) => {
-            match api.vault(access).await? {
-                Some(vault) => Ok(VaultPut::Conflict(vault)),
-                None => Err(problem.into()),
-            }
-        }
-        Err(error) => Err(error),
     }
 }

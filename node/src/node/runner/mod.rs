@@ -12,7 +12,7 @@
 mod io;
 mod jobs;
 
-use super::{Progress, Request, Session, Start, Status, alarms, wall_clock as now};
+use super::{Progress, Request, Session, Start, Status, wall_clock as now};
 use crate::http::{AccountApi, HttpError};
 use crate::tls::Trust;
 use crate::transport::{Backoff, Carrier, DialError, Dialled, Link, LinkError, Target, dial};
@@ -20,6 +20,7 @@ use bytes::Bytes;
 use io::{Reading, WRITE_BEHIND, Writing, finished, read, reserve};
 use jobs::{Job, JobDone};
 use sotto_e2ee::store::{Store, StoreError};
+use sotto_node_core::account::alarms;
 use sotto_node_core::client::Client;
 use sotto_node_core::command::{Command, Token};
 use sotto_node_core::event::{Event, Output};
@@ -429,7 +430,7 @@ impl<S: Store + Send + 'static> Runner<S> {
 
     fn try_later(&mut self, status: Status) {
         if self.dial_at.is_some() {
-            self.dial_at = Some(Instant::now() + self.backoff.next_wait());
+            self.dial_at = Some(Instant::now() + self.backoff.next_wait(&mut rand::rng()));
             self.status.send_replace(status);
         }
     }

@@ -2,7 +2,6 @@
 
 use super::{Batch, Row, Scan, Store, StoreError, Value};
 use std::collections::BTreeMap;
-use std::ops::Bound;
 
 /// For the virtual world, tests, and a browser client before it has a better one. A clone is a snapshot.
 #[derive(Clone, Default)]
@@ -29,20 +28,9 @@ impl Store for MemoryStore {
     }
 
     fn scan(&self, scan: &Scan) -> Result<Vec<Row>, StoreError> {
-        let after_prefix = successor(&scan.prefix);
-        let start = match &scan.after {
-            Some(after) if *after >= scan.prefix => Bound::Excluded(after),
-            _ => Bound::Included(&scan.prefix),
-        };
-        let end = [scan.before.as_ref(), after_prefix.as_ref()].into_iter().flatten().min();
-        let (Bound::Included(first) | Bound::Excluded(first)) = start else {
-            return Ok(Vec::new());
-        };
-        if end.is_some_and(|end| first >= end) {
-            return Ok(Vec::new());
-        }
+        let Some(range) = scan.range() else { return Ok(Vec::new()) };
         let row = |(key, value): (&Vec<u8>, &Value)| Row { key: key.clone(), value: value.clone() };
-        let wanted = self.rows.range::<Vec<u8>, _>((start, end.map_or(Bound::Unbounded, Bound::Excluded)));
+        let wanted = self.rows.range(range);
         Ok(if scan.backwards {
             wanted.rev().take(scan.limit).map(row).collect()
         } else {
@@ -59,15 +47,6 @@ impl Store for MemoryStore {
         }
         Ok(())
     }
-}
-
-/// The first key after all keys that start with `prefix`; `None` if there is none.
-fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
-    let last = prefix.iter().rposition(|byte| *byte != u8::MAX)?;
-    let mut key = prefix.get(..=last)?.to_vec();
-    let byte = key.last_mut()?;
-    *byte = byte.saturating_add(1);
-    Some(key)
 }
 
 #[cfg(test)]

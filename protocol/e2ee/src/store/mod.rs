@@ -27,6 +27,7 @@ pub use prefix::FIRST_APPLICATION_PREFIX;
 pub use transaction::Transaction;
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use zeroize::Zeroizing;
 
 /// A value; wiped from memory when it is dropped.
@@ -86,6 +87,9 @@ pub struct Scan {
     pub limit: usize,
 }
 
+/// Where a range of keys begins and ends.
+pub type KeyRange = (Bound<Vec<u8>>, Bound<Vec<u8>>);
+
 impl Scan {
     /// All rows whose keys start with `prefix`, upwards.
     #[must_use]
@@ -121,6 +125,22 @@ impl Scan {
         self
     }
 
+    /// The keys that are asked for, as a range; `None` if there can be none.
+    #[must_use]
+    pub fn range(&self) -> Option<KeyRange> {
+        let start = match &self.after {
+            Some(after) if *after >= self.prefix => Bound::Excluded(after.clone()),
+            _ => Bound::Included(self.prefix.clone()),
+        };
+        let past = after_all_with(&self.prefix);
+        let end = [self.before.as_ref(), past.as_ref()].into_iter().flatten().min().cloned();
+        let (Bound::Included(first) | Bound::Excluded(first)) = &start else { return None };
+        if end.as_ref().is_some_and(|end| first >= end) {
+            return None;
+        }
+        Some((start, end.map_or(Bound::Unbounded, Bound::Excluded)))
+    }
+
     /// Whether a key is one that is asked for, the limit aside.
     #[must_use]
     pub fn wants(&self, key: &[u8]) -> bool {
@@ -128,6 +148,19 @@ impl Scan {
             && self.after.as_deref().is_none_or(|after| key > after)
             && self.before.as_deref().is_none_or(|before| key < before)
     }
+}
+
+/// The first key after all keys that start with `prefix`; `None` if there is none.
+#[must_use]
+pub fn after_all_with(prefix: &[u8]) -> Option<Vec<u8>> {
+    let mut end = prefix.to_vec();
+    while let Some(last) = end.pop() {
+        if let Some(next) = last.checked_add(1) {
+            end.push(next);
+            return Some(end);
+        }
+    }
+    None
 }
 
 /// What one commit changes: keys with their new values, or `None` to delete them.

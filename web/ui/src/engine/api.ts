@@ -183,6 +183,7 @@ export interface Session {
   created_at: string;
   last_used_at: string;
   device: string | null;
+  agent: string;
   current: boolean;
 }
 
@@ -230,7 +231,7 @@ export interface Calls {
   search: [{ words: string; conversation?: Id; before?: string; limit: number }, { hits: Hit[]; complete: boolean }];
 
   /** Done when the text is safe in this browser's outbox; a `message` event follows when the relay has it. */
-  send: [{ conversation: Id; text: string; reply_to?: number }, { number: number }];
+  send: [{ conversation: Id; text: string; reply_to?: number }, None];
   edit: [{ conversation: Id; target: number; text: string }, None];
   delete: [{ conversation: Id; target: number }, None];
   react: [{ conversation: Id; target: number; emoji: string; on: boolean }, None];

@@ -1,7 +1,7 @@
 //! What travels: the relay's OpenAPI document (`/api/v1/openapi.json`) has the same names. Fields that a newer
 //! relay adds are ignored.
 
-use super::HttpError;
+use super::api::Malformed;
 use serde::{Deserialize, Serialize};
 use sotto_protocol::ids::{AccountId, ConversationId, DeviceId};
 use std::fmt;
@@ -65,6 +65,9 @@ pub struct Invited {
     pub code: String,
     /// The whole link.
     pub link: String,
+    /// The same for a browser, from relays that serve one.
+    #[serde(default)]
+    pub web: Option<String>,
 }
 
 /// What an invite opened.
@@ -157,10 +160,10 @@ pub(super) struct VaultBox {
 }
 
 impl VaultBox {
-    pub(super) fn open(self) -> Result<Vault, HttpError> {
+    pub(super) fn open(self) -> Result<Vault, Malformed> {
         let data = data_encoding::BASE64
             .decode(self.data.as_bytes())
-            .map_err(|error| HttpError::Malformed(format!("the vault is not base64: {error}")))?;
+            .map_err(|error| Malformed(format!("the vault is not base64: {error}")))?;
         Ok(Vault { version: self.version, data })
     }
 }
@@ -173,11 +176,4 @@ pub(super) struct ProblemBody {
     pub(super) detail: Option<String>,
     #[serde(default)]
     pub(super) code: Option<String>,
-}
-
-/// That this is a relay.
-#[derive(Deserialize)]
-pub(super) struct Health {
-    #[serde(rename = "status")]
-    _status: String,
 }

@@ -1,8 +1,8 @@
 //! Accounts whose identity key changed after a person had verified it: kept until the person verifies again,
 //! so that a warning that scrolled away still stops the next message.
 
+use crate::client::SHELL_PREFIX;
 use sotto_e2ee::store::{Batch, Scan, Store, StoreError};
-use sotto_node_core::client::SHELL_PREFIX;
 use sotto_protocol::ids::AccountId;
 use zeroize::Zeroizing;
 
@@ -12,15 +12,27 @@ fn key(account: AccountId) -> Vec<u8> {
     [PREFIX.as_slice(), account.as_bytes()].concat()
 }
 
-pub(super) fn raise(store: &mut impl Store, account: AccountId) -> Result<(), StoreError> {
+/// Notes that an account has to be verified again.
+///
+/// # Errors
+/// If the store fails.
+pub fn raise(store: &mut impl Store, account: AccountId) -> Result<(), StoreError> {
     store.commit(Batch { changes: [(key(account), Some(Zeroizing::new(vec![1])))].into() })
 }
 
-pub(super) fn clear(store: &mut impl Store, account: AccountId) -> Result<(), StoreError> {
+/// It was verified again.
+///
+/// # Errors
+/// If the store fails.
+pub fn clear(store: &mut impl Store, account: AccountId) -> Result<(), StoreError> {
     store.commit(Batch { changes: [(key(account), None)].into() })
 }
 
-pub(super) fn all(store: &impl Store) -> Result<Vec<AccountId>, StoreError> {
+/// Every account that has to be.
+///
+/// # Errors
+/// If the store fails.
+pub fn all(store: &impl Store) -> Result<Vec<AccountId>, StoreError> {
     let rows = store.scan(&Scan::prefix(PREFIX))?;
     let account = |key: &[u8]| key.strip_prefix(&PREFIX)?.try_into().ok().map(AccountId);
     Ok(rows.iter().filter_map(|row| account(&row.key)).collect())

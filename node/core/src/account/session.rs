@@ -1,9 +1,9 @@
 //! The account's session, kept in the store next to the client's rows (and sealed like them).
 
-use crate::http::{Tokens, User};
+use super::{Tokens, User};
+use crate::client::SHELL_PREFIX;
 use serde::{Deserialize, Serialize};
 use sotto_e2ee::store::{Batch, Store, StoreError};
-use sotto_node_core::client::SHELL_PREFIX;
 use sotto_protocol::ids::{AccountId, UnixMillis};
 use sotto_protocol::invite::{Invite, InviteError};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
@@ -26,16 +26,16 @@ pub struct Session {
     /// `None` after signing out.
     tokens: Option<Held>,
     /// The relay knows this device. Until then it is told again.
-    pub(super) device_registered: bool,
+    pub device_registered: bool,
     /// What this device is called in the account's list.
-    pub(super) device_name: String,
+    pub device_name: String,
     /// The version of the vault that this device has seen last.
-    pub(super) vault_version: u64,
+    pub vault_version: u64,
     /// The WebSocket won the last time.
-    pub(super) udp_doubtful: bool,
+    pub udp_doubtful: bool,
     /// The link was given anew and no relay has answered under it yet: it is not kept until then.
     #[serde(skip)]
-    pub(super) link_is_new: bool,
+    pub link_is_new: bool,
 }
 
 #[derive(Clone, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
@@ -68,13 +68,9 @@ fn key() -> Vec<u8> {
 }
 
 impl Session {
-    pub(super) fn new(
-        link: &Invite,
-        user: &User,
-        tokens: &Tokens,
-        device_name: &str,
-        now: UnixMillis,
-    ) -> Self {
+    /// Of an account that has just signed in.
+    #[must_use]
+    pub fn new(link: &Invite, user: &User, tokens: &Tokens, device_name: &str, now: UnixMillis) -> Self {
         let mut session = Self {
             format: 1,
             relay: String::new(),
@@ -113,7 +109,7 @@ impl Session {
     ///
     /// # Errors
     /// If the store fails.
-    pub(super) fn save(&self, store: &mut impl Store) -> Result<(), StoreError> {
+    pub fn save(&self, store: &mut impl Store) -> Result<(), StoreError> {
         let value = serde_json::to_vec(self).expect("strings and numbers are always JSON");
         store.commit(Batch { changes: [(key(), Some(Zeroizing::new(value)))].into() })
     }
@@ -140,7 +136,8 @@ impl Session {
         self.tokens.is_some()
     }
 
-    pub(super) fn set_tokens(&mut self, tokens: &Tokens, now: UnixMillis) {
+    /// Takes over a new pair.
+    pub fn set_tokens(&mut self, tokens: &Tokens, now: UnixMillis) {
         let life_ms = tokens.expires_in.saturating_mul(1000);
         self.tokens = Some(Held {
             access: tokens.access_token.clone(),
@@ -149,29 +146,34 @@ impl Session {
         });
     }
 
-    pub(super) fn forget_tokens(&mut self) {
+    /// Signs out, as far as this device is concerned.
+    pub fn forget_tokens(&mut self) {
         self.tokens = None;
     }
 
     /// The access token, if enough is left of it.
-    pub(super) fn access(&self, now: UnixMillis) -> Option<&str> {
+    #[must_use]
+    pub fn access(&self, now: UnixMillis) -> Option<&str> {
         let held = self.tokens.as_ref()?;
         (self.renew_at()? > now).then_some(held.access.as_str())
     }
 
     /// When to renew the access token.
-    pub(super) fn renew_at(&self) -> Option<UnixMillis> {
+    #[must_use]
+    pub fn renew_at(&self) -> Option<UnixMillis> {
         Some(UnixMillis(self.tokens.as_ref()?.access_expires_ms.saturating_sub(MARGIN_MS)))
     }
 
     /// The access token is worth nothing whatever its age.
-    pub(super) fn access_was_refused(&mut self) {
+    pub fn access_was_refused(&mut self) {
         if let Some(held) = &mut self.tokens {
             held.access_expires_ms = 0;
         }
     }
 
-    pub(super) fn refresh_token(&self) -> Option<&str> {
+    /// The refresh token, unless signed out.
+    #[must_use]
+    pub fn refresh_token(&self) -> Option<&str> {
         self.tokens.as_ref().map(|held| held.refresh.as_str())
     }
 }

@@ -3,7 +3,7 @@
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use hkdf::Hkdf;
-use rand::Rng as _;
+use rand_core::CryptoRng;
 use sha2::Sha256;
 use sotto_e2ee::store::Value;
 use zeroize::Zeroizing;
@@ -21,13 +21,13 @@ impl StoreKey {
 
     /// A key drawn at random.
     #[must_use]
-    pub fn random() -> Self {
+    pub fn random(rng: &mut impl CryptoRng) -> Self {
         let mut bytes = Zeroizing::new([0; 32]);
-        rand::rng().fill_bytes(&mut *bytes);
+        rng.fill_bytes(&mut *bytes);
         Self(bytes)
     }
 
-    /// The bytes, for the keyring.
+    /// The bytes, for whoever keeps them.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
@@ -37,12 +37,15 @@ impl StoreKey {
 /// Bytes of a nonce. 192 bits drawn at random never repeat in practice, so no counter has to survive a crash.
 const NONCE_BYTES: usize = 24;
 
-pub(super) struct Sealer {
+/// Seals values under the key of a store and a secret of each row's own.
+pub struct Sealer {
     store_key: StoreKey,
 }
 
 impl Sealer {
-    pub(super) fn new(key: &StoreKey) -> Self {
+    /// Under a store's key.
+    #[must_use]
+    pub fn new(key: &StoreKey) -> Self {
         Self { store_key: key.clone() }
     }
 
@@ -56,9 +59,15 @@ impl Sealer {
     }
 
     /// nonce ‖ ciphertext and tag. The row key is authenticated: a value moved to another row does not open.
-    pub(super) fn seal(&self, row_secret: &[u8; 32], row_key: &[u8], value: &[u8]) -> Vec<u8> {
+    pub fn seal(
+        &self,
+        row_secret: &[u8; 32],
+        row_key: &[u8],
+        value: &[u8],
+        rng: &mut impl CryptoRng,
+    ) -> Vec<u8> {
         let mut nonce = [0_u8; NONCE_BYTES];
-        rand::rng().fill_bytes(&mut nonce);
+        rng.fill_bytes(&mut nonce);
         let sealed = self
             .cipher(row_secret)
             .encrypt(&XNonce::from(nonce), Payload { msg: value, aad: row_key })
@@ -69,7 +78,8 @@ impl Sealer {
     }
 
     /// The value, or nothing if these are not bytes that this key sealed for this row.
-    pub(super) fn open(&self, row_secret: &[u8; 32], row_key: &[u8], sealed: &[u8]) -> Option<Value> {
+    #[must_use]
+    pub fn open(&self, row_secret: &[u8; 32], row_key: &[u8], sealed: &[u8]) -> Option<Value> {
         let (nonce, ciphertext) = sealed.split_first_chunk::<NONCE_BYTES>()?;
         let payload = Payload { msg: ciphertext, aad: row_key };
         self.cipher(row_secret).decrypt(&XNonce::from(*nonce), payload).ok().map(Zeroizing::new)

@@ -1,0 +1,85 @@
+//! What calls take: the first halves of `Calls` in `web/ui/src/engine/api.ts`.
+
+use super::{
+    AccountId, CallError, ConversationId, Deserialize, DeviceId, HistoryPolicy, NewConversation, Role,
+    Sequence, Suite, Value, invalid,
+};
+
+/// Declares the arguments of calls, field by field. Unknown fields are a mistake of the interface's.
+macro_rules! asked {
+    ($($name:ident { $($field:ident: $kind:ty),* $(,)? })*) => {$(
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub(super) struct $name {
+            $(pub(super) $field: $kind,)*
+        }
+    )*};
+}
+
+asked! {
+    One { conversation: ConversationId }
+    OneText { text: String }
+    OneName { username: String }
+    OneAccount { account: AccountId }
+    OneDevice { device: DeviceId }
+    OneSession { id: String }
+    Named { name: String }
+    Switch { on: bool }
+    History { conversation: ConversationId, before: Option<Sequence>, limit: usize }
+    HistoryAfter { conversation: ConversationId, after: Sequence, limit: usize }
+    LineAt { conversation: ConversationId, sequence: Sequence }
+    Search { words: String, conversation: Option<ConversationId>, before: Option<String>, limit: usize }
+    Draft { conversation: ConversationId, text: String }
+    Compared { account: AccountId, identity_key: String }
+    Registration { username: String, email: String, password: String, invite: Option<String> }
+    SignIn { name: String, password: String, words: Option<String> }
+    Http { method: String, path: String, body: Option<Value> }
+    Inviting { conversation: Option<ConversationId>, uses: Option<u32>, expires_in: Option<u64> }
+    Redeeming { code: String }
+    Texting { conversation: ConversationId, text: String, reply_to: Option<Sequence> }
+    Editing { conversation: ConversationId, target: Sequence, text: String }
+    At { conversation: ConversationId, target: Sequence }
+    Reacting { conversation: ConversationId, target: Sequence, emoji: String, on: bool }
+    Pinning { conversation: ConversationId, target: Sequence, on: bool }
+    Timing { conversation: ConversationId, seconds: Option<u32> }
+    Reading { conversation: ConversationId, upto: Sequence }
+    Renaming { conversation: ConversationId, name: String }
+    Adding { conversation: ConversationId, usernames: Vec<String> }
+    Member { conversation: ConversationId, account: AccountId }
+    Roles { conversation: ConversationId, account: AccountId, role: String }
+    Creating {
+        name: String,
+        room: bool,
+        listed_name: Option<String>,
+        history: String,
+        members: Vec<String>,
+    }
+}
+
+impl Creating {
+    pub(super) fn command(self) -> Result<NewConversation, CallError> {
+        let history = match self.history.as_str() {
+            "none" => HistoryPolicy::None,
+            "since-joining" => HistoryPolicy::SinceJoining,
+            "all" => HistoryPolicy::All,
+            other => return Err(invalid(format!("{other} is no history policy"))),
+        };
+        Ok(NewConversation {
+            name: self.name,
+            room: self.room,
+            listed_name: self.listed_name,
+            history,
+            suite: Suite::XWing,
+            members: self.members,
+        })
+    }
+}
+
+pub(super) fn role_of(name: &str) -> Result<Role, CallError> {
+    match name {
+        "member" => Ok(Role::Member),
+        "moderator" => Ok(Role::Moderator),
+        "owner" => Ok(Role::Owner),
+        other => Err(invalid(format!("{other} is no role"))),
+    }
+}

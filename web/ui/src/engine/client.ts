@@ -1,0 +1,106 @@
+/** The engine as a tab sees it, whichever tab's worker runs it. */
+
+import type { Args, Engine, EngineEvent, Failure, Method, Result } from "./api";
+import { scriptUrl } from "../trusted";
+import { type FromTab, nameOf, type Said, type ToWorker } from "./messages";
+import workerUrl from "./worker?worker&url";
+
+/** What a call fails with, for `catch`. */
+export class CallFailure extends Error implements Failure {
+  readonly code: string;
+  readonly retry_after_ms?: number;
+
+  constructor(failure: Failure) {
+    super(failure.text);
+    this.code = failure.code;
+    if (failure.retry_after_ms != null) this.retry_after_ms = failure.retry_after_ms;
+  }
+
+  get text(): string {
+    return this.message;
+  }
+}
+
+interface Waiting {
+  asked: FromTab;
+  resolve: (result: never) => void;
+  reject: (failure: CallFailure) => void;
+}
+
+/** Where the relay is: the page's own origin, or the one that a page on a static host was set up for. */
+export function relayOf(page: Document = document): URL {
+  const set = page.querySelector<HTMLMetaElement>('meta[name="sotto-relay"]')?.content;
+  return new URL(set || ".", page.baseURI);
+}
+
+/** Starts this tab's worker and gives the engine when one is there. Rejects when none can be. */
+export function connect(relay: URL = relayOf()): Promise<Engine> {
+  const channel = new BroadcastChannel(nameOf(relay));
+  const worker = new Worker(scriptUrl(workerUrl), { type: "module", name: "sotto" });
+  const tell = (said: ToWorker) => worker.postMessage(said);
+  const waiting = new Map<string, Waiting>();
+  const listeners = new Set<(event: EngineEvent) => void>();
+  const ask = (asked: FromTab) => {
+    channel.postMessage(asked);
+  };
+  const engine: Engine = {
+    call<M extends Method>(method: M, args: Args<M>): Promise<Result<M>> {
+      const id = crypto.getRandomValues(new Uint8Array(16)).toHex();
+      const asked: FromTab = { to: "engine", id, method, args };
+      return new Promise<Result<M>>((resolve, reject) => {
+        waiting.set(id, { asked, resolve: resolve as (result: never) => void, reject });
+        ask(asked);
+      });
+    },
+    on(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+  };
+  for (const event of ["online", "pageshow", "focus"]) addEventListener(event, () => tell({ type: "hurry" }));
+  document.addEventListener("visibilitychange", () => {
+    if (document.visibilityState === "visible") tell({ type: "hurry" });
+  });
+  return new Promise((resolve, reject) => {
+    channel.onmessage = ({ data }: MessageEvent<Said>) => {
+      if (data.to !== "tabs") return;
+      switch (data.type) {
+        case "here":
+          for (const { asked } of waiting.values()) ask(asked);
+          resolve(engine);
+          break;
+        case "event":
+          for (const listener of listeners) listener(data.event);
+          break;
+        case "answer": {
+          const settled = waiting.get(data.id);
+          waiting.delete(data.id);
+          settled?.resolve(data.result as never);
+          // Another tab's engine was here before this one asked.
+          resolve(engine);
+          break;
+        }
+        case "failed":
+          waiting.get(data.id)?.reject(new CallFailure(data.failure));
+          waiting.delete(data.id);
+          break;
+        case "broken":
+          reject(new Error(data.text));
+          break;
+      }
+    };
+    worker.onerror = (event) => reject(new Error(event.message || "the engine could not be started"));
+    tell({ type: "start", relay: relay.href, deviceName: deviceName() });
+    // A tab that opens late: the engine answers.
+    void engine.call("state", {}).catch(() => undefined);
+  });
+}
+
+/** "Firefox on Linux": what a person tells the devices of an account apart by. */
+function deviceName(): string {
+  const agent = navigator.userAgent;
+  const browser = /Firefox|Edg|OPR|Chrome|Safari/.exec(agent)?.[0] ?? "Browser";
+  const names: Record<string, string> = { Edg: "Edge", OPR: "Opera" };
+  const system = /Android|iPhone|iPad|Windows|Mac OS|Linux/.exec(agent)?.[0] ?? "";
+  return `${names[browser] ?? browser}${system ? ` on ${system}` : ""}`;
+}
