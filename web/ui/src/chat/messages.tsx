@@ -159,13 +159,14 @@ export function Messages(props: {
 
   function scrolled(): void {
     if (!handle || !placed) return;
-    const left = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight;
+    // The virtual list's own figures: asking the element would lay everything out once more in each frame.
+    const left = handle.scrollSize - handle.scrollOffset - handle.viewportSize;
     batch(() => {
       const end = left < STICK_PX && lines.atEnd();
       setStuck(end);
       if (end) setBelow(0);
     });
-    if (scroller.scrollTop < NEAR_PX && !lines.olderFailed()) void lines.older();
+    if (handle.scrollOffset < NEAR_PX && !lines.olderFailed()) void lines.older();
     if (left < NEAR_PX) void lines.newer();
     markSeen();
   }
@@ -217,7 +218,6 @@ export function Messages(props: {
         aria-busy={lines.loading()}
         tabindex="-1"
         onKeyDown={press}
-        on:scroll={scrolled}
       >
         <Show when={lines.ready() && all().length === 0}>
           <div class="first-words">
@@ -236,7 +236,8 @@ export function Messages(props: {
             data={all()}
             shift={lines.shift()}
             itemSize={64}
-            bufferSize={600}
+            bufferSize={400}
+            onScroll={scrolled}
             keepMounted={keep()}
           >
             {(row) =>
