@@ -6,7 +6,6 @@ import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { join, relative, resolve } from "node:path";
-import { brotliCompressSync } from "node:zlib";
 import { defineConfig, type Plugin } from "vite";
 import solid from "vite-plugin-solid";
 import { emoji } from "./scripts/emoji.ts";
@@ -36,29 +35,11 @@ export default defineConfig({
 /** Tells the service worker which files make up this build, and a version that changes when any of them does. */
 function shell(): Plugin {
   let out = "";
-  const initial = new Set<string>();
   return {
     name: "sotto-shell",
     apply: "build",
     configResolved(config) {
       out = resolve(config.root, config.build.outDir);
-    },
-    writeBundle(_, bundle) {
-      // What the first screen loads: the entry with everything that it imports statically, its styles, and the engine.
-      const visit = (name: string): void => {
-        const file = bundle[name];
-        if (initial.has(name) || file?.type !== "chunk") return;
-        initial.add(name);
-        for (const style of file.viteMetadata?.importedCss ?? []) initial.add(style);
-        file.imports.forEach(visit);
-      };
-      for (const [name, file] of Object.entries(bundle)) {
-        if (file.type === "chunk" && file.isEntry && file.name !== "sw") visit(name);
-        if (name === "index.html" || name.endsWith(".wasm")) initial.add(name);
-        if (file.type === "chunk" && file.name === "welcome") visit(name);
-        if (/(^|\/)worker-[^/]*\.js$/.test(name)) initial.add(name);
-      }
-      initial.add("theme.js");
     },
     closeBundle() {
       const worker = join(out, "sw.js");
@@ -74,25 +55,6 @@ function shell(): Plugin {
         .replace("__SOTTO_VERSION__", version)
         .replace('"__SOTTO_FILES__"', () => JSON.stringify(files));
       writeFileSync(worker, code);
-      report(out, [...initial]);
     },
   };
-}
-
-/** Whole initial download, as the relay serves it. */
-const INITIAL_KIB_MAX = 900;
-
-function report(out: string, files: string[]): void {
-  const kib = (bytes: number): string => (bytes / 1024).toFixed(1);
-  let sum = 0;
-  const parts = new Map<string, number>();
-  for (const file of files) {
-    const size = brotliCompressSync(readFileSync(join(out, file))).length;
-    const kind = file.split(".").at(-1) ?? "";
-    parts.set(kind, (parts.get(kind) ?? 0) + size);
-    sum += size;
-  }
-  const each = [...parts].map(([kind, size]) => `${kind} ${kib(size)}`).join(", ");
-  console.log(`initial download, brotli: ${kib(sum)} KiB (${each}); at most ${INITIAL_KIB_MAX} KiB`);
-  if (sum > INITIAL_KIB_MAX * 1024) throw new Error("the initial download is too large");
 }

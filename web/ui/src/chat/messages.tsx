@@ -197,14 +197,15 @@ export function Messages(props: {
     focusRow(next);
   }
 
-  const keep = createMemo(() => {
-    const at = focused() === undefined ? -1 : all().findIndex((row) => row.key === focused());
-    return at < 0 ? [] : [at];
-  });
   /** Tab leads to one line only: the one that had the focus last, else the newest. */
   const tabbable = createMemo(() => {
     const key = focused();
     return key !== undefined && all().some((row) => row.key === key) ? key : all().at(-1)?.key;
+  });
+  /** It is always there, or Tab would lead nowhere. */
+  const keep = createMemo(() => {
+    const at = all().findIndex((row) => row.key === tabbable());
+    return at < 0 ? [] : [at];
   });
 
   return (

@@ -61,14 +61,14 @@ export function Sessions() {
           {(one) => (
             <li>
               <div class="rows-main">
-                <span>{t().settings.since(fullOf(one.created_at))}</span>
+                <bdi>{one.agent || t().settings.since(fullOf(one.created_at))}</bdi>
                 <span class="hint">{t().settings.lastUsed(fullOf(one.last_used_at))}</span>
               </div>
               <Show when={!one.current} fallback={<span class="badge">{t().settings.thisSession}</span>}>
                 <button
                   type="button"
                   class="button small quiet"
-                  aria-label={`${t().settings.endSession} ${fullOf(one.created_at)}`}
+                  aria-label={`${t().settings.endSession} ${one.agent}`}
                   onClick={() => void end(one.id)}
                 >
                   {t().settings.endSession}

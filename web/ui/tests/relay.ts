@@ -1,0 +1,104 @@
+/** A relay of a test's own: the real program, on free ports, with its data in a folder that is deleted afterwards. */
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const PROGRAM =
+  process.env.SOTTO_TEST_RELAY ?? fileURLToPath(new URL("../../../target/debug/sotto-relay", import.meta.url));
+
+/** How long a relay may take until it listens, on a busy machine. */
+const READY_MS = 30_000;
+
+export class Relay {
+  private child: ChildProcess | undefined;
+  private readonly home = mkdtempSync(join(tmpdir(), "sotto-web-test-"));
+  private readonly data = join(this.home, "data");
+  private readonly log = join(this.home, "relay.log");
+  private http = 0;
+  private quic = 0;
+
+  private constructor(private readonly settings: Record<string, string>) {}
+
+  static async start(settings: Record<string, string> = {}): Promise<Relay> {
+    if (!existsSync(PROGRAM)) throw new Error(`${PROGRAM} is missing: build it with \`cargo build --bins\``);
+    const relay = new Relay(settings);
+    // A browser's page belongs to its origin, so the relay must come back at the same one.
+    [relay.http, relay.quic] = [await freePort(), await freePort()];
+    await relay.run();
+    return relay;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.http}/`;
+  }
+
+  async run(): Promise<void> {
+    const log = openSync(this.log, "a");
+    const child = spawn(PROGRAM, ["run"], {
+      stdio: ["ignore", log, log],
+      env: { ...process.env, ...this.environment() },
+    });
+    closeSync(log);
+    this.child = child;
+    const deadline = Date.now() + READY_MS;
+    while (!this.isReady(child.pid)) {
+      if (child.exitCode !== null || Date.now() > deadline)
+        throw new Error(`the relay was not ready:\n${readFileSync(this.log, "utf8").slice(-2000)}`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+
+  /** SIGKILL: no handler runs, nothing is flushed. */
+  async kill(): Promise<void> {
+    const child = this.child;
+    if (!child) return;
+    this.child = undefined;
+    const ended = new Promise((resolve) => child.once("exit", resolve));
+    child.kill("SIGKILL");
+    await ended;
+  }
+
+  /** A command of the program beside the running one, as an operator gives it. */
+  command(...args: string[]): string {
+    return execFileSync(PROGRAM, args, { encoding: "utf8", env: { ...process.env, ...this.environment() } });
+  }
+
+  async stop(): Promise<void> {
+    await this.kill();
+    rmSync(this.home, { recursive: true, force: true });
+  }
+
+  private environment(): Record<string, string> {
+    return {
+      SOTTO_RELAY_DATA_DIR: this.data,
+      SOTTO_RELAY_LISTEN: `127.0.0.1:${this.quic}`,
+      SOTTO_RELAY_HTTP: `127.0.0.1:${this.http}`,
+      SOTTO_RELAY_LIMITS_RATES: "false",
+      ...this.settings,
+    };
+  }
+
+  private isReady(pid: number | undefined): boolean {
+    try {
+      const ready = JSON.parse(readFileSync(join(this.data, "ready.json"), "utf8")) as { pid: number };
+      // A file of a relay that was killed may lie there: only this process's counts.
+      return ready.pid === pid;
+    } catch {
+      return false;
+    }
+  }
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      server.close(() => (address && typeof address === "object" ? resolve(address.port) : reject(new Error("no port"))));
+    });
+  });
+}
