@@ -2,9 +2,10 @@
 
 use crate::engine::{AdmitError, Engine};
 use crate::session::registry::Registry;
+use crate::webtransport::Door;
 use futures_util::future::BoxFuture;
 use sotto_protocol::ids::{AccountId, ConversationId, DeviceId, SessionId};
-use sotto_signaling::hooks::{Admit, AdmitRefused, Hooks, Readiness};
+use sotto_signaling::hooks::{Admit, AdmitRefused, Hooks, Readiness, WebTransport};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -16,6 +17,8 @@ pub struct RelayHooks {
     pub registry: Registry,
     /// Whether the relay has started and does not drain.
     pub is_ready: Arc<AtomicBool>,
+    /// How browsers reach the UDP port; `None` while nothing listens.
+    pub door: Option<Door>,
 }
 
 impl Hooks for RelayHooks {
@@ -48,6 +51,10 @@ impl Hooks for RelayHooks {
                 AdmitError::StorageFull | AdmitError::Unavailable => AdmitRefused::Unavailable,
             })
         })
+    }
+
+    fn webtransport(&self) -> Option<WebTransport> {
+        self.door.as_ref().map(Door::described)
     }
 
     fn readiness(&self) -> Readiness {

@@ -19,7 +19,9 @@ use crate::session::{Counters, Sessions};
 use crate::sockets::{ListenError, bind_both, bind_tcp};
 use crate::store::{RealDisk, SledOptions};
 use crate::tls::{Identity, TlsError};
-use crate::{acme, api, clock, metrics, operator, quic, ready, tls, web};
+use crate::webtransport::Door;
+use crate::webtransport::certificate::ShortLived;
+use crate::{acme, api, clock, metrics, operator, quic, ready, site, tls, web};
 use rand::RngExt as _;
 use sotto_protocol::invite::{Fingerprint, Invite, RelayAddress};
 use std::net::Ipv4Addr;
@@ -132,6 +134,11 @@ impl Relay {
         let https = tcp.local_addr()?;
         let http = plain.as_ref().map(std::net::TcpListener::local_addr).transpose()?;
         let link = link(&config, https.port(), &identity);
+        let browsers = site::origin(&config, http, https.port());
+        let (folder, identity) = (Arc::new(folder), Arc::new(identity));
+        let short_lived = Arc::new(ShortLived::load(&folder, certificate_names(&config), clock::now())?);
+        let door =
+            Door { port: link.relay.port, identity: identity.clone(), certificates: short_lived.clone() };
 
         let registry = Registry::default();
         let is_ready = Arc::new(AtomicBool::new(false));
@@ -142,6 +149,8 @@ impl Relay {
             engine: engine.clone(),
             registry: registry.clone(),
             relay: link.clone(),
+            web: browsers.clone(),
+            door: Some(door),
             is_ready: is_ready.clone(),
             recorder,
         })?;
@@ -154,7 +163,7 @@ impl Relay {
             counters: Counters::new(),
         });
 
-        let endpoint = quic::endpoint(udp, &identity, &reset_key, config.idle_timeout)?;
+        let endpoint = quic::endpoint(udp, &identity, short_lived.clone(), &reset_key, config.idle_timeout)?;
         let acceptor = tokio_rustls::TlsAcceptor::from(identity.for_https()?);
         let admission = Admission::new(config.connections_max, config.connections_per_address_max);
         let (stop_web, web_stops) = watch::channel(false);
@@ -192,20 +201,20 @@ impl Relay {
             http,
             fingerprint: identity.fingerprint().to_string(),
             link: link.to_string(),
+            web: browsers,
         };
         is_ready.store(true, Ordering::Release);
         ready.write(&folder)?;
         let recovered = engine.recovered();
         tracing::info!(quic = %ready.quic, https = %ready.https, ?recovered, "ready");
 
-        let (folder, identity) = (Arc::new(folder), Arc::new(identity));
         let authority = config
             .acme
             .clone()
             .map(|wanted| tokio::spawn(acme::keep(wanted, folder.clone(), identity.clone())).abort_handle());
         let (stop, stopped) = watch::channel(false);
         let running = Running {
-            folder,
+            folder: folder.clone(),
             engine,
             engine_thread,
             broken,
@@ -216,7 +225,12 @@ impl Relay {
             stop_quic,
             tasks,
             drain: config.drain,
-            housekeeping: tokio::spawn(housekeeping(sessions.clone(), store, recorder)),
+            housekeeping: tokio::spawn(housekeeping(
+                sessions.clone(),
+                store,
+                (folder.clone(), short_lived),
+                recorder,
+            )),
             schedule: tokio::spawn(backups.clone().keep()),
             authority,
             backups,
@@ -313,6 +327,7 @@ pub(crate) fn link(config: &Config, port: u16, identity: &Identity) -> Invite {
 async fn housekeeping(
     sessions: Arc<Sessions>,
     store: Arc<api::Accounts>,
+    (folder, short_lived): (Arc<DataFolder>, Arc<ShortLived>),
     recorder: &'static metrics_exporter_prometheus::PrometheusHandle,
 ) {
     let mut upkeep = tokio::time::interval(METRICS_UPKEEP_EVERY);
@@ -321,6 +336,9 @@ async fn housekeeping(
         tokio::select! {
             _ = upkeep.tick() => recorder.run_upkeep(),
             _ = hourly.tick() => {
+                if let Err(error) = short_lived.keep(&folder, clock::now()) {
+                    tracing::warn!(%error, "no new certificate for browsers");
+                }
                 let retained = sessions.engine.retain().await;
                 match sotto_signaling::store::Housekeeping::sweep(&*store, clock::now()).await {
                     Ok(swept) => tracing::info!(swept, ?retained, "housekeeping"),

@@ -12,6 +12,15 @@ pub enum Readiness {
     NotReady(String),
 }
 
+/// How browsers reach the relay's UDP port. The path is [`WEBTRANSPORT_PATH`](crate::gateway::WEBTRANSPORT_PATH).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebTransport {
+    /// The port.
+    pub port: u16,
+    /// SHA-256 of certificates, one of which the browser will be shown; empty where an authority vouches for it.
+    pub certificate_hashes: Vec<[u8; 32]>,
+}
+
 /// Somebody redeemed an invite for a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Admit {
@@ -50,6 +59,9 @@ pub trait Hooks: Send + Sync + 'static {
 
     /// Lets an account join a conversation, durably. Called again for an invite that is redeemed again.
     fn admit(&self, admit: Admit) -> BoxFuture<'_, Result<(), AdmitRefused>>;
+
+    /// How browsers reach the relay's UDP port, for `/api/v1/about`; `None` if they cannot.
+    fn webtransport(&self) -> Option<WebTransport>;
 
     /// Whether the relay takes requests, for `/api/v1/ready`.
     fn readiness(&self) -> Readiness;

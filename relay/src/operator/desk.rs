@@ -8,6 +8,7 @@ use crate::engine::{Engine, EngineThread};
 use crate::folder::DataFolder;
 use crate::relay::{Opened, StartError, link};
 use crate::session::registry::Registry;
+use crate::site;
 use sotto_signaling::Signaling;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -45,6 +46,8 @@ impl Desk {
             engine: engine.clone(),
             registry: Registry::default(),
             relay: link(config, config.listen.port(), &identity),
+            web: site::origin(config, config.http, config.listen.port()),
+            door: None,
             is_ready: Arc::new(AtomicBool::new(false)),
             recorder: crate::metrics::install(),
         })?;

@@ -75,6 +75,8 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(vault::get, vault::put))
         .routes(routes!(websocket::open))
         .routes(routes!(meta::health))
+        .routes(routes!(meta::about))
+        .routes(routes!(meta::csp_reports))
         .routes(routes!(meta::ready))
         .routes(routes!(meta::jwks))
         .routes(routes!(meta::openapi))
@@ -88,16 +90,18 @@ mod tests {
     use super::*;
 
     /// The API of `docs/protocol.md` and of every client; a route that is missing here is news to them.
-    const ROUTES: [(&str, &[&str]); 20] = [
+    const ROUTES: [(&str, &[&str]); 22] = [
         ("/.well-known/jwks.json", &["get"]),
         ("/api/docs", &["get"]),
         ("/api/docs/docs.css", &["get"]),
         ("/api/docs/docs.js", &["get"]),
+        ("/api/v1/about", &["get"]),
         ("/api/v1/auth/login", &["post"]),
         ("/api/v1/auth/logout", &["post"]),
         ("/api/v1/auth/me", &["get"]),
         ("/api/v1/auth/refresh", &["post"]),
         ("/api/v1/auth/register", &["post"]),
+        ("/api/v1/csp-reports", &["post"]),
         ("/api/v1/devices", &["get", "post"]),
         ("/api/v1/devices/{id}", &["delete"]),
         ("/api/v1/health", &["get"]),

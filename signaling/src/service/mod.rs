@@ -15,7 +15,7 @@ pub use authenticate::{AuthenticateError, Authenticated};
 pub use invites::MadeInvite;
 
 use crate::config::{Clock, Config};
-use crate::hooks::{Hooks, Readiness};
+use crate::hooks::{Hooks, Readiness, WebTransport};
 use crate::problem::Problem;
 use crate::store::Store;
 use crate::tokens::{Jwks, TokenKeys};
@@ -77,6 +77,12 @@ impl Signaling {
     #[must_use]
     pub fn readiness(&self) -> Readiness {
         self.0.hooks.readiness()
+    }
+
+    /// How browsers reach the relay's UDP port.
+    #[must_use]
+    pub fn webtransport(&self) -> Option<WebTransport> {
+        self.0.hooks.webtransport()
     }
 
     /// Counts one request from an address, of HTTP or a new connection of any kind.
