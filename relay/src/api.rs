@@ -7,6 +7,7 @@ use crate::folder::{DataFolder, FolderError};
 use crate::gate::Gate;
 use crate::gateway::WebSocketGateway;
 use crate::hooks::RelayHooks;
+use crate::operator::watch::Watch;
 use crate::session::Sessions;
 use crate::session::registry::Registry;
 use crate::site::Site;
@@ -46,6 +47,8 @@ pub struct Parts<'a> {
     pub engine: Engine,
     /// Who is connected.
     pub registry: Registry,
+    /// What the operator's page watches.
+    pub watch: Arc<Watch>,
     /// The relay's own link.
     pub relay: Invite,
     /// What browsers open.
@@ -83,10 +86,11 @@ impl Api {
     /// # Errors
     /// If a key cannot be read or kept.
     pub fn new(parts: Parts<'_>) -> Result<Self, FolderError> {
-        let Parts { config, folder, store, engine, registry, relay, web, door, is_ready, recorder } = parts;
+        let Parts { config, folder, store, engine, registry, watch, relay, web, door, is_ready, recorder } =
+            parts;
         let seed = Zeroizing::new(folder.secret(TOKEN_KEY_FILE, rand::random)?);
         let site = Site::new(door.as_ref().map(|door| door.port));
-        let hooks = Arc::new(RelayHooks { engine: engine.clone(), registry, is_ready, door });
+        let hooks = Arc::new(RelayHooks { engine: engine.clone(), registry, is_ready, watch, door });
         let signaling = Signaling::new(
             SignalingConfig { web, ..signaling_config(config, relay) },
             store.clone(),

@@ -11,6 +11,7 @@ use crate::backup::Backups;
 use crate::config::Config;
 use crate::engine::{Engine, EngineConfig, EngineThread, Fatal, OpenError, Quotas};
 use crate::folder::{DataFolder, FolderError};
+use crate::operator::watch::Watch;
 use crate::operator::{Desk, channel};
 use crate::quic::{QuicError, ResetKey};
 use crate::ready::ReadyFile;
@@ -142,12 +143,14 @@ impl Relay {
 
         let registry = Registry::default();
         let is_ready = Arc::new(AtomicBool::new(false));
+        let watched = Arc::new(Watch::new(config.data_dir.clone()));
         let api = api::Api::new(api::Parts {
             config: &config,
             folder: &folder,
             store: store.clone(),
             engine: engine.clone(),
             registry: registry.clone(),
+            watch: watched.clone(),
             relay: link.clone(),
             web: browsers.clone(),
             door: Some(door),
@@ -229,6 +232,7 @@ impl Relay {
                 sessions.clone(),
                 store,
                 (folder.clone(), short_lived),
+                watched,
                 recorder,
             )),
             schedule: tokio::spawn(backups.clone().keep()),
@@ -328,13 +332,17 @@ async fn housekeeping(
     sessions: Arc<Sessions>,
     store: Arc<api::Accounts>,
     (folder, short_lived): (Arc<DataFolder>, Arc<ShortLived>),
+    watched: Arc<Watch>,
     recorder: &'static metrics_exporter_prometheus::PrometheusHandle,
 ) {
     let mut upkeep = tokio::time::interval(METRICS_UPKEEP_EVERY);
     let mut hourly = tokio::time::interval(HOUSEKEEPING_EVERY);
     loop {
         tokio::select! {
-            _ = upkeep.tick() => recorder.run_upkeep(),
+            _ = upkeep.tick() => {
+                recorder.run_upkeep();
+                watched.tick(&sessions.engine);
+            }
             _ = hourly.tick() => {
                 if let Err(error) = short_lived.keep(&folder, clock::now()) {
                     tracing::warn!(%error, "no new certificate for browsers");

@@ -1,5 +1,6 @@
 //! Where orders are carried out: what a relay has open, without its sockets.
 
+use super::watch::Watch;
 use super::{OperatorError, Refused};
 use crate::api::{Api, Parts};
 use crate::backup::Backups;
@@ -45,6 +46,7 @@ impl Desk {
             store: store.clone(),
             engine: engine.clone(),
             registry: Registry::default(),
+            watch: Arc::new(Watch::new(config.data_dir.clone())),
             relay: link(config, config.listen.port(), &identity),
             web: site::origin(config, config.http, config.listen.port()),
             door: None,

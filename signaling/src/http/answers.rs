@@ -14,7 +14,7 @@ use time::format_description::well_known::Rfc3339;
 use utoipa::ToSchema;
 
 /// A moment as RFC 3339 says it. A moment that no calendar has is the beginning of time.
-fn moment(at: UnixMillis) -> String {
+pub(crate) fn moment(at: UnixMillis) -> String {
     let nanos = i128::from(at.0).saturating_mul(1_000_000);
     OffsetDateTime::from_unix_timestamp_nanos(nanos)
         .ok()

@@ -7,12 +7,14 @@ mod devices;
 mod directory;
 mod hashing;
 mod invites;
+mod operator;
 mod rates;
 mod vault;
 
 pub use accounts::{SignedIn, Tokens};
 pub use authenticate::{AuthenticateError, Authenticated};
 pub use invites::MadeInvite;
+pub use operator::{AccountChange, AccountPage, Census};
 
 use crate::config::{Clock, Config};
 use crate::hooks::{Hooks, Readiness, WebTransport};
@@ -38,6 +40,8 @@ struct Inner {
     hooks: Arc<dyn Hooks>,
     hashing: Hashing,
     rates: RateLimiter,
+    /// Held by whoever changes who operates the relay.
+    operators: tokio::sync::Mutex<()>,
 }
 
 impl std::fmt::Debug for Signaling {
@@ -58,7 +62,16 @@ impl Signaling {
     ) -> Self {
         let hashing = Hashing::new(&config);
         let rates = RateLimiter::new(&config.rates);
-        Self(Arc::new(Inner { config, store, keys, clock, hooks, hashing, rates }))
+        Self(Arc::new(Inner {
+            config,
+            store,
+            keys,
+            clock,
+            hooks,
+            hashing,
+            rates,
+            operators: Default::default(),
+        }))
     }
 
     /// What the operator chose.
