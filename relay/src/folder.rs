@@ -7,6 +7,7 @@
 //!   control.sock       while a relay runs: takes the orders of commands, from its own user only
 //!   certificate.pem    the self-signed certificate, certificate.key its key
 //!   acme.pem           with `domain`: the authority's certificate with its key; acme-account.json the account there
+//!   webtransport.pem   what browsers are shown on QUIC, made anew every nine days; webtransport-next.pem follows it
 //!   token.key          signs access tokens
 //!   quic-reset.key     lets devices know at once that the relay was restarted
 //!   backups/           where backups go if nobody says otherwise

@@ -1,10 +1,12 @@
 //! What signaling tells the relay, and asks it: ends of sessions, admissions to conversations, readiness.
 
 use crate::engine::{AdmitError, Engine};
+use crate::operator::watch::{self, Watch};
 use crate::session::registry::Registry;
+use crate::webtransport::Door;
 use futures_util::future::BoxFuture;
 use sotto_protocol::ids::{AccountId, ConversationId, DeviceId, SessionId};
-use sotto_signaling::hooks::{Admit, AdmitRefused, Hooks, Readiness};
+use sotto_signaling::hooks::{Admit, AdmitRefused, Figures, Hooks, Readiness, RoomPage, WebTransport};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -16,6 +18,10 @@ pub struct RelayHooks {
     pub registry: Registry,
     /// Whether the relay has started and does not drain.
     pub is_ready: Arc<AtomicBool>,
+    /// What the operator's page watches.
+    pub watch: Arc<Watch>,
+    /// How browsers reach the UDP port; `None` while nothing listens.
+    pub door: Option<Door>,
 }
 
 impl Hooks for RelayHooks {
@@ -48,6 +54,18 @@ impl Hooks for RelayHooks {
                 AdmitError::StorageFull | AdmitError::Unavailable => AdmitRefused::Unavailable,
             })
         })
+    }
+
+    fn figures(&self) -> BoxFuture<'_, Option<Figures>> {
+        Box::pin(self.watch.figures(&self.engine, &self.registry))
+    }
+
+    fn rooms(&self, from: usize) -> BoxFuture<'_, RoomPage> {
+        Box::pin(watch::rooms(&self.engine, from))
+    }
+
+    fn webtransport(&self) -> Option<WebTransport> {
+        self.door.as_ref().map(Door::described)
     }
 
     fn readiness(&self) -> Readiness {

@@ -4,7 +4,8 @@
 //!   devices ==QUIC==> quic ----.                        .--> engine --> store     (conversations, durable)
 //!                               >-- session -- gate ---<
 //!   devices ==WSS===> gateway -'                        '--> sotto-signaling --> accounts (durable)
-//!   anybody ==HTTPS=> web -- api (sotto-signaling's router)
+//!   browsers =HTTP/3=> quic -- webtransport -- session, as above
+//!   anybody ==HTTPS=> web -- site (the browser client) or api (sotto-signaling's router)
 //! ```
 //!
 //! Read in this order: [`config`] (what an operator chooses), [`relay`] (starting and ending), [`session`]
@@ -22,7 +23,9 @@ pub mod hooks;
 pub mod operator;
 pub mod quic;
 pub mod session;
+pub mod site;
 pub mod web;
+pub mod webtransport;
 
 pub mod accounts;
 pub mod acme;

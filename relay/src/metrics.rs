@@ -64,7 +64,7 @@ pub const METRICS: &[Metric] = &[
     Metric {
         name: CONNECTIONS_OPENED,
         kind: MetricKind::Counter,
-        labels: "transport = quic | websocket",
+        labels: "transport = quic | websocket | webtransport",
         help: "Connections that were authenticated. Growing much faster than sotto_connections: devices lose their connections.",
     },
     Metric {

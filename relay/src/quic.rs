@@ -1,5 +1,5 @@
 //! The QUIC endpoint: one UDP socket, one connection per device, one bidirectional stream on each, opened by
-//! the device, that carries the frames.
+//! the device, that carries the frames. Browsers come to the same port by HTTP/3 ([`crate::webtransport`]).
 //!
 //! Everything that a stranger could make grow has a limit here: streams, windows, handshakes at a time,
 //! connections. A device that is silent costs two small tasks and no buffers.
@@ -10,9 +10,12 @@ use crate::session::transport::{FrameReader, FrameWriter, Link, Lost};
 use crate::session::{Sessions, serve};
 use crate::tls::{Identity, TlsError};
 use crate::web;
+use crate::webtransport::certificate::ShortLived;
+use crate::webtransport::{self, ALPN_H3};
 use aws_lc_rs::hmac;
 use bytes::{Bytes, BytesMut};
 use quinn::congestion::CubicConfig;
+use quinn::crypto::rustls::HandshakeData;
 use quinn::{
     Connection, Endpoint, EndpointConfig, Incoming, RecvStream, SendStream, TransportConfig, VarInt,
 };
@@ -103,10 +106,11 @@ pub mod close_code {
 pub fn endpoint(
     socket: UdpSocket,
     identity: &Identity,
+    browsers: Arc<ShortLived>,
     reset_key: &ResetKey,
     idle: Duration,
 ) -> Result<Endpoint, QuicError> {
-    let mut config = quinn::ServerConfig::with_crypto(Arc::new(identity.for_quic()?));
+    let mut config = quinn::ServerConfig::with_crypto(Arc::new(identity.for_quic(browsers)?));
     config.transport_config(Arc::new(transport(idle)?));
     config.max_incoming(HANDSHAKES_MAX);
     // Bytes that a stranger may send before its handshake is looked at: one flight, post-quantum key share included.
@@ -134,11 +138,12 @@ fn transport(idle: Duration) -> Result<TransportConfig, QuicError> {
     let mut config = TransportConfig::default();
     config
         .max_concurrent_bidi_streams(VarInt::from_u32(STREAMS_MAX))
-        .max_concurrent_uni_streams(VarInt::from_u32(0))
+        // Before the handshake nobody knows who is a browser. What is sent there counts to the connection's window.
+        .max_concurrent_uni_streams(VarInt::from_u32(webtransport::ONE_WAY_STREAMS_MAX))
         .stream_receive_window(VarInt::from_u32(STREAM_WINDOW_BYTES))
         .receive_window(VarInt::from_u32(CONNECTION_WINDOW_BYTES))
         .send_window(SEND_WINDOW_BYTES)
-        .datagram_receive_buffer_size(None)
+        .datagram_receive_buffer_size(Some(webtransport::DATAGRAM_BYTES))
         .max_idle_timeout(Some(idle.try_into().map_err(|_| QuicError::Idle)?))
         // The shorter one of both sides' idle times counts, and nodes ask for much less than the relay (see
         // SILENCE_MS_MAX) and keep the connection alive. For a client that does not, half of the idle time keeps a
@@ -178,7 +183,7 @@ pub async fn accept(
             let span = tracing::info_span!(
                 "connection",
                 trace = %crate::trace_id(),
-                transport = "quic",
+                transport = tracing::field::Empty,
                 remote = %incoming.remote_address(),
                 account = tracing::field::Empty,
                 device = tracing::field::Empty,
@@ -210,35 +215,47 @@ impl Drop for Handshake {
 async fn connection(incoming: Incoming, sessions: Arc<Sessions>, permit: Permit, handshake: Handshake) {
     let opened =
         Box::pin(tokio::time::timeout(sessions.authentication_timeout, open(incoming, handshake))).await;
-    let (connection, link) = match opened {
-        Ok(Ok(opened)) => opened,
+    match opened {
+        Ok(Ok(Opened::Device(connection, link))) => {
+            let code = match serve(sessions, link).await {
+                crate::session::End::Refused(_) => close_code::REFUSED,
+                _ => close_code::DONE,
+            };
+            connection.close(code, b"");
+        }
+        Ok(Ok(Opened::Browser(session, link))) => {
+            serve(sessions, *link).await;
+            session.close().await;
+        }
         Ok(Err(error)) => {
             metrics::counter!(crate::metrics::CONNECTIONS_REFUSED, "reason" => "handshake").increment(1);
             tracing::debug!(%error, "no connection");
-            return;
         }
         Err(_) => {
             metrics::counter!(crate::metrics::CONNECTIONS_REFUSED, "reason" => "timeout").increment(1);
             tracing::debug!("the handshake or the first stream did not come in time");
-            return;
         }
-    };
-    let end = serve(sessions, link).await;
-    let code = match end {
-        crate::session::End::Refused(_) => close_code::REFUSED,
-        _ => close_code::DONE,
-    };
-    connection.close(code, b"");
+    }
     drop(permit);
 }
 
-type QuicLink = Link<QuicReader, QuicWriter>;
+/// A connection with the stream that carries its frames.
+enum Opened {
+    Device(Connection, Link<QuicReader, QuicWriter>),
+    Browser(Box<webtransport::Session>, Box<Link<webtransport::BrowserReader, QuicWriter>>),
+}
 
 /// Finishes the handshake and waits for the stream that the device opens.
-async fn open(incoming: Incoming, handshake: Handshake) -> Result<(Connection, QuicLink), Lost> {
+async fn open(incoming: Incoming, handshake: Handshake) -> Result<Opened, Lost> {
     let lost = |error: quinn::ConnectionError| Lost(error.to_string());
     let connection = incoming.accept().map_err(lost)?.await.map_err(lost)?;
     drop(handshake);
+    if is_browser(&connection) {
+        tracing::Span::current().record("transport", "webtransport");
+        let (session, link) = webtransport::open(&connection).await?;
+        return Ok(Opened::Browser(Box::new(session), Box::new(link)));
+    }
+    tracing::Span::current().record("transport", "quic");
     let (send, recv) = connection.accept_bi().await.map_err(lost)?;
     let mut exported = [0; 32];
     connection
@@ -252,10 +269,17 @@ async fn open(incoming: Incoming, handshake: Handshake) -> Result<(Connection, Q
         remote,
         transport: "quic",
     };
-    Ok((connection, link))
+    Ok(Opened::Device(connection, link))
 }
 
-struct QuicReader(RecvStream);
+/// Whether HTTP/3 was agreed on.
+fn is_browser(connection: &Connection) -> bool {
+    let data = connection.handshake_data().and_then(|data| data.downcast::<HandshakeData>().ok());
+    data.and_then(|data| data.protocol).is_some_and(|protocol| protocol == ALPN_H3)
+}
+
+/// Frames from one stream of QUIC.
+pub(crate) struct QuicReader(pub(crate) RecvStream);
 
 impl FrameReader for QuicReader {
     async fn read(&mut self, into: &mut BytesMut) -> Result<bool, Lost> {
@@ -274,7 +298,8 @@ impl FrameReader for QuicReader {
     }
 }
 
-struct QuicWriter(SendStream);
+/// Frames into one stream of QUIC.
+pub(crate) struct QuicWriter(pub(crate) SendStream);
 
 impl FrameWriter for QuicWriter {
     async fn write(&mut self, chunks: &mut Vec<Bytes>) -> Result<(), Lost> {

@@ -25,6 +25,8 @@ pub struct ReadyFile {
     pub fingerprint: String,
     /// The link that a node registers with.
     pub link: String,
+    /// What browsers open.
+    pub web: String,
 }
 
 impl ReadyFile {

@@ -11,6 +11,7 @@ use crate::backup::Backups;
 use crate::config::Config;
 use crate::engine::{Engine, EngineConfig, EngineThread, Fatal, OpenError, Quotas};
 use crate::folder::{DataFolder, FolderError};
+use crate::operator::watch::Watch;
 use crate::operator::{Desk, channel};
 use crate::quic::{QuicError, ResetKey};
 use crate::ready::ReadyFile;
@@ -19,7 +20,9 @@ use crate::session::{Counters, Sessions};
 use crate::sockets::{ListenError, bind_both, bind_tcp};
 use crate::store::{RealDisk, SledOptions};
 use crate::tls::{Identity, TlsError};
-use crate::{acme, api, clock, metrics, operator, quic, ready, tls, web};
+use crate::webtransport::Door;
+use crate::webtransport::certificate::ShortLived;
+use crate::{acme, api, clock, metrics, operator, quic, ready, site, tls, web};
 use rand::RngExt as _;
 use sotto_protocol::invite::{Fingerprint, Invite, RelayAddress};
 use std::net::Ipv4Addr;
@@ -132,16 +135,25 @@ impl Relay {
         let https = tcp.local_addr()?;
         let http = plain.as_ref().map(std::net::TcpListener::local_addr).transpose()?;
         let link = link(&config, https.port(), &identity);
+        let browsers = site::origin(&config, http, https.port());
+        let (folder, identity) = (Arc::new(folder), Arc::new(identity));
+        let short_lived = Arc::new(ShortLived::load(&folder, certificate_names(&config), clock::now())?);
+        let door =
+            Door { port: link.relay.port, identity: identity.clone(), certificates: short_lived.clone() };
 
         let registry = Registry::default();
         let is_ready = Arc::new(AtomicBool::new(false));
+        let watched = Arc::new(Watch::new(config.data_dir.clone()));
         let api = api::Api::new(api::Parts {
             config: &config,
             folder: &folder,
             store: store.clone(),
             engine: engine.clone(),
             registry: registry.clone(),
+            watch: watched.clone(),
             relay: link.clone(),
+            web: browsers.clone(),
+            door: Some(door),
             is_ready: is_ready.clone(),
             recorder,
         })?;
@@ -154,7 +166,7 @@ impl Relay {
             counters: Counters::new(),
         });
 
-        let endpoint = quic::endpoint(udp, &identity, &reset_key, config.idle_timeout)?;
+        let endpoint = quic::endpoint(udp, &identity, short_lived.clone(), &reset_key, config.idle_timeout)?;
         let acceptor = tokio_rustls::TlsAcceptor::from(identity.for_https()?);
         let admission = Admission::new(config.connections_max, config.connections_per_address_max);
         let (stop_web, web_stops) = watch::channel(false);
@@ -192,20 +204,20 @@ impl Relay {
             http,
             fingerprint: identity.fingerprint().to_string(),
             link: link.to_string(),
+            web: browsers,
         };
         is_ready.store(true, Ordering::Release);
         ready.write(&folder)?;
         let recovered = engine.recovered();
         tracing::info!(quic = %ready.quic, https = %ready.https, ?recovered, "ready");
 
-        let (folder, identity) = (Arc::new(folder), Arc::new(identity));
         let authority = config
             .acme
             .clone()
             .map(|wanted| tokio::spawn(acme::keep(wanted, folder.clone(), identity.clone())).abort_handle());
         let (stop, stopped) = watch::channel(false);
         let running = Running {
-            folder,
+            folder: folder.clone(),
             engine,
             engine_thread,
             broken,
@@ -216,7 +228,13 @@ impl Relay {
             stop_quic,
             tasks,
             drain: config.drain,
-            housekeeping: tokio::spawn(housekeeping(sessions.clone(), store, recorder)),
+            housekeeping: tokio::spawn(housekeeping(
+                sessions.clone(),
+                store,
+                (folder.clone(), short_lived),
+                watched,
+                recorder,
+            )),
             schedule: tokio::spawn(backups.clone().keep()),
             authority,
             backups,
@@ -313,14 +331,22 @@ pub(crate) fn link(config: &Config, port: u16, identity: &Identity) -> Invite {
 async fn housekeeping(
     sessions: Arc<Sessions>,
     store: Arc<api::Accounts>,
+    (folder, short_lived): (Arc<DataFolder>, Arc<ShortLived>),
+    watched: Arc<Watch>,
     recorder: &'static metrics_exporter_prometheus::PrometheusHandle,
 ) {
     let mut upkeep = tokio::time::interval(METRICS_UPKEEP_EVERY);
     let mut hourly = tokio::time::interval(HOUSEKEEPING_EVERY);
     loop {
         tokio::select! {
-            _ = upkeep.tick() => recorder.run_upkeep(),
+            _ = upkeep.tick() => {
+                recorder.run_upkeep();
+                watched.tick(&sessions.engine);
+            }
             _ = hourly.tick() => {
+                if let Err(error) = short_lived.keep(&folder, clock::now()) {
+                    tracing::warn!(%error, "no new certificate for browsers");
+                }
                 let retained = sessions.engine.retain().await;
                 match sotto_signaling::store::Housekeeping::sweep(&*store, clock::now()).await {
                     Ok(swept) => tracing::info!(swept, ?retained, "housekeeping"),

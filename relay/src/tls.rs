@@ -1,4 +1,5 @@
 //! The relay's certificate and its TLS: version 1.3 only, the post-quantum hybrid first.
+//! Browsers on QUIC are shown another one where no authority vouches for it ([`crate::webtransport::certificate`]).
 //!
 //! Without a certificate of the operator's own, the relay makes one at its first start and keeps it. Devices
 //! find it by the fingerprint that links and invites carry, so no authority has to vouch for it and it need
@@ -7,6 +8,8 @@
 use crate::acme;
 use crate::config::CertificateFiles;
 use crate::folder::{DataFolder, FolderError};
+use crate::webtransport::ALPN_H3;
+use crate::webtransport::certificate::ShortLived;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs;
 use rustls::server::{ClientHello, ResolvesServerCert};
@@ -16,6 +19,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use sotto_protocol::invite::Fingerprint;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
+use time::OffsetDateTime;
 
 /// ALPN of the frames over QUIC.
 pub const ALPN_SOTTO: &[u8] = b"sotto/1";
@@ -36,10 +40,11 @@ pub struct Identity {
 #[derive(Debug)]
 struct Serving(RwLock<Shown>);
 
+/// A chain with its key.
 #[derive(Debug, Clone)]
-struct Shown {
-    key: Arc<CertifiedKey>,
-    fingerprint: Fingerprint,
+pub(crate) struct Shown {
+    pub(crate) key: Arc<CertifiedKey>,
+    pub(crate) fingerprint: Fingerprint,
     /// The relay's own, until the authority has given one.
     is_stand_in: bool,
 }
@@ -69,6 +74,29 @@ impl Serving {
 impl ResolvesServerCert for Serving {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(self.now().key)
+    }
+}
+
+/// On QUIC: who speaks HTTP/3 is a browser.
+#[derive(Debug)]
+struct ByProtocol {
+    serving: Arc<Serving>,
+    is_pinned: bool,
+    browsers: Arc<ShortLived>,
+}
+
+impl ResolvesServerCert for ByProtocol {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let is_browser = hello.alpn().is_some_and(|mut names| names.any(|name| name == ALPN_H3));
+        let shown = self.serving.now();
+        Some(if is_browser && !shown.is_trusted(self.is_pinned) { self.browsers.served() } else { shown.key })
+    }
+}
+
+impl Shown {
+    /// Whether an authority that everybody trusts vouches for it, as far as the relay knows.
+    const fn is_trusted(&self, is_pinned: bool) -> bool {
+        !is_pinned && !self.is_stand_in
     }
 }
 
@@ -167,6 +195,12 @@ impl Identity {
         self.is_pinned.then(|| self.fingerprint())
     }
 
+    /// Whether browsers take it by themselves.
+    #[must_use]
+    pub fn is_trusted(&self) -> bool {
+        self.serving.now().is_trusted(self.is_pinned)
+    }
+
     /// Reads the operator's certificate again; handshakes take it from now on. Whether it is another one.
     ///
     /// # Errors
@@ -188,41 +222,56 @@ impl Identity {
     /// # Errors
     /// If the provider lacks what TLS 1.3 needs.
     pub fn for_https(&self) -> Result<Arc<rustls::ServerConfig>, TlsError> {
-        Ok(Arc::new(self.server_config(&[b"http/1.1"])?))
+        Ok(Arc::new(server_config(self.serving.clone(), &[b"http/1.1"])?))
     }
 
-    /// TLS for QUIC.
+    /// TLS for QUIC: nodes by `sotto/1`, browsers by HTTP/3.
     ///
     /// # Errors
     /// If the provider lacks what TLS 1.3 needs.
-    pub fn for_quic(&self) -> Result<quinn::crypto::rustls::QuicServerConfig, TlsError> {
-        let mut config = self.server_config(&[ALPN_SOTTO])?;
+    pub fn for_quic(
+        &self,
+        browsers: Arc<ShortLived>,
+    ) -> Result<quinn::crypto::rustls::QuicServerConfig, TlsError> {
+        let resolver = ByProtocol { serving: self.serving.clone(), is_pinned: self.is_pinned, browsers };
+        let mut config = server_config(Arc::new(resolver), &[ALPN_SOTTO, ALPN_H3])?;
         // Tickets save a device one signature when it comes back; one is enough. No early data: the first
         // thing that counts is a proof that is bound to this very connection.
         config.send_tls13_tickets = 1;
         config.max_early_data_size = 0;
         config.try_into().map_err(|_| TlsError::NoInitialSuite)
     }
+}
 
-    fn server_config(&self, protocols: &[&[u8]]) -> Result<rustls::ServerConfig, TlsError> {
-        let mut config = rustls::ServerConfig::builder_with_provider(Arc::new(provider()))
-            .with_protocol_versions(&[&rustls::version::TLS13])?
-            .with_no_client_auth()
-            .with_cert_resolver(self.serving.clone());
-        config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
-        Ok(config)
-    }
+fn server_config(
+    resolver: Arc<dyn ResolvesServerCert>,
+    protocols: &[&[u8]],
+) -> Result<rustls::ServerConfig, TlsError> {
+    let mut config = rustls::ServerConfig::builder_with_provider(Arc::new(provider()))
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .with_no_client_auth()
+        .with_cert_resolver(resolver);
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+    Ok(config)
 }
 
 /// The certificate of the first start.
 fn own(folder: &DataFolder, names: Vec<String>) -> Result<Shown, TlsError> {
     if folder.read(CHAIN_FILE)?.is_none() {
-        let (chain, key) = generate(names)?;
+        // Trusted by fingerprint, for as long as the operator keeps it. Fixed dates, so that a wrong clock at
+        // first start does no harm.
+        let (chain, key) =
+            generate(names, rcgen::date_time_ymd(2020, 1, 1), rcgen::date_time_ymd(2120, 1, 1))?;
         // The key first: a chain without its key would be found at the next start.
         folder.write(KEY_FILE, &key)?;
         folder.write(CHAIN_FILE, &chain)?;
     }
     read(&CertificateFiles { chain: folder.join(CHAIN_FILE), key: folder.join(KEY_FILE) })
+}
+
+/// Reads a chain and its key from one file.
+pub(crate) fn read_one_file(file: &Path) -> Result<Shown, TlsError> {
+    read(&CertificateFiles { chain: file.to_owned(), key: file.to_owned() })
 }
 
 /// Reads a chain and its key, and holds one against the other.
@@ -241,22 +290,24 @@ fn read(files: &CertificateFiles) -> Result<Shown, TlsError> {
     Ok(Shown { key: Arc::new(key), fingerprint, is_stand_in: false })
 }
 
-fn sha256(bytes: &[u8]) -> [u8; 32] {
+pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
     use sha2::Digest;
     sha2::Sha256::digest(bytes).into()
 }
 
 /// A self-signed ECDSA P-256 certificate, the kind that every TLS library takes, and its key; both PEM.
-fn generate(names: Vec<String>) -> Result<(String, String), TlsError> {
+pub(crate) fn generate(
+    names: Vec<String>,
+    not_before: OffsetDateTime,
+    not_after: OffsetDateTime,
+) -> Result<(String, String), TlsError> {
     let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?;
     let mut parameters = rcgen::CertificateParams::new(names)?;
     let mut name = rcgen::DistinguishedName::new();
     name.push(rcgen::DnType::CommonName, "Sotto relay");
     parameters.distinguished_name = name;
-    // Trusted by fingerprint, for as long as the operator keeps it. Fixed dates, so that a wrong clock at
-    // first start does no harm.
-    parameters.not_before = rcgen::date_time_ymd(2020, 1, 1);
-    parameters.not_after = rcgen::date_time_ymd(2120, 1, 1);
+    parameters.not_before = not_before;
+    parameters.not_after = not_after;
     let certificate = parameters.self_signed(&key)?;
     Ok((certificate.pem(), key.serialize_pem()))
 }
@@ -264,6 +315,11 @@ fn generate(names: Vec<String>) -> Result<(String, String), TlsError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn made() -> (String, String) {
+        let year = |year| rcgen::date_time_ymd(year, 1, 1);
+        generate(vec!["a".to_owned()], year(2020), year(2120)).unwrap()
+    }
 
     #[test]
     fn the_certificate_of_the_first_start_is_kept() {
@@ -276,14 +332,14 @@ mod tests {
         assert_eq!(first.pinned(), Some(first.fingerprint()));
         assert!(!first.reload().unwrap(), "the relay's own stays");
         first.for_https().unwrap();
-        first.for_quic().unwrap();
+        assert!(!first.is_trusted(), "nobody vouches for it");
     }
 
     #[test]
     fn a_certificate_with_another_key_or_no_certificate_is_refused_with_the_file() {
         let home = tempfile::tempdir().unwrap();
-        let (chain, _) = generate(vec!["a".to_owned()]).unwrap();
-        let (_, key) = generate(vec!["a".to_owned()]).unwrap();
+        let (chain, _) = made();
+        let (_, key) = made();
         let files =
             CertificateFiles { chain: home.path().join("chain.pem"), key: home.path().join("key.pem") };
         std::fs::write(&files.chain, chain).unwrap();
@@ -306,7 +362,7 @@ mod tests {
         let files =
             CertificateFiles { chain: home.path().join("chain.pem"), key: home.path().join("key.pem") };
         let renew = || {
-            let (chain, key) = generate(vec!["a".to_owned()]).unwrap();
+            let (chain, key) = made();
             std::fs::write(&files.chain, chain).unwrap();
             std::fs::write(&files.key, key).unwrap();
         };

@@ -16,6 +16,11 @@ pub fn welcome(relay: &RelayHandle) -> String {
     };
     line("QUIC", &format!("{} (UDP)", at.quic));
     line("HTTPS", &format!("{} (TCP; API, WebSocket)", at.https));
+    if crate::site::is_built() {
+        line("browser", &format!("{}/", at.web));
+    } else {
+        line("browser", "no web client in this build (cargo xtask web makes one)");
+    }
     if let Some(http) = at.http {
         line("HTTP", &format!("http://{http} (this machine; API, /metrics)"));
         line("API pages", &format!("http://{http}/api/docs"));

@@ -21,6 +21,8 @@ pub struct Config {
     pub relay: RelayAddress,
     /// The fingerprint that invite links carry; `None` with a certificate that everybody trusts.
     pub fingerprint: Option<Fingerprint>,
+    /// What browsers open, as `https://chat.example.org`; invites carry it too.
+    pub web: String,
     /// Who may register, and whether the first account is the operator's.
     pub registration: RegistrationRules,
     /// Who may invite people to register.
@@ -46,6 +48,7 @@ impl Config {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             issuer: format!("https://{relay}"),
+            web: format!("https://{relay}"),
             relay,
             fingerprint: None,
             registration: RegistrationRules::default(),

@@ -8,6 +8,9 @@ use futures_util::{Sink, SinkExt, StreamExt};
 use std::net::SocketAddr;
 use std::pin::Pin;
 
+/// Where a browser opens its WebTransport session.
+pub const WEBTRANSPORT_PATH: &str = "/api/v1/wt";
+
 /// Why a WebSocket ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum GatewayError {

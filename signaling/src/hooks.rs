@@ -2,6 +2,7 @@
 
 use futures_util::future::BoxFuture;
 use sotto_protocol::ids::{AccountId, ConversationId, DeviceId, SessionId};
+use std::time::Duration;
 
 /// Whether the relay takes requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,6 +11,56 @@ pub enum Readiness {
     Ready,
     /// No, and why: starting, draining, disk full.
     NotReady(String),
+}
+
+/// How browsers reach the relay's UDP port. The path is [`WEBTRANSPORT_PATH`](crate::gateway::WEBTRANSPORT_PATH).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebTransport {
+    /// The port.
+    pub port: u16,
+    /// SHA-256 of certificates, one of which the browser will be shown; empty where an authority vouches for it.
+    pub certificate_hashes: Vec<[u8; 32]>,
+}
+
+/// What the relay is doing, and what it keeps, beside accounts.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Figures {
+    /// Devices that are connected now.
+    pub connections: u64,
+    /// Rooms, groups and direct conversations.
+    pub conversations: u64,
+    /// Entries of their logs that are kept.
+    pub messages: u64,
+    /// Bytes that everything takes on the disk.
+    pub storage_bytes: u64,
+    /// Bytes that are free there.
+    pub disk_free_bytes: u64,
+    /// How long the relay has been running.
+    pub uptime: Duration,
+    /// Messages made durable in a second, of late.
+    pub messages_per_second: f64,
+}
+
+/// A room in figures.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Room {
+    /// Its id.
+    pub conversation: ConversationId,
+    /// The public name of a listed one.
+    pub name: Option<String>,
+    /// Accounts that are members.
+    pub members: usize,
+    /// Entries that are kept.
+    pub entries: u64,
+}
+
+/// Some rooms.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RoomPage {
+    /// They.
+    pub rooms: Vec<Room>,
+    /// Where to go on; `None` at the end.
+    pub next: Option<usize>,
 }
 
 /// Somebody redeemed an invite for a conversation.
@@ -50,6 +101,15 @@ pub trait Hooks: Send + Sync + 'static {
 
     /// Lets an account join a conversation, durably. Called again for an invite that is redeemed again.
     fn admit(&self, admit: Admit) -> BoxFuture<'_, Result<(), AdmitRefused>>;
+
+    /// What the relay is doing, for operators; `None` if it is closing.
+    fn figures(&self) -> BoxFuture<'_, Option<Figures>>;
+
+    /// Some rooms in the order in which they were made, for operators.
+    fn rooms(&self, from: usize) -> BoxFuture<'_, RoomPage>;
+
+    /// How browsers reach the relay's UDP port, for `/api/v1/about`; `None` if they cannot.
+    fn webtransport(&self) -> Option<WebTransport>;
 
     /// Whether the relay takes requests, for `/api/v1/ready`.
     fn readiness(&self) -> Readiness;

@@ -23,7 +23,7 @@ pub struct Figure {
 }
 
 /// Every figure.
-pub const TABLE: [Figure; 5] = [
+pub const TABLE: [Figure; 6] = [
     Figure {
         name: "sotto_http_requests_total",
         kind: Kind::Counter,
@@ -35,6 +35,12 @@ pub const TABLE: [Figure; 5] = [
         kind: Kind::Histogram,
         labels: "",
         help: "From a request's head to its answer's.",
+    },
+    Figure {
+        name: "sotto_csp_reports_total",
+        kind: Kind::Counter,
+        labels: "",
+        help: "Reports of browsers that a page wanted something that its policy forbids. Growing: somebody found a way to inject, or a browser's extension meddles.",
     },
     Figure {
         name: "sotto_registrations_total",

@@ -12,6 +12,7 @@ mod setup;
 mod step;
 mod test;
 mod wasm;
+mod web;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -36,6 +37,8 @@ enum Command {
     Check(check::Arguments),
     /// Installs what the other commands need, and says what.
     Setup(setup::Arguments),
+    /// Builds the browser client, which the relay embeds at its next build.
+    Web(web::Arguments),
     /// Fuzzes one target with libFuzzer (needs the nightly toolchain).
     Fuzz(fuzz::Arguments),
     /// Writes the golden bytes of kinds of frames that have none yet; never changes one that is there.
@@ -59,6 +62,7 @@ fn carry_out(command: Command) -> anyhow::Result<()> {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Setup(arguments) => setup::run(&arguments),
+        Command::Web(arguments) => web::run(&arguments),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Vectors => step::cargo(["test", "-p", "sotto-protocol", "--test", "it", "vectors"])
             .env("SOTTO_WRITE_VECTORS", "1")

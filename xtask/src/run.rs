@@ -1,7 +1,7 @@
 //! `cargo xtask run`: from a clean clone to a running relay.
 
 use crate::step::{cargo, program, root, say};
-use crate::{setup, step};
+use crate::{setup, step, web};
 
 /// How the relay is told where its data are.
 const DATA: &str = "SOTTO_RELAY_DATA_DIR";
@@ -18,6 +18,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     setup::for_building()?;
+    web::build()?;
     // The development profile optimises every dependency, so the relay is fast enough to use, and the build is
     // the same one that `cargo xtask test` needs.
     let (profile, folder) = if arguments.release { ("release", "release") } else { ("dev", "debug") };

@@ -71,6 +71,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         for_privileged_tests()?;
     }
     wasm::library()?;
+    node_for_the_web()?;
     cargo_deny()?;
     say("everything is there");
     Ok(())
@@ -111,15 +112,41 @@ pub(crate) fn for_node() -> anyhow::Result<()> {
     if !program("npm", ["--version"]).succeeds() {
         install(&["nodejs", "npm"], "clients from npm and the example bots take part in the tests")?;
     }
-    for folder in NPM {
-        // npm writes this file last.
-        let installed = root().join(folder).join("node_modules/.package-lock.json");
-        let wanted = root().join(folder).join("package-lock.json");
-        let newer = |file: &std::path::Path| file.metadata().and_then(|file| file.modified()).ok();
-        if newer(&installed) < newer(&wanted) {
-            program("npm", ["ci", "--no-audit", "--no-fund", "--prefix", folder])
-                .announced(&format!("installing the packages of {folder}"))?;
-        }
+    NPM.into_iter().try_for_each(npm_packages)
+}
+
+/// The packages that the lock file of a folder names.
+pub(crate) fn npm_packages(folder: &str) -> anyhow::Result<()> {
+    // npm writes this file last.
+    let installed = root().join(folder).join("node_modules/.package-lock.json");
+    let wanted = root().join(folder).join("package-lock.json");
+    let newer = |file: &std::path::Path| file.metadata().and_then(|file| file.modified()).ok();
+    if newer(&installed) < newer(&wanted) {
+        program("npm", ["ci", "--no-audit", "--no-fund", "--prefix", folder])
+            .announced(&format!("installing the packages of {folder}"))?;
+    }
+    Ok(())
+}
+
+/// The least Node.js that Vite, which builds the browser client, runs on.
+const NODE_MIN: (u32, u32) = (20, 19);
+
+/// Node.js that is new enough to build the browser client.
+pub(crate) fn node_for_the_web() -> anyhow::Result<()> {
+    if !program("npm", ["--version"]).succeeds() || !program("node", ["--version"]).succeeds() {
+        install(&["nodejs", "npm"], "the browser client is built by Node.js")?;
+    }
+    let version = program("node", ["--version"]).output()?;
+    let mut numbers =
+        version.trim().trim_start_matches('v').split('.').map(|number| number.parse().unwrap_or(0));
+    let found: (u32, u32) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    if found < NODE_MIN {
+        let (major, minor) = NODE_MIN;
+        bail!(
+            "the browser client is built by Node.js {major}.{minor} or newer, and this is {}; get it from https://nodejs.org or your \
+             system's backports, then run this again",
+            version.trim()
+        );
     }
     Ok(())
 }

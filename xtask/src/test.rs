@@ -1,7 +1,7 @@
 //! `cargo xtask test`: everything set up, then every test; the last lines are the test runner's own.
 
-use crate::setup;
 use crate::step::{cargo, say};
+use crate::{setup, web};
 use anyhow::bail;
 
 #[derive(clap::Args)]
@@ -20,6 +20,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     setup::for_building()?;
     setup::for_tests()?;
     setup::for_node()?;
+    web::build()?;
     if arguments.privileged {
         if !setup::is_root() {
             bail!("--privileged cuts the power of file systems it mounts, so it needs root: run it as root");

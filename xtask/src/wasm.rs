@@ -1,7 +1,8 @@
-//! A compiler for wasm: rustup's, or Debian's where rustup cannot download.
+//! A compiler for wasm: rustup's, or Debian's where rustup cannot download. What it builds is checked, or is the browser
+//! client.
 
 use crate::setup::install;
-use crate::step::{Step, cargo, program, say, target};
+use crate::step::{self, Step, cargo, program, say};
 use anyhow::{Context as _, bail, ensure};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -32,6 +33,10 @@ pub(crate) fn library() -> anyhow::Result<Library> {
     if there(&sysroot) {
         return Ok(Library::Toolchain);
     }
+    let built = step::target().join("wasm-sysroot");
+    if libraries(&built).is_dir() && Path::new(DEBIAN_RUSTC).is_file() {
+        return Ok(Library::Sysroot(built));
+    }
     let downloaded =
         program("rustup", ["target", "add", TARGET]).announced("installing Rust's standard library for wasm");
     if downloaded.is_ok() && there(&sysroot) {
@@ -39,33 +44,65 @@ pub(crate) fn library() -> anyhow::Result<Library> {
     }
     say("rustup cannot download it here; building it from Debian's sources instead");
     debian().map(Library::Sysroot).with_context(|| {
-        format!("the pure crates are checked for wasm; get its library by `rustup target add {TARGET}`")
+        format!("browsers run wasm, which needs a library of its own; get it by `rustup target add {TARGET}`")
     })
 }
 
 /// `cargo build` of library crates for wasm, without optimising: this asks whether they build, and nothing runs.
 pub(crate) fn build(library: &Library) -> Step {
-    let build = cargo(["build", "--locked", "--lib", "--target", TARGET]).args(NOT_OPTIMISED);
+    with(library, cargo(["build", "--locked", "--lib", "--target", TARGET]).args(NOT_OPTIMISED))
+}
+
+/// `cargo build` of the browser client's core, as small as it gets.
+pub(crate) fn client(library: &Library) -> Step {
+    with(
+        library,
+        cargo([
+            "build",
+            "--locked",
+            "--package",
+            "sotto-web",
+            "--lib",
+            "--profile",
+            "web",
+            "--target",
+            TARGET,
+        ]),
+    )
+}
+
+/// Where cargo builds to for wasm.
+pub(crate) fn target(library: &Library) -> PathBuf {
+    match library {
+        Library::Toolchain => step::target(),
+        // Another compiler, so another target folder: sharing one would build everything anew each time.
+        Library::Sysroot(_) => step::target().join("wasm-debian"),
+    }
+    .join(TARGET)
+}
+
+fn with(library: &Library, build: Step) -> Step {
     match library {
         Library::Toolchain => build,
-        // Another compiler, so another target folder: sharing one would build everything anew each time.
         Library::Sysroot(sysroot) => build
             .env("RUSTC", DEBIAN_RUSTC)
             .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", "wasm-ld-19")
             .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", format!("--sysroot={}", sysroot.display()))
-            .env("CARGO_TARGET_DIR", target().join("wasm-debian")),
+            .env("CARGO_TARGET_DIR", step::target().join("wasm-debian")),
     }
+}
+
+/// Where a sysroot keeps the libraries for wasm.
+fn libraries(sysroot: &Path) -> PathBuf {
+    sysroot.join("lib/rustlib").join(TARGET).join("lib")
 }
 
 /// Builds the standard library once, by Debian's own compiler: rustup's cannot build Debian's sources.
 fn debian() -> anyhow::Result<PathBuf> {
-    let sysroot = target().join("wasm-sysroot");
-    let libraries = sysroot.join("lib/rustlib").join(TARGET).join("lib");
-    if libraries.is_dir() && Path::new(DEBIAN_RUSTC).is_file() {
-        return Ok(sysroot);
-    }
+    let sysroot = step::target().join("wasm-sysroot");
+    let libraries = libraries(&sysroot);
     install(&DEBIAN, "Debian's Rust, whose sources hold the standard library")?;
-    let empty = target().join("wasm-std");
+    let empty = step::target().join("wasm-std");
     fs::create_dir_all(empty.join("src"))?;
     fs::write(empty.join("src/lib.rs"), "#![no_std]\n")?;
     fs::write(

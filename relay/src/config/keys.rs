@@ -136,6 +136,18 @@ pub const KEYS: &[Key] = &[
         doc: "For an authority of your own: what its HTTPS certificate is held against. Not set: the authorities that this machine trusts.",
     },
     Key {
+        name: "web.address",
+        default: "",
+        expected: "an address without a path, as https://chat.example.org",
+        doc: "Where people open the web client in a browser; written into invites. Not set: https:// and the public address, or the plain port where there is none. To be set where a proxy in front ends TLS.",
+    },
+    Key {
+        name: "web.origins",
+        default: "any",
+        expected: "any, none, or addresses without a path, separated by commas",
+        doc: "Web pages from elsewhere that may call the API in somebody's browser, as where the web client lies on another host. The client that this relay serves needs none of it. `any` counts on the public port only: what listens on `http` answers to pages that are named here.",
+    },
+    Key {
         name: "retention.age",
         default: "0s",
         expected: SPAN,

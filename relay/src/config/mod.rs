@@ -6,9 +6,11 @@
 pub mod keys;
 mod parse;
 pub mod values;
+pub mod web;
 
 pub use self::keys::{ENVIRONMENT_FILE, KEYS, Key};
 pub use self::values::{ConfigError, Source, Values};
+pub use self::web::{Origins, WebConfig};
 
 use crate::store::SledOptions;
 use crate::tls::Origin;
@@ -38,6 +40,8 @@ pub struct Config {
     pub certificate_pinned: bool,
     /// The authority that gives one instead.
     pub acme: Option<AcmeConfig>,
+    /// What browsers are told.
+    pub web: WebConfig,
     /// Who may register.
     pub registration: RegistrationPolicy,
     /// Whether the first account becomes the operator.
@@ -202,6 +206,7 @@ impl Config {
             certificate,
             certificate_pinned,
             acme,
+            web: WebConfig::from_values(values)?,
             registration: values.read("registration", |text| match text {
                 "open" => Some(RegistrationPolicy::Open),
                 "invite" => Some(RegistrationPolicy::Invite),

@@ -1,5 +1,6 @@
 //! Where orders are carried out: what a relay has open, without its sockets.
 
+use super::watch::Watch;
 use super::{OperatorError, Refused};
 use crate::api::{Api, Parts};
 use crate::backup::Backups;
@@ -8,6 +9,7 @@ use crate::engine::{Engine, EngineThread};
 use crate::folder::DataFolder;
 use crate::relay::{Opened, StartError, link};
 use crate::session::registry::Registry;
+use crate::site;
 use sotto_signaling::Signaling;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -44,7 +46,10 @@ impl Desk {
             store: store.clone(),
             engine: engine.clone(),
             registry: Registry::default(),
+            watch: Arc::new(Watch::new(config.data_dir.clone())),
             relay: link(config, config.listen.port(), &identity),
+            web: site::origin(config, config.http, config.listen.port()),
+            door: None,
             is_ready: Arc::new(AtomicBool::new(false)),
             recorder: crate::metrics::install(),
         })?;

@@ -17,6 +17,7 @@ mod desk;
 mod invites;
 mod rooms;
 mod stats;
+pub mod watch;
 
 pub use accounts::{
     AccountRow, CreateAccount, CreatedAccount, DeleteAccount, DisableAccount, ListAccounts, SetRole,

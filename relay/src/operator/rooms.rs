@@ -7,7 +7,7 @@ use sotto_protocol::body::conversation::{HistoryPolicy, Kind};
 use sotto_protocol::ids::ConversationId;
 
 /// Conversations that are looked at for one answer.
-const PAGE: usize = 500;
+pub(super) const PAGE: usize = 500;
 
 /// Some rooms, in the order in which they were made.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]

@@ -2,6 +2,7 @@
 
 use super::{Desk, Order, Refused};
 use crate::backup;
+use crate::engine::Engine;
 use crate::store::{Disk as _, RealDisk};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -47,12 +48,12 @@ impl Order for AskStats {
     async fn carry_out(self, desk: &Desk) -> Result<Self::Answer, Refused> {
         let config = desk.config.clone();
         let on_disk = tokio::task::spawn_blocking(move || {
-            let folder = &config.data_dir;
             let kept = config.backups();
+            let on_disk = OnDisk::of(&config.data_dir);
             Stats {
-                log_disk_bytes: bytes_in(&folder.join("log")),
-                accounts_disk_bytes: bytes_in(&folder.join("accounts")),
-                disk_free_bytes: RealDisk.free_bytes(folder).unwrap_or_default(),
+                log_disk_bytes: on_disk.log_bytes,
+                accounts_disk_bytes: on_disk.accounts_bytes,
+                disk_free_bytes: on_disk.free_bytes,
                 backups: backup::list(&kept).map_or(0, |all| all.len() as u64),
                 newest_backup_ms: backup::newest(&kept).ok().flatten().map(|newest| newest.mark_ms),
                 ..Stats::default()
@@ -60,25 +61,56 @@ impl Order for AskStats {
         });
         let on_disk = on_disk.await.map_err(|error| Refused(error.to_string()))?;
         let mut stats = Stats { version: env!("CARGO_PKG_VERSION").to_owned(), ..on_disk };
-        let mut after = None;
-        loop {
-            let page = desk.signaling.accounts(after).await?;
-            let Some(last) = page.last() else { break };
-            after = Some(last.account.id);
-            stats.accounts += page.len() as u64;
-            stats.devices += page.iter().map(|row| row.devices as u64).sum::<u64>();
-        }
-        loop {
-            let from = usize::try_from(stats.conversations).unwrap_or(usize::MAX);
-            let page = desk.engine.survey(from, PAGE).await;
-            if page.is_empty() {
-                break;
-            }
-            stats.conversations += page.len() as u64;
-            stats.entries += page.iter().map(|known| known.entries()).sum::<u64>();
-            stats.entry_bytes += page.iter().map(|known| known.stored_bytes).sum::<u64>();
-        }
+        let census = desk.signaling.census().await?;
+        let logs = Logs::of(&desk.engine).await;
+        stats.accounts = census.accounts;
+        stats.devices = census.devices;
+        stats.conversations = logs.conversations;
+        stats.entries = logs.entries;
+        stats.entry_bytes = logs.bytes;
         Ok(stats)
+    }
+}
+
+/// What the logs of all conversations hold.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Logs {
+    pub(crate) conversations: u64,
+    pub(crate) entries: u64,
+    bytes: u64,
+}
+
+impl Logs {
+    pub(crate) async fn of(engine: &Engine) -> Self {
+        let mut sum = Self::default();
+        loop {
+            let from = usize::try_from(sum.conversations).unwrap_or(usize::MAX);
+            let page = engine.survey(from, PAGE).await;
+            if page.is_empty() {
+                return sum;
+            }
+            sum.conversations += page.len() as u64;
+            sum.entries += page.iter().map(|known| known.entries()).sum::<u64>();
+            sum.bytes += page.iter().map(|known| known.stored_bytes).sum::<u64>();
+        }
+    }
+}
+
+/// What a data folder takes of its disk. Asking takes a moment: it looks at every file.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OnDisk {
+    pub(crate) log_bytes: u64,
+    pub(crate) accounts_bytes: u64,
+    pub(crate) free_bytes: u64,
+}
+
+impl OnDisk {
+    pub(crate) fn of(folder: &Path) -> Self {
+        Self {
+            log_bytes: bytes_in(&folder.join("log")),
+            accounts_bytes: bytes_in(&folder.join("accounts")),
+            free_bytes: RealDisk.free_bytes(folder).unwrap_or_default(),
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! A device's end of the wire, over QUIC or WebSocket: frames in, frames out, nothing clever.
+//! A device's end of the wire, over QUIC, WebSocket or WebTransport: frames in, frames out, nothing clever.
 
 use crate::world::{Person, TestRelay};
 use bytes::{Bytes, BytesMut};
@@ -17,10 +17,12 @@ use sotto_protocol::error::WireError;
 use sotto_protocol::frame::{self, Body, Frame};
 use sotto_protocol::ids::RequestId;
 use sotto_relay::tls::ALPN_SOTTO;
+use sotto_relay::webtransport::ALPN_H3;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Message;
+use web_transport_proto::{ConnectRequest, ConnectResponse, Frame as WireKind, Settings, VarInt as Number};
 
 /// Longer than anything should take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -37,12 +39,57 @@ impl Client {
     /// Opens a QUIC connection and its stream; says nothing yet.
     pub(crate) async fn quic(relay: &TestRelay) -> Self {
         let mut endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
-        endpoint.set_default_client_config(quic_config(relay.relay.fingerprint().0));
+        endpoint.set_default_client_config(quic_config(relay.relay.fingerprint().0, ALPN_SOTTO));
         let address = relay.relay.addresses().quic;
         let connection = endpoint.connect(address, "relay").unwrap().await.unwrap();
-        let (mut send, mut recv) = connection.open_bi().await.unwrap();
+        let (send, recv) = connection.open_bi().await.unwrap();
         let mut exported = [0; 32];
         connection.export_keying_material(&mut exported, EXPORTER_LABEL, b"").unwrap();
+        Self::over(send, recv, ChannelBinding::TlsExporter(exported), (endpoint, connection))
+    }
+
+    /// Opens a WebTransport session as a browser does; says nothing yet.
+    pub(crate) async fn webtransport(relay: &TestRelay) -> Self {
+        Self::try_webtransport(relay, "/api/v1/wt").await.unwrap()
+    }
+
+    /// The same at any path; the error is the relay's answer.
+    pub(crate) async fn try_webtransport(relay: &TestRelay, path: &str) -> Result<Self, String> {
+        let connection = h3_connection(relay).await;
+        let mut settings = Settings::default();
+        settings.enable_webtransport(1);
+        let mut control = connection.open_uni().await.unwrap();
+        settings.write(&mut control).await.unwrap();
+        // QPACK's two, as browsers open them, and one that means nothing.
+        let mut others = Vec::new();
+        for kind in [2, 3, 0x21] {
+            let mut stream = connection.open_uni().await.unwrap();
+            stream.write_all(&[kind]).await.unwrap();
+            others.push(stream);
+        }
+        let mut theirs = connection.accept_uni().await.unwrap();
+        assert_eq!(Settings::read(&mut theirs).await.unwrap().supports_webtransport(), 1);
+        let (mut request, mut answer) = connection.open_bi().await.unwrap();
+        let url: url::Url =
+            format!("https://127.0.0.1:{}{path}", relay.relay.addresses().quic.port()).parse().unwrap();
+        ConnectRequest::new(url).write(&mut request).await.unwrap();
+        ConnectResponse::read(&mut answer).await.map_err(|error| format!("{error:?}"))?;
+        let (mut send, recv) = connection.open_bi().await.unwrap();
+        let mut head = Vec::new();
+        WireKind::WEBTRANSPORT.encode(&mut head);
+        Number::try_from(u64::from(quinn::VarInt::from(request.id()))).unwrap().encode(&mut head);
+        send.write_all(&head).await.unwrap();
+        let kept = (connection, control, others, theirs, request, answer);
+        Ok(Self::over(send, recv, ChannelBinding::NonceOnly, kept))
+    }
+
+    /// Frames over a stream of QUIC. What is kept lives as long as somebody reads.
+    fn over(
+        mut send: quinn::SendStream,
+        mut recv: quinn::RecvStream,
+        binding: ChannelBinding,
+        kept: impl Send + 'static,
+    ) -> Self {
         let (out, mut to_send) = mpsc::channel::<Bytes>(64);
         let (received, incoming) = mpsc::channel(64);
         tokio::spawn(async move {
@@ -54,15 +101,13 @@ impl Client {
             let _ = send.finish();
         });
         tokio::spawn(async move {
-            // Both live as long as somebody reads.
-            let _keep = (endpoint, connection);
+            let _kept = kept;
             while let Ok(Some(chunk)) = recv.read_chunk(64 * 1024, true).await {
                 if received.send(chunk.bytes).await.is_err() {
                     break;
                 }
             }
         });
-        let binding = ChannelBinding::TlsExporter(exported);
         Self { out, incoming, binding, buffer: BytesMut::new(), next_id: 1 }
     }
 
@@ -199,8 +244,18 @@ pub(crate) fn tls_config(fingerprint: [u8; 32], protocol: &[u8]) -> rustls::Clie
     config
 }
 
-fn quic_config(fingerprint: [u8; 32]) -> quinn::ClientConfig {
-    let config = tls_config(fingerprint, ALPN_SOTTO);
+/// A connection on which HTTP/3 was agreed, to a relay whose certificate is known by what it tells browsers.
+pub(crate) async fn h3_connection(relay: &TestRelay) -> quinn::Connection {
+    let (_, about) = relay.get("/api/v1/about", None).await;
+    let hash = about["webtransport"]["certificate_hashes"][0].as_str().unwrap();
+    let hash = data_encoding::BASE64.decode(hash.as_bytes()).unwrap().try_into().unwrap();
+    let mut endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
+    endpoint.set_default_client_config(quic_config(hash, ALPN_H3));
+    endpoint.connect(relay.relay.addresses().quic, "127.0.0.1").unwrap().await.unwrap()
+}
+
+fn quic_config(fingerprint: [u8; 32], protocol: &[u8]) -> quinn::ClientConfig {
+    let config = tls_config(fingerprint, protocol);
     let config: quinn::crypto::rustls::QuicClientConfig = config.try_into().unwrap();
     quinn::ClientConfig::new(Arc::new(config))
 }

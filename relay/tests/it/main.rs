@@ -3,6 +3,7 @@
 // Clippy knows tests by their attribute; the helpers beside them are tests too.
 #![allow(clippy::unwrap_used)]
 
+mod browser;
 mod certificate;
 mod client;
 mod documents;

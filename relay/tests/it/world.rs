@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use data_encoding::BASE64URL_NOPAD;
 use ed25519_dalek::SigningKey;
-use http::Request;
+use http::{HeaderMap, Request};
 use http_body_util::{BodyExt as _, Full};
 use serde_json::{Value, json};
 use sotto_mls::certificate::DeviceCertificate;
@@ -109,22 +109,35 @@ pub(crate) async fn ask(
     token: Option<&str>,
     body: Option<Value>,
 ) -> (u16, Value) {
+    let bearer = token.map(|token| format!("Bearer {token}"));
+    let extra: Vec<_> = bearer.iter().map(|bearer| ("authorization", bearer.as_str())).collect();
+    let (status, _, text) = answer(address, method, path, &extra, body).await;
+    (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+}
+
+/// One HTTP request with headers of the test's own; its answer as it came.
+pub(crate) async fn answer(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    extra: &[(&str, &str)],
+    body: Option<Value>,
+) -> (u16, HeaderMap, String) {
     let stream = tokio::net::TcpStream::connect(address).await.unwrap();
     let io = hyper_util::rt::TokioIo::new(stream);
     let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await.unwrap();
     tokio::spawn(connection);
-    let mut request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header("host", "relay")
-        .header("content-type", "application/json");
-    if let Some(token) = token {
-        request = request.header("authorization", format!("Bearer {token}"));
+    let mut request = Request::builder().method(method).uri(path).header("content-type", "application/json");
+    for (name, value) in extra {
+        request = request.header(*name, *value);
+    }
+    if !extra.iter().any(|(name, _)| *name == "host") {
+        request = request.header("host", "relay");
     }
     let body = body.map(|body| body.to_string()).unwrap_or_default();
     let answer = sender.send_request(request.body(Full::new(Bytes::from(body))).unwrap()).await.unwrap();
     let status = answer.status().as_u16();
+    let headers = answer.headers().clone();
     let bytes = answer.into_body().collect().await.unwrap().to_bytes();
-    let text = String::from_utf8_lossy(&bytes).into_owned();
-    (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    (status, headers, String::from_utf8_lossy(&bytes).into_owned())
 }

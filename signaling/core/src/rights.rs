@@ -23,6 +23,8 @@ pub enum Act {
     SignIn,
     /// Making an invite that lets somebody register.
     InviteToRelay,
+    /// Looking after the relay: its accounts, invites, rooms and figures.
+    Operate,
 }
 
 /// Why it may not.
@@ -35,6 +37,12 @@ pub enum Denied {
     /// The relay leaves this to its operators.
     #[error("only operators invite to this relay")]
     OperatorsOnly,
+    /// Looking after the relay is for its operators.
+    #[error("only operators of this relay may do this")]
+    NotAnOperator,
+    /// Nobody could look after the relay any more.
+    #[error("this is the relay's last operator; give the role to somebody else first")]
+    LastOperator,
 }
 
 /// Decides.
@@ -47,8 +55,32 @@ pub fn may(role: Role, disabled: bool, act: Act, makers: InviteMakers) -> Result
     }
     match (act, makers) {
         (Act::InviteToRelay, InviteMakers::Operators) if role < Role::Operator => Err(Denied::OperatorsOnly),
-        (Act::SignIn | Act::InviteToRelay, _) => Ok(()),
+        (Act::Operate, _) if role < Role::Operator => Err(Denied::NotAnOperator),
+        (Act::SignIn | Act::InviteToRelay | Act::Operate, _) => Ok(()),
     }
+}
+
+/// A change of an account's role and standing, as an operator asks for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Change {
+    /// Its role now, and whether it is disabled.
+    pub from: (Role, bool),
+    /// What both are to be.
+    pub to: (Role, bool),
+    /// How many other accounts may operate the relay.
+    pub others: usize,
+}
+
+/// Decides: somebody must remain who may operate the relay.
+///
+/// # Errors
+/// If nobody would.
+pub fn may_change(change: Change) -> Result<(), Denied> {
+    let operates = |(role, disabled)| may(role, disabled, Act::Operate, InviteMakers::default()).is_ok();
+    if operates(change.from) && !operates(change.to) && change.others == 0 {
+        return Err(Denied::LastOperator);
+    }
+    Ok(())
 }
 
 impl Account {
@@ -67,13 +99,17 @@ mod tests {
 
     #[test]
     fn each_role_may_what_the_table_says() {
-        use Act::{InviteToRelay, SignIn};
+        use Act::{InviteToRelay, Operate, SignIn};
         use InviteMakers::{Operators, Users};
         for (role, act, makers, outcome) in [
             (Role::User, SignIn, Users, Ok(())),
             (Role::User, SignIn, Operators, Ok(())),
             (Role::User, InviteToRelay, Users, Ok(())),
             (Role::User, InviteToRelay, Operators, Err(Denied::OperatorsOnly)),
+            (Role::User, Operate, Users, Err(Denied::NotAnOperator)),
+            (Role::User, Operate, Operators, Err(Denied::NotAnOperator)),
+            (Role::Operator, Operate, Users, Ok(())),
+            (Role::Operator, Operate, Operators, Ok(())),
             (Role::Operator, SignIn, Users, Ok(())),
             (Role::Operator, SignIn, Operators, Ok(())),
             (Role::Operator, InviteToRelay, Users, Ok(())),
@@ -85,6 +121,23 @@ mod tests {
                 Err(Denied::Disabled),
                 "a disabled {role:?} may nothing"
             );
+        }
+    }
+    #[test]
+    fn a_relay_keeps_its_last_operator_who_can_sign_in() {
+        use Role::{Operator, User};
+        let last = Err(Denied::LastOperator);
+        for (from, to, others, outcome) in [
+            ((Operator, false), (User, false), 0, last),
+            ((Operator, false), (Operator, true), 0, last),
+            ((Operator, false), (User, true), 0, last),
+            ((Operator, false), (Operator, false), 0, Ok(())),
+            ((Operator, false), (User, false), 1, Ok(())),
+            ((Operator, true), (User, true), 0, Ok(())),
+            ((User, false), (Operator, false), 0, Ok(())),
+            ((User, false), (User, true), 0, Ok(())),
+        ] {
+            assert_eq!(may_change(Change { from, to, others }), outcome, "{from:?} {to:?} {others}");
         }
     }
 }

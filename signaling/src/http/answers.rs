@@ -1,9 +1,11 @@
 //! The JSON of answers.
 
+use crate::gateway::WEBTRANSPORT_PATH;
+use crate::hooks::WebTransport;
 use crate::service::{MadeInvite, SignedIn, Tokens};
 use serde::Serialize;
 use sotto_protocol::ids::UnixMillis;
-use sotto_signaling_core::account::{Account, Role};
+use sotto_signaling_core::account::{Account, RegistrationPolicy, Role};
 use sotto_signaling_core::device::Device;
 use sotto_signaling_core::invite::Invite;
 use sotto_signaling_core::session::Session;
@@ -12,7 +14,7 @@ use time::format_description::well_known::Rfc3339;
 use utoipa::ToSchema;
 
 /// A moment as RFC 3339 says it. A moment that no calendar has is the beginning of time.
-fn moment(at: UnixMillis) -> String {
+pub(crate) fn moment(at: UnixMillis) -> String {
     let nanos = i128::from(at.0).saturating_mul(1_000_000);
     OffsetDateTime::from_unix_timestamp_nanos(nanos)
         .ok()
@@ -209,6 +211,9 @@ pub(crate) struct MadeInviteJson {
     code: String,
     /// The secret with the relay's address and fingerprint, to pass on.
     link: String,
+    /// The same for browsers.
+    #[schema(example = "https://chat.example.org/#/i/3F7KQ2XW")]
+    web: String,
     #[serde(flatten)]
     invite: InviteJson,
 }
@@ -218,6 +223,7 @@ impl From<&MadeInvite> for MadeInviteJson {
         Self {
             code: made.code.as_str().to_owned(),
             link: made.link.to_string(),
+            web: made.web.clone(),
             invite: (&made.invite).into(),
         }
     }
@@ -264,6 +270,41 @@ impl VaultJson {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct VaultVersionJson {
     pub(crate) version: u64,
+}
+
+/// What a client has to know before anybody signs in.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct AboutJson {
+    /// The version of the relay program.
+    pub(crate) version: &'static str,
+    /// Who may register: `open`, `invite` or `closed`.
+    #[schema(value_type = String, example = "open")]
+    pub(crate) registration: RegistrationPolicy,
+    /// How browsers reach the relay by WebTransport; `null` if they cannot.
+    pub(crate) webtransport: Option<WebTransportJson>,
+}
+
+/// Where a browser opens a WebTransport session: `https://HOST:PORT/PATH`, with the host that the page came from.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct WebTransportJson {
+    /// The UDP port.
+    port: u16,
+    /// SHA-256 of certificates, in base64, for `serverCertificateHashes`. The relay changes its certificate every few days and
+    /// names the next one before. Empty where an authority vouches for it.
+    certificate_hashes: Vec<String>,
+    /// The path, from its slash on.
+    path: &'static str,
+}
+
+impl From<WebTransport> for WebTransportJson {
+    fn from(found: WebTransport) -> Self {
+        let base64 = |hash: &[u8; 32]| data_encoding::BASE64.encode(hash);
+        Self {
+            port: found.port,
+            certificate_hashes: found.certificate_hashes.iter().map(base64).collect(),
+            path: WEBTRANSPORT_PATH,
+        }
+    }
 }
 
 /// Alive, or ready.

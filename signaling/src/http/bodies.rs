@@ -54,6 +54,7 @@ pub fn fuzz_bodies(bytes: &[u8]) {
     one::<InviteBody>(bytes);
     one::<RedeemBody>(bytes);
     one::<VaultBody>(bytes);
+    one::<super::operator::AccountBody>(bytes);
 }
 
 /// Says which field does not read. What was sent is not repeated: it may be a password.

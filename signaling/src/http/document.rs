@@ -38,6 +38,7 @@ impl IntoResponses for Refusals {
         (name = "invites", description = "One-time codes to register or to join a conversation"),
         (name = "vault", description = "The account's keys, sealed under its recovery words"),
         (name = "gateway", description = "Frames over a WebSocket"),
+        (name = "operator", description = "The relay's accounts, invites, rooms and figures, for its operators"),
         (name = "relay", description = "The relay itself"),
     )
 )]

@@ -3,12 +3,14 @@
 use super::bodies::{Body, field, parse};
 use crate::problem::{Problem, ProblemCode};
 use crate::service::{Authenticated, Signaling};
-use axum::extract::{ConnectInfo, FromRef, FromRequest, FromRequestParts, Path, Request};
+use axum::extract::{ConnectInfo, FromRef, FromRequest, FromRequestParts, Path, Query, Request};
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, USER_AGENT};
 use http::request::Parts;
 use http::{Extensions, HeaderMap};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
 use sotto_signaling_core::names::Label;
+use sotto_signaling_core::rights::{self, Act};
 use std::fmt::Display;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
@@ -74,6 +76,38 @@ where
         signaling.count_request_of(who.account)?;
         tracing::Span::current().record("account", tracing::field::display(who.account));
         Ok(Self(who))
+    }
+}
+
+/// An operator of this relay, by the role of this moment.
+pub(crate) struct Operator;
+
+impl<S: Send + Sync> FromRequestParts<S> for Operator
+where
+    Signaling: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Who(who) = Who::from_request_parts(parts, state).await?;
+        // Who was let in so far is in good standing.
+        rights::may(who.role, false, Act::Operate, Signaling::from_ref(state).config().invite_makers)?;
+        Ok(Self)
+    }
+}
+
+/// The query of a request.
+pub(crate) struct Asked<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let read = Query::<T>::from_request_parts(parts, state).await;
+        let Query(query) = read.map_err(|_| {
+            Problem::new(ProblemCode::Malformed, "the query of this address does not read; see /api/docs")
+        })?;
+        Ok(Self(query))
     }
 }
 

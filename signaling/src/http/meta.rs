@@ -1,15 +1,18 @@
 //! The relay itself: alive, ready, its keys, its document, its page.
 
 use super::Api;
-use super::answers::StatusJson;
+use super::answers::{AboutJson, StatusJson};
 use super::document::Refusals;
 use crate::hooks::Readiness;
-use crate::problem::Problem;
+use crate::problem::{Problem, ProblemCode};
 use crate::tokens::Jwks;
 use axum::Json;
+use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -33,6 +36,41 @@ pub(super) async fn ready(State(api): State<Api>) -> Result<Json<StatusJson>, Pr
         Readiness::NotReady(why) => Err(Problem::unavailable(why, 5)),
     }
 }
+
+/// What a client has to know before anybody signs in
+#[utoipa::path(
+    get, path = "/api/v1/about", tag = "relay",
+    responses((status = 200, description = "How to register, and how browsers connect", body = AboutJson), Refusals)
+)]
+pub(super) async fn about(State(api): State<Api>) -> Json<AboutJson> {
+    Json(AboutJson {
+        version: VERSION,
+        registration: api.signaling.config().registration.policy,
+        webtransport: api.signaling.webtransport().map(Into::into),
+    })
+}
+
+/// Take a browser's report of what a page's policy forbade
+///
+/// It is counted (`sotto_csp_reports_total`) and not kept: it may say what somebody reads.
+#[utoipa::path(
+    post, path = "/api/v1/csp-reports", tag = "relay",
+    request_body(content = serde_json::Value, content_type = "application/csp-report"),
+    responses((status = 204, description = "Counted"), Refusals)
+)]
+pub(super) async fn csp_reports(body: Body) -> Result<StatusCode, Problem> {
+    Limited::new(body, REPORT_BYTES_MAX).collect().await.map_err(|error| {
+        let limit = format!("a report has at most {REPORT_BYTES_MAX} bytes");
+        let too_large = error.is::<LengthLimitError>();
+        let cut = || Problem::new(ProblemCode::Malformed, "the report ended early");
+        if too_large { Problem::new(ProblemCode::TooLarge, limit) } else { cut() }
+    })?;
+    metrics::counter!("sotto_csp_reports_total").increment(1);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A report names an address, a rule and the rule's policy.
+const REPORT_BYTES_MAX: usize = 16 * 1024;
 
 /// The public keys of access tokens
 ///

@@ -13,6 +13,7 @@ mod extract;
 mod invites;
 mod layer;
 mod meta;
+mod operator;
 mod sessions;
 mod vault;
 mod websocket;
@@ -74,7 +75,15 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(invites::remove))
         .routes(routes!(vault::get, vault::put))
         .routes(routes!(websocket::open))
+        .routes(routes!(operator::stats))
+        .routes(routes!(operator::accounts))
+        .routes(routes!(operator::change_account))
+        .routes(routes!(operator::invites, operator::make_invite))
+        .routes(routes!(operator::remove_invite))
+        .routes(routes!(operator::rooms))
         .routes(routes!(meta::health))
+        .routes(routes!(meta::about))
+        .routes(routes!(meta::csp_reports))
         .routes(routes!(meta::ready))
         .routes(routes!(meta::jwks))
         .routes(routes!(meta::openapi))
@@ -88,16 +97,18 @@ mod tests {
     use super::*;
 
     /// The API of `docs/protocol.md` and of every client; a route that is missing here is news to them.
-    const ROUTES: [(&str, &[&str]); 20] = [
+    const ROUTES: [(&str, &[&str]); 28] = [
         ("/.well-known/jwks.json", &["get"]),
         ("/api/docs", &["get"]),
         ("/api/docs/docs.css", &["get"]),
         ("/api/docs/docs.js", &["get"]),
+        ("/api/v1/about", &["get"]),
         ("/api/v1/auth/login", &["post"]),
         ("/api/v1/auth/logout", &["post"]),
         ("/api/v1/auth/me", &["get"]),
         ("/api/v1/auth/refresh", &["post"]),
         ("/api/v1/auth/register", &["post"]),
+        ("/api/v1/csp-reports", &["post"]),
         ("/api/v1/devices", &["get", "post"]),
         ("/api/v1/devices/{id}", &["delete"]),
         ("/api/v1/health", &["get"]),
@@ -105,6 +116,12 @@ mod tests {
         ("/api/v1/invites/redeem", &["post"]),
         ("/api/v1/invites/{id}", &["delete"]),
         ("/api/v1/openapi.json", &["get"]),
+        ("/api/v1/operator/accounts", &["get"]),
+        ("/api/v1/operator/accounts/{id}", &["patch"]),
+        ("/api/v1/operator/invites", &["get", "post"]),
+        ("/api/v1/operator/invites/{id}", &["delete"]),
+        ("/api/v1/operator/rooms", &["get"]),
+        ("/api/v1/operator/stats", &["get"]),
         ("/api/v1/ready", &["get"]),
         ("/api/v1/sessions", &["get"]),
         ("/api/v1/sessions/{id}", &["delete"]),

@@ -18,6 +18,8 @@ pub struct MadeInvite {
     pub code: InviteCode,
     /// The whole link to pass on.
     pub link: Link,
+    /// The same for browsers. The code stands after the `#`, so it is sent nowhere by opening it.
+    pub web: String,
 }
 
 impl From<BadInviteWish> for Problem {
@@ -96,7 +98,8 @@ impl Signaling {
             fingerprint: self.0.config.fingerprint,
             code: Some(code.clone()),
         };
-        Ok(MadeInvite { invite, code, link })
+        let web = format!("{}/#/i/{}", self.0.config.web, code.as_str());
+        Ok(MadeInvite { invite, code, link, web })
     }
 
     /// The asking account's invites that live.

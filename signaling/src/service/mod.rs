@@ -7,15 +7,17 @@ mod devices;
 mod directory;
 mod hashing;
 mod invites;
+mod operator;
 mod rates;
 mod vault;
 
 pub use accounts::{SignedIn, Tokens};
 pub use authenticate::{AuthenticateError, Authenticated};
 pub use invites::MadeInvite;
+pub use operator::{AccountChange, AccountPage, Census};
 
 use crate::config::{Clock, Config};
-use crate::hooks::{Hooks, Readiness};
+use crate::hooks::{Hooks, Readiness, WebTransport};
 use crate::problem::Problem;
 use crate::store::Store;
 use crate::tokens::{Jwks, TokenKeys};
@@ -38,6 +40,8 @@ struct Inner {
     hooks: Arc<dyn Hooks>,
     hashing: Hashing,
     rates: RateLimiter,
+    /// Held by whoever changes who operates the relay.
+    operators: tokio::sync::Mutex<()>,
 }
 
 impl std::fmt::Debug for Signaling {
@@ -58,7 +62,16 @@ impl Signaling {
     ) -> Self {
         let hashing = Hashing::new(&config);
         let rates = RateLimiter::new(&config.rates);
-        Self(Arc::new(Inner { config, store, keys, clock, hooks, hashing, rates }))
+        Self(Arc::new(Inner {
+            config,
+            store,
+            keys,
+            clock,
+            hooks,
+            hashing,
+            rates,
+            operators: Default::default(),
+        }))
     }
 
     /// What the operator chose.
@@ -77,6 +90,12 @@ impl Signaling {
     #[must_use]
     pub fn readiness(&self) -> Readiness {
         self.0.hooks.readiness()
+    }
+
+    /// How browsers reach the relay's UDP port.
+    #[must_use]
+    pub fn webtransport(&self) -> Option<WebTransport> {
+        self.0.hooks.webtransport()
     }
 
     /// Counts one request from an address, of HTTP or a new connection of any kind.

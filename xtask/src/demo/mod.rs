@@ -9,7 +9,7 @@ mod relay;
 mod search;
 
 use crate::step::{self, cargo, root, say};
-use crate::{setup, step::program};
+use crate::{setup, step::program, web};
 use anyhow::{Context as _, bail, ensure};
 use person::{Person, Said};
 use relay::Relay;
@@ -57,6 +57,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
 fn build() -> anyhow::Result<PathBuf> {
     setup::for_building()?;
+    web::build()?;
     cargo(["build", "--locked", "--workspace", "--bins"]).announced("building the relay and the client")?;
     Ok(step::target().join("debug"))
 }

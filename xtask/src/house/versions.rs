@@ -49,7 +49,8 @@ fn check(lock: &str) -> Vec<String> {
     broken
 }
 
-fn packages(lock: &str) -> impl Iterator<Item = (&str, &str)> {
+/// Names and versions in a lock file of cargo.
+pub(crate) fn packages(lock: &str) -> impl Iterator<Item = (&str, &str)> {
     lock.split("[[package]]").skip(1).filter_map(|package| {
         let field =
             |key| package.lines().find_map(|line| line.strip_prefix(key)).map(|v| v.trim_matches('"'));

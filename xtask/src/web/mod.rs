@@ -1,0 +1,163 @@
+//! `cargo xtask web`: the browser client, from its sources to the folder that the relay embeds.
+//!
+//! ```text
+//! web/ --cargo--> sotto_web.wasm --wasm-bindgen, wasm-opt--> web/ui/src/engine/wasm/
+//!                 web/ui/ --npm, vite--> web/ui/dist/ --brotli, gzip--> web/dist/ --> relay/build.rs
+//! ```
+//! Each step is left out while everything that it is made from is as it was, so a second call takes a moment.
+
+mod fresh;
+
+use crate::house::versions;
+use crate::step::{cargo, program, root, say, target};
+use crate::{setup, wasm};
+use anyhow::{Context as _, bail, ensure};
+use fresh::Made;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {}
+
+/// What the wasm module and its JavaScript are called.
+const NAME: &str = "sotto_web";
+
+/// Where the interface finds both.
+const GLUE: &str = "web/ui/src/engine/wasm";
+
+/// The tools from npm.
+const TOOLS: &str = "web/tools";
+
+/// The interface.
+const INTERFACE: &str = "web/ui";
+
+/// What Rust's wasm uses beyond the first version of it. Every browser that the client runs in has these.
+const FEATURES: [&str; 6] = [
+    "--enable-bulk-memory",
+    "--enable-multivalue",
+    "--enable-mutable-globals",
+    "--enable-nontrapping-float-to-int",
+    "--enable-reference-types",
+    "--enable-sign-ext",
+];
+
+pub(crate) fn run(_: &Arguments) -> anyhow::Result<()> {
+    setup::for_building()?;
+    build()?;
+    say("the browser client lies in web/dist; the next build of the relay embeds it");
+    Ok(())
+}
+
+/// Builds what is not built yet.
+pub(crate) fn build() -> anyhow::Result<()> {
+    setup::node_for_the_web()?;
+    let module = compiled()?;
+    glue(&module)?;
+    interface()?;
+    pack()
+}
+
+/// The client's core for browsers. Cargo knows itself what is to be done.
+fn compiled() -> anyhow::Result<PathBuf> {
+    let library = wasm::library()?;
+    wasm::client(&library).announced("compiling the browser client's core")?;
+    Ok(wasm::target(&library).join("web").join(NAME).with_extension("wasm"))
+}
+
+/// JavaScript and types for the module, and the module made smaller.
+fn glue(module: &Path) -> anyhow::Result<()> {
+    let folder = root().join(GLUE);
+    let lock = root().join(TOOLS).join("package-lock.json");
+    let made = Made::from("glue", vec![module.to_owned(), root().join("web/bindgen"), lock]);
+    if made.is_fresh(&folder.join(format!("{NAME}_bg.wasm"))) {
+        return Ok(());
+    }
+    let bindgen = bindgen()?;
+    setup::npm_packages(TOOLS)?;
+    let work = target().join("web").join("glue");
+    fs::create_dir_all(&work)?;
+    program(bindgen, [module, &work]).announced("writing the core's JavaScript")?;
+    let full = work.join(format!("{NAME}_bg.wasm"));
+    let small = work.join("small.wasm");
+    program(root().join(TOOLS).join("node_modules/.bin/wasm-opt"), ["-Os"])
+        .args(FEATURES)
+        .arg(&full)
+        .arg("-o")
+        .arg(&small)
+        .announced("making the core smaller")?;
+    fs::rename(&small, &full)?;
+    fs::create_dir_all(&folder)?;
+    for end in [".js", ".d.ts", "_bg.wasm", "_bg.wasm.d.ts"] {
+        let name = format!("{NAME}{end}");
+        fs::copy(work.join(&name), folder.join(&name))
+            .with_context(|| format!("wasm-bindgen wrote no {name}"))?;
+    }
+    made.done()
+}
+
+/// The program that writes the glue, of the version that the client is compiled with.
+fn bindgen() -> anyhow::Result<PathBuf> {
+    let (ours, tool) = versions_of_wasm_bindgen()?;
+    ensure!(
+        ours == tool,
+        "the client is compiled with wasm-bindgen {ours}, and web/bindgen/Cargo.lock has wasm-bindgen-cli-support {tool}: name \
+         the same version in web/bindgen/Cargo.toml and run `cargo update --manifest-path web/bindgen/Cargo.toml`"
+    );
+    let folder = target().join("web-bindgen");
+    cargo(["build", "--release", "--locked", "--manifest-path", "web/bindgen/Cargo.toml", "--target-dir"])
+        .arg(&folder)
+        .announced("building wasm-bindgen, once (a minute or two)")?;
+    Ok(folder.join("release/sotto-web-bindgen").with_extension(std::env::consts::EXE_EXTENSION))
+}
+
+/// What the workspace uses, and what the tool is made from.
+fn versions_of_wasm_bindgen() -> anyhow::Result<(String, String)> {
+    let version = |lock: &str, name: &str| {
+        let text = fs::read_to_string(root().join(lock)).with_context(|| format!("cannot read {lock}"))?;
+        let found = versions::packages(&text).find(|(found, _)| *found == name);
+        found.map(|(_, version)| version.to_owned()).with_context(|| format!("{lock} has no {name}"))
+    };
+    Ok((
+        version("Cargo.lock", "wasm-bindgen")?,
+        version("web/bindgen/Cargo.lock", "wasm-bindgen-cli-support")?,
+    ))
+}
+
+/// The page, its style and its scripts.
+fn interface() -> anyhow::Result<()> {
+    let folder = root().join(INTERFACE);
+    let made = Made::from("interface", vec![folder.clone()]);
+    if made.is_fresh(&folder.join("dist/index.html")) {
+        return Ok(());
+    }
+    setup::npm_packages(INTERFACE)?;
+    program("npm", ["run", "--silent", "build", "--prefix", INTERFACE])
+        .announced("building the browser client's interface")?;
+    made.done()
+}
+
+/// Compressed forms of everything, and the size of the first visit.
+fn pack() -> anyhow::Result<()> {
+    let (from, to) = (root().join(INTERFACE).join("dist"), root().join("web/dist"));
+    let script = root().join(TOOLS).join("pack.mjs");
+    let made = Made::from("pack", vec![from.clone(), script.clone()]);
+    if made.is_fresh(&to.join("index.html")) {
+        return Ok(());
+    }
+    if !from.join("index.html").is_file() {
+        bail!("{} holds no index.html; delete {} and run this again", from.display(), from.display());
+    }
+    program("node", [script, from, to]).announced("compressing the browser client")?;
+    made.done()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tool_that_writes_the_glue_is_of_the_version_that_the_client_is_compiled_with() {
+        let (ours, tool) = versions_of_wasm_bindgen().expect("both lock files are readable");
+        assert_eq!(ours, tool);
+    }
+}
