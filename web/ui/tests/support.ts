@@ -70,7 +70,7 @@ export class Person {
     const dialog = this.page.getByRole("dialog");
     await dialog.getByRole("tab", { name: kind }).click();
     await dialog.getByLabel(`Name of the ${kind.toLowerCase()}`).fill(name);
-    if (kind === "Group") await dialog.getByLabel("Members").fill(members.join(", "));
+    if (kind === "Group") await dialog.getByRole("textbox", { name: "Members" }).fill(members.join(", "));
     if (listed) await dialog.getByRole("switch").check();
     await dialog.getByRole("button", { name: "Create", exact: true }).click();
     await expect(dialog).toBeHidden();
@@ -79,7 +79,7 @@ export class Person {
 
   /** Chooses something from the menu of a line. */
   async act(text: string | RegExp, item: string): Promise<void> {
-    await this.line(text).last().click({ button: "right", position: { x: 8, y: 8 } });
+    await this.line(text).locator(".bubble").first().click({ button: "right", position: { x: 8, y: 8 } });
     await this.page.getByRole("menuitem", { name: item }).click();
   }
 

@@ -1,7 +1,7 @@
 /** The safety number: two people compare it by another way, so that nobody can stand between them. */
 import { For, Show } from "solid-js";
 import { t } from "../i18n/index.ts";
-import { call, nameOf } from "../state/app.ts";
+import { call, nameOf, refresh } from "../state/app.ts";
 import { Dialog } from "../ui/dialog.tsx";
 import { createAction, FailureNote } from "../ui/failure.tsx";
 import { Icon } from "../ui/icon.tsx";
@@ -22,6 +22,7 @@ export default function Safety(props: { account: string; close: () => void }) {
       await call("verify", { account: props.account, identity_key: key });
       remark(t().safety.marked);
       await contact.again();
+      await refresh(props.account);
     });
   }
   return (

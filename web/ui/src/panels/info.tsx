@@ -4,7 +4,7 @@ import type { Member, Role } from "../engine/api.ts";
 import { openInvite, openSafety } from "../dialogs/open.ts";
 import { t } from "../i18n/index.ts";
 import { span } from "../i18n/time.ts";
-import { call, isMember, me, nameOf, peer, titleOf, type Conversation } from "../state/app.ts";
+import { call, isMember, me, nameOf, peer, reread, titleOf, type Conversation } from "../state/app.ts";
 import { go, to } from "../state/route.ts";
 import { fold } from "../main/filter.ts";
 import { faceOf, kindIcon } from "../main/list-item.tsx";
@@ -154,7 +154,11 @@ function Person(props: { person: Member; one: Conversation; mine: Role | null })
           items.push({
             label: words.makeRole[role],
             icon: "people",
-            run: () => void attempt(() => call("set_role", { ...target, role })),
+            run: () =>
+              void attempt(async () => {
+                await call("set_role", { ...target, role });
+                await reread(one.conversation);
+              }),
           });
     if (!self() && (mine === "owner" || mine === "moderator"))
       items.push({

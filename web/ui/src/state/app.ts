@@ -104,6 +104,9 @@ function take(event: EngineEvent): void {
     case "conversation":
       setApp("conversations", event.conversation, reconcile(event));
       break;
+    case "admitted":
+      void enter(event.conversation).catch(() => undefined);
+      break;
     case "identity_changed":
       alarm(`identity:${event.account}`, event);
       break;
@@ -129,6 +132,31 @@ function alarm(key: string, event: Alarm["event"]): void {
       alarms.length = Math.min(alarms.length, ALARMS_MAX);
     }),
   );
+}
+
+const entering = new Map<Id, Promise<unknown>>();
+
+/** Goes into a conversation that one was admitted to, once. */
+export function enter(id: Id): Promise<unknown> {
+  const there = app.conversations[id];
+  if (there && there.standing !== "gone") return Promise.resolve();
+  let under = entering.get(id);
+  if (!under) {
+    under = call("join", { conversation: id }).finally(() => entering.delete(id));
+    entering.set(id, under);
+  }
+  return under;
+}
+
+/** Reads the conversations with an account again, after something about it changed here. */
+export async function refresh(account: Id): Promise<void> {
+  for (const { conversation: id, people } of Object.values(app.conversations))
+    if (people.some((person) => person.account === account)) await reread(id);
+}
+
+export async function reread(id: Id): Promise<void> {
+  const fresh = await call("conversation", { conversation: id });
+  if (fresh) setApp("conversations", id, reconcile(fresh));
 }
 
 export function dismissAlarm(key: string): void {

@@ -244,6 +244,9 @@ export function createLines(id: Id, conversation: () => Conversation | undefined
   async function again(): Promise<void> {
     const list = rows();
     const first = list[0]?.sequence;
+    // What is older than the window may be new too: the start is to be looked for again.
+    archive = undefined;
+    setAtStart(false);
     if (first === undefined) {
       const page = await call("history", { conversation: id, limit: PAGE });
       if (!closed) put(taken(page), false);
@@ -254,6 +257,7 @@ export function createLines(id: Id, conversation: () => Conversation | undefined
     if (closed) return;
     const kept = atEnd() ? page : page.filter((one) => one.sequence <= last);
     put(taken(kept), false);
+    if (kept.length < PAGE / 2) void older();
   }
 
   function arrived(message: Message): void {

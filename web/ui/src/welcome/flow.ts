@@ -1,7 +1,7 @@
 /** What outlives the screens of signing in: new words until somebody wrote them down, and an invite until it is used. */
 import { createSignal } from "solid-js";
 import { t } from "../i18n/index.ts";
-import { bus, call, conversation, titleOf } from "../state/app.ts";
+import { bus, call, conversation, enter, titleOf } from "../state/app.ts";
 import { go, replace, route, to } from "../state/route.ts";
 import { remark } from "../ui/overlay.tsx";
 
@@ -29,6 +29,7 @@ export async function redeem(code: string): Promise<void> {
     remark(t().invite.redeemed);
     return;
   }
+  await enter(id);
   go(to.conversation(id));
   const joined = conversation(id);
   if (joined) {
