@@ -9,6 +9,7 @@ export default defineConfig({
   expect: { timeout: 20_000 },
   reporter: [["list"]],
   use: {
+    actionTimeout: 20_000,
     locale: "en-GB",
     viewport: { width: 1280, height: 800 },
     trace: "off",

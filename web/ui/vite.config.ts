@@ -53,7 +53,8 @@ function shell(): Plugin {
       const version = hash.digest("hex").slice(0, 16);
       const code = readFileSync(worker, "utf8")
         .replace("__SOTTO_VERSION__", version)
-        .replace('"__SOTTO_FILES__"', () => JSON.stringify(files));
+        .replace(/(["'`])__SOTTO_FILES__\1/, () => JSON.stringify(files));
+      if (!code.includes(version) || !code.includes('"index.html"')) throw new Error("the service worker was not told its files");
       writeFileSync(worker, code);
     },
   };

@@ -11,7 +11,7 @@ import { Logo } from "./ui/icon.tsx";
 import { EmojiHost } from "./emoji/open.ts";
 import { MenuHost } from "./ui/menu.tsx";
 import { Overlay } from "./ui/overlay.tsx";
-import { newWords } from "./welcome/flow.ts";
+import { atTheDoor, newWords } from "./welcome/flow.ts";
 
 const Welcome = lazy(() => import("./welcome/welcome.tsx"));
 const NewWords = lazy(() => import("./welcome/words.tsx"));
@@ -42,7 +42,7 @@ export function App() {
             </main>
           </Match>
           <Match when={newWords()}>{(words) => <NewWords words={words()} />}</Match>
-          <Match when={app.state?.phase === "empty"}>
+          <Match when={app.state?.phase === "empty" || atTheDoor()}>
             <Banners />
             <Welcome />
           </Match>

@@ -62,6 +62,7 @@ test("an invite link with its QR code brings in somebody who has no account yet"
   await dialog.getByLabel("How many people").selectOption("5");
   await dialog.getByRole("button", { name: "Make a link" }).click();
   await expect(dialog.getByRole("img", { name: "QR code of the link" })).toBeVisible();
+  await expect(dialog.locator(".copy-text")).toHaveCount(3);
   const [web, node] = await dialog.locator(".copy-text").allInnerTexts();
   expect(web).toContain("#/i/");
   expect(node).toContain("sotto://");

@@ -3,11 +3,10 @@ import { createSignal, Show } from "solid-js";
 import type { Invite } from "../engine/api.ts";
 import { t } from "../i18n/index.ts";
 import { call } from "../state/app.ts";
+import { Copyable } from "../ui/copyable.tsx";
 import { Dialog } from "../ui/dialog.tsx";
 import { createAction, FailureNote } from "../ui/failure.tsx";
 import { Choice } from "../ui/field.tsx";
-import { Icon } from "../ui/icon.tsx";
-import { copyText } from "../ui/overlay.tsx";
 import { Qr } from "../ui/qr.tsx";
 
 const HOUR = 3_600;
@@ -74,24 +73,5 @@ export default function InviteLink(props: { conversation?: string; close: () => 
         )}
       </Show>
     </Dialog>
-  );
-}
-
-function Copyable(props: { label: string; text: string }) {
-  return (
-    <div class="copyable">
-      <span class="hint">{props.label}</span>
-      <code class="copy-text" translate="no">
-        {props.text}
-      </code>
-      <button
-        type="button"
-        class="icon-button"
-        aria-label={`${t().common.copy}: ${props.label}`}
-        onClick={() => void copyText(props.text)}
-      >
-        <Icon name="copy" />
-      </button>
-    </div>
   );
 }

@@ -3,11 +3,10 @@ import { createEffect, lazy, Match, onCleanup, onMount, Show, Suspense, Switch }
 import { t } from "../i18n/index.ts";
 import { app, conversation } from "../state/app.ts";
 import { openId, route } from "../state/route.ts";
-import { invite, redeem, takeInvite } from "../welcome/flow.ts";
+import { takeInvite } from "../welcome/flow.ts";
 import { openRedeem } from "../dialogs/open.ts";
 import { Conversation } from "../chat/conversation.tsx";
 import { Icon, Logo } from "../ui/icon.tsx";
-import { attempt } from "../ui/overlay.tsx";
 import { Banners } from "./banners.tsx";
 import { watchKeys } from "./keys.ts";
 import { Sidebar } from "./sidebar.tsx";
@@ -17,10 +16,6 @@ const Operator = lazy(() => import("../operator/operator.tsx"));
 
 export function Main() {
   onMount(() => onCleanup(watchKeys()));
-  // An invite from before signing in was meant; one that comes later is asked about.
-  onMount(() => {
-    if (invite()) void attempt(() => redeem(invite()));
-  });
   createEffect(() => {
     if (route().page !== "invite") return;
     openRedeem(takeInvite());

@@ -25,17 +25,18 @@ export interface Account {
 }
 
 export interface OperatorInvite {
-  code: string;
+  /** Not the code, which is shown once. */
+  id: string;
   created_at: string;
-  expires_at: string | null;
-  uses: number;
+  expires_at: string;
   uses_left: number;
   conversation: string | null;
 }
 
 export interface Room {
   id: string;
-  name: string;
+  /** Of listed rooms only; other names are between the members. */
+  name: string | null;
   members: number;
   messages: number;
 }
@@ -68,9 +69,10 @@ export const operator = {
   invites: (cursor?: string | null) =>
     http<{ invites: OperatorInvite[] } & Page>(
       "GET",
-      `/invites${query({ cursor: cursor ?? undefined, limit: String(PAGE) })}`,
+      `/invites${query({ cursor: cursor ?? undefined })}`,
     ),
-  invite: (uses: number, expires_in: number) => http<unknown>("POST", "/invites", { uses, expires_in }),
-  revoke: (code: string) => http<unknown>("DELETE", `/invites/${encodeURIComponent(code)}`),
-  rooms: () => http<{ rooms: Room[] }>("GET", "/rooms"),
+  invite: (uses: number, expires_in: number) => http<{ web: string }>("POST", "/invites", { uses, expires_in }),
+  revoke: (id: string) => http<unknown>("DELETE", `/invites/${encodeURIComponent(id)}`),
+  rooms: (cursor?: string | null) =>
+    http<{ rooms: Room[] } & Page>("GET", `/rooms${query({ cursor: cursor ?? undefined })}`),
 };

@@ -6,8 +6,10 @@ import { createAction, FailureNote } from "../ui/failure.tsx";
 import { Choice } from "../ui/field.tsx";
 import { Icon } from "../ui/icon.tsx";
 import { createLoad } from "../ui/load.ts";
-import { attempt, confirmed, copyText } from "../ui/overlay.tsx";
-import { operator, type OperatorInvite } from "./api.ts";
+import { attempt, confirmed } from "../ui/overlay.tsx";
+import { Copyable } from "../ui/copyable.tsx";
+import { Qr } from "../ui/qr.tsx";
+import { operator, type OperatorInvite, type Room } from "./api.ts";
 
 const HOUR = 3_600;
 
@@ -16,6 +18,7 @@ export function Invites() {
   const [next, setNext] = createSignal<string | null>();
   const [uses, setUses] = createSignal("1");
   const [expires, setExpires] = createSignal(String(72 * HOUR));
+  const [fresh, setFresh] = createSignal<string>();
   const action = createAction();
 
   const read = (cursor?: string | null) =>
@@ -27,15 +30,16 @@ export function Invites() {
   onMount(() => void read());
 
   async function make(): Promise<void> {
-    const made = await action.run(() => operator.invite(Number(uses()), Number(expires())).then(() => true));
-    if (made) await read();
+    const made = await action.run(() => operator.invite(Number(uses()), Number(expires())));
+    if (!made) return;
+    setFresh(made.web);
+    await read();
   }
-  async function revoke(code: string): Promise<void> {
+  async function revoke(id: string): Promise<void> {
     if (!(await confirmed(t().operator.revokeSure, t().operator.revoke))) return;
-    if (await attempt(() => operator.revoke(code).then(() => true)))
-      setInvites((all) => all.filter((one) => one.code !== code));
+    if (await attempt(() => operator.revoke(id).then(() => true)))
+      setInvites((all) => all.filter((one) => one.id !== id));
   }
-  const link = (code: string): string => new URL(`#/i/${encodeURIComponent(code)}`, location.href.replace(/#.*/u, "")).href;
   return (
     <div class="stack">
       <form
@@ -67,6 +71,14 @@ export function Invites() {
         <button type="submit" class="button primary" disabled={action.busy()}>
           {t().operator.newInvite}
         </button>
+        <Show when={fresh()}>
+          {(link) => (
+            <>
+              <Qr text={link()} label={t().invite.qr} />
+              <Copyable label={t().operator.shownOnce} text={link()} />
+            </>
+          )}
+        </Show>
       </form>
       <ul class="rows card" role="list">
         <For
@@ -76,28 +88,19 @@ export function Invites() {
           {(one) => (
             <li>
               <div class="rows-main">
-                <code class="copy-text" translate="no">
-                  {one.code}
-                </code>
-                <span class="hint">
-                  {t().operator.uses(count(one.uses), count(one.uses_left))} ·{" "}
-                  {one.expires_at ? t().operator.expires(fullOf(one.expires_at)) : t().operator.never}
+                <span>
+                  {t().operator.uses(one.uses_left)}
                   <Show when={one.conversation}> · {t().operator.forConversation}</Show>
+                </span>
+                <span class="hint">
+                  {t().settings.since(fullOf(one.created_at))} · {t().operator.expires(fullOf(one.expires_at))}
                 </span>
               </div>
               <button
                 type="button"
-                class="icon-button"
-                aria-label={`${t().common.copy} ${one.code}`}
-                onClick={() => void copyText(link(one.code))}
-              >
-                <Icon name="copy" />
-              </button>
-              <button
-                type="button"
                 class="button small quiet"
-                aria-label={`${t().operator.revoke} ${one.code}`}
-                onClick={() => void revoke(one.code)}
+                aria-label={`${t().operator.revoke} ${one.id.slice(0, 8)}`}
+                onClick={() => void revoke(one.id)}
               >
                 {t().operator.revoke}
               </button>
@@ -115,20 +118,32 @@ export function Invites() {
 }
 
 export function Rooms() {
-  const rooms = createLoad(() => operator.rooms());
+  const [more, setMore] = createSignal<Room[]>([]);
+  const [next, setNext] = createSignal<string | null>();
+  const rooms = createLoad(async () => {
+    const page = await operator.rooms();
+    setNext(page.next);
+    return page.rooms;
+  });
+  const on = (): Promise<unknown> =>
+    attempt(async () => {
+      const page = await operator.rooms(next());
+      setMore((all) => [...all, ...page.rooms]);
+      setNext(page.next);
+    });
   return (
     <>
       <FailureNote error={rooms.error()} />
       <ul class="rows card" role="list">
         <For
-          each={rooms.value()?.rooms}
+          each={[...(rooms.value() ?? []), ...more()]}
           fallback={<Show when={!rooms.loading() && !rooms.error()}><li class="hint">{t().operator.noRooms}</li></Show>}
         >
           {(room) => (
             <li>
               <Icon name="hash" />
               <div class="rows-main">
-                <bdi>{room.name}</bdi>
+                <bdi>{room.name ?? room.id.slice(0, 8)}</bdi>
                 <span class="hint">
                   {t().conversation.members(room.members)} · {t().operator.stats.messages}: {count(room.messages)}
                 </span>
@@ -137,6 +152,11 @@ export function Rooms() {
           )}
         </For>
       </ul>
+      <Show when={next()}>
+        <button type="button" class="button quiet" onClick={() => void on()}>
+          {t().common.moreLikeThis}
+        </button>
+      </Show>
     </>
   );
 }

@@ -134,6 +134,21 @@ function alarm(key: string, event: Alarm["event"]): void {
   );
 }
 
+function isConnected(): boolean {
+  return app.state?.status.status === "synchronised";
+}
+
+function whenConnected(): Promise<void> {
+  if (isConnected()) return Promise.resolve();
+  return new Promise((resolve) => {
+    const stop = bus.on(() => {
+      if (!isConnected()) return;
+      stop();
+      resolve();
+    });
+  });
+}
+
 const entering = new Map<Id, Promise<unknown>>();
 
 /** Goes into a conversation that one was admitted to, once. */
@@ -142,7 +157,9 @@ export function enter(id: Id): Promise<unknown> {
   if (there && there.standing !== "gone") return Promise.resolve();
   let under = entering.get(id);
   if (!under) {
-    under = call("join", { conversation: id }).finally(() => entering.delete(id));
+    under = whenConnected()
+      .then(() => call("join", { conversation: id }))
+      .finally(() => entering.delete(id));
     entering.set(id, under);
   }
   return under;

@@ -3,7 +3,7 @@
 /** Handles a key on a container; `selector` finds what can have the focus in it, in order. */
 export function rove(event: KeyboardEvent, selector: string, horizontal = false): void {
   const [back, on] = horizontal ? ["ArrowLeft", "ArrowRight"] : ["ArrowUp", "ArrowDown"];
-  if (![back, on, "Home", "End"].includes(event.key) || event.altKey || event.ctrlKey || event.metaKey) return;
+  if (event.defaultPrevented || ![back, on, "Home", "End"].includes(event.key) || event.altKey || event.ctrlKey || event.metaKey) return;
   const container = event.currentTarget as HTMLElement;
   const items = [...container.querySelectorAll<HTMLElement>(selector)].filter((item) => item.offsetParent !== null || item === document.activeElement);
   if (items.length === 0) return;

@@ -8,6 +8,10 @@ import { remark } from "../ui/overlay.tsx";
 const [newWords, setNewWords] = createSignal<string[]>();
 export { newWords, setNewWords };
 
+/** Somebody is on the way in: the first screen stays until its last step is done. */
+const [atTheDoor, setAtTheDoor] = createSignal(false);
+export { atTheDoor, setAtTheDoor };
+
 const [invite, setInvite] = createSignal("");
 export { invite, setInvite };
 
@@ -23,8 +27,8 @@ export function takeInvite(): string {
 
 /** Uses an invite and opens the conversation that it leads into. Fails as the call fails. */
 export async function redeem(code: string): Promise<void> {
-  const { conversation: id } = await call("redeem", { code: code.trim() });
   setInvite("");
+  const { conversation: id } = await call("redeem", { code: code.trim() });
   if (id === null) {
     remark(t().invite.redeemed);
     return;

@@ -3,11 +3,12 @@ import { createMemo, createSignal, Match, onMount, Show, Switch } from "solid-js
 import { t } from "../i18n/index.ts";
 import { app, askAbout, call, failureOf } from "../state/app.ts";
 import { prefer, prefs } from "../state/prefs.ts";
-import { createAction, FailureNote } from "../ui/failure.tsx";
+import { createAction, explain, FailureNote } from "../ui/failure.tsx";
 import { Field } from "../ui/field.tsx";
 import { Icon, Logo } from "../ui/icon.tsx";
+import { remark } from "../ui/overlay.tsx";
 import { rove } from "../ui/roving.ts";
-import { invite, redeem, setInvite, setNewWords, takeInvite } from "./flow.ts";
+import { invite, redeem, setAtTheDoor, setInvite, setNewWords, takeInvite } from "./flow.ts";
 
 type Tab = "register" | "signIn" | "recover";
 const WORDS = 24;
@@ -33,6 +34,7 @@ export default function Welcome() {
   async function submit(event: SubmitEvent): Promise<void> {
     event.preventDefault();
     const code = invite().trim();
+    setAtTheDoor(true);
     await action.run(async () => {
       if (tab() === "register") {
         const made = await call("register", {
@@ -42,8 +44,6 @@ export default function Welcome() {
           ...(code && { invite: code }),
         });
         setNewWords(made.words);
-        // The invite that made the account may lead into a conversation too, or be used up by now.
-        if (code) await redeem(code).catch(() => setInvite(""));
         return;
       }
       if (tab() === "signIn") {
@@ -56,8 +56,11 @@ export default function Welcome() {
       } else {
         await call("recover", { name: name().trim(), password: password(), words: words().trim() });
       }
-      if (code) await redeem(code);
     });
+    const inside = app.state?.phase === "here";
+    setAtTheDoor(false);
+    // The invite that made an account may lead into a conversation too, or have been for that alone.
+    if (inside && code) await redeem(code).catch((error: unknown) => tab() !== "register" && remark(explain(error), true));
   }
 
   const tabs = (): [Tab, string][] => [

@@ -1,0 +1,56 @@
+/** The page without its relay, and with a newer one. */
+import { expect, test } from "./support.ts";
+
+test("it opens without a network, shows what was said, and sends later what is written meanwhile", async ({ relay, somebody }) => {
+  const anna = await somebody("anna");
+  const bert = await somebody("bert");
+  await anna.writeTo("bert");
+  await anna.say("kept here");
+  await bert.open("anna");
+  await bert.sees("kept here");
+  await anna.page.evaluate(async () => navigator.serviceWorker.ready);
+  await relay.kill();
+  await anna.page.reload();
+  await anna.sees("kept here");
+  await expect(anna.page.locator(".connection")).toHaveClass(/away/);
+  await anna.say("written offline");
+  await expect(anna.line("written offline").locator("[data-mark=waiting]")).toBeVisible();
+  await anna.page.reload();
+  await expect(anna.line("written offline")).toBeVisible();
+  await relay.run();
+  await bert.sees("written offline");
+});
+
+test("it can be installed: manifest and icons are there", async ({ page, relay }) => {
+  await page.goto(relay.url);
+  const manifest = await page.evaluate(async () => {
+    const link = document.querySelector<HTMLLinkElement>("link[rel=manifest]");
+    return (await fetch(link?.href ?? "")).json() as Promise<{ icons: { src: string; sizes: string }[]; display: string }>;
+  });
+  expect(manifest.display).toBe("standalone");
+  for (const icon of manifest.icons) expect((await page.request.get(relay.url + icon.src)).ok()).toBe(true);
+});
+
+test("a conversation of 500 lines scrolls back to its beginning and down again", async ({ somebody }) => {
+  test.setTimeout(300_000);
+  const anna = await somebody("anna");
+  const bert = await somebody("bert");
+  await anna.writeTo("bert");
+  for (let count = 0; count < 500; count += 1) {
+    await anna.composer.fill(`line ${count}`);
+    await anna.composer.press("Enter");
+  }
+  await expect(bert.item("anna")).toContainText("line 499");
+  await bert.open("anna");
+  await bert.sees("line 499");
+  const scroller = bert.page.locator(".scroller");
+  await expect(async () => {
+    await scroller.hover();
+    await bert.page.mouse.wheel(0, -3_000);
+    await expect(bert.page.locator(".beginning")).toBeInViewport({ timeout: 200 });
+  }).toPass({ timeout: 60_000 });
+  await expect(bert.line(/^line 0\b/)).toBeVisible();
+  await bert.page.getByRole("button", { name: /newest/ }).click();
+  await bert.sees("line 499");
+  await expect(bert.line("line 499")).toBeInViewport();
+});
