@@ -12,6 +12,7 @@ mod screen;
 mod search;
 mod sotto;
 mod target;
+mod web;
 
 pub(crate) use sotto_loadtest::{drive, raw};
 
@@ -70,6 +71,21 @@ enum Command {
         #[arg(long, default_value_t = 400)]
         queries: usize,
         /// Where the store is made and removed. Choose a real disk, not memory.
+        #[arg(long, default_value = "target")]
+        scratch: PathBuf,
+    },
+    /// A browser: until a page can be used, until a message is there, and scrolling through many.
+    Web {
+        /// Messages to scroll through.
+        #[arg(long, default_value_t = 100_000)]
+        messages: usize,
+        /// Visits of each page; the table has the medians.
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+        /// The relay's program, built with its web client; by default `sotto-relay` beside this one.
+        #[arg(long)]
+        relay: Option<PathBuf>,
+        /// Where relay and store keep their data; a new folder in it is made and removed.
         #[arg(long, default_value = "target")]
         scratch: PathBuf,
     },
@@ -150,6 +166,10 @@ async fn run(arguments: Arguments) -> Result<()> {
         Command::Screen { messages, relay, scratch: place } => {
             let dir = scratch(&place)?;
             report.screen = screen::measure(dir.path(), relay.as_deref(), messages).await?;
+        }
+        Command::Web { messages, rounds, relay, scratch: place } => {
+            let dir = scratch(&place)?;
+            report.web.push(web::measure(dir.path(), relay.as_deref(), messages, rounds).await?);
         }
         Command::Search { messages, queries, scratch: place } => {
             let dir = scratch(&place)?;

@@ -44,6 +44,25 @@ pub(crate) struct Idle {
     pub(crate) cpu_percent: f64,
 }
 
+/// What a person waits for in a browser.
+#[derive(Serialize, Clone)]
+pub(crate) struct Web {
+    pub(crate) rounds: usize,
+    /// The base: from navigation to a field that can be typed into, and to the first echo of a plain page.
+    pub(crate) echo_usable_ms: f64,
+    pub(crate) echo_first_ms: f64,
+    /// From navigation, with nothing cached, to a first screen that can be used.
+    pub(crate) sign_in_usable_ms: f64,
+    /// From signing in on a new browser to the first decrypted message.
+    pub(crate) first_message_ms: f64,
+    /// Scrolling back through so many messages: frames, and how far they are apart.
+    pub(crate) messages: usize,
+    pub(crate) frames: usize,
+    pub(crate) frame_p50_ms: f64,
+    pub(crate) frame_p99_ms: f64,
+    pub(crate) frame_max_ms: f64,
+}
+
 /// Questions to one device's history.
 #[derive(Serialize, Clone)]
 pub(crate) struct Search {
@@ -76,6 +95,7 @@ pub(crate) struct Report {
     pub(crate) idle: Vec<Idle>,
     pub(crate) screen: Vec<Screen>,
     pub(crate) search: Vec<Search>,
+    pub(crate) web: Vec<Web>,
 }
 
 impl Report {
@@ -149,6 +169,23 @@ impl Report {
                     row.index_bytes_per_message
                 );
             }
+        }
+        for row in &self.web {
+            out += &format!(
+                "\n| in a browser, medians of {} | ms |\n|---|---|\n| echo page: usable | {:.0} |\n| echo page: first echo | {:.0} |\n| \
+                 Sotto: first screen usable | {:.0} |\n| Sotto: from signing in on a new browser to the first message | {:.0} |\n\n\
+                 Scrolling back through {} messages: {} frames, {:.1} ms apart (median), {:.1} (p99), {:.1} at most.\n",
+                row.rounds,
+                row.echo_usable_ms,
+                row.echo_first_ms,
+                row.sign_in_usable_ms,
+                row.first_message_ms,
+                row.messages,
+                row.frames,
+                row.frame_p50_ms,
+                row.frame_p99_ms,
+                row.frame_max_ms,
+            );
         }
         out
     }

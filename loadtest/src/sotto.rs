@@ -68,6 +68,11 @@ impl Sotto {
         &self.link
     }
 
+    /// Its plain listener on this machine.
+    pub(crate) const fn http(&self) -> SocketAddr {
+        self.http
+    }
+
     async fn account(&mut self) -> Result<Account> {
         self.accounts += 1;
         self.relay.account(&format!("load-{}", self.accounts)).await

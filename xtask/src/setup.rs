@@ -42,6 +42,16 @@ const TEST_PACKAGES: &[Package] = &[
         files: &["/usr/bin/pebble"],
         why: "pebble is an authority that gives certificates",
     },
+    Package {
+        name: "chromium",
+        files: &["/usr/bin/chromium", "/usr/local/bin/chromium"],
+        why: "the browser client is tested in a real browser",
+    },
+    Package {
+        name: "firefox-esr",
+        files: &["/usr/bin/firefox-esr", "/usr/bin/firefox", "/usr/local/bin/firefox"],
+        why: "its core is tested in a second browser",
+    },
 ];
 
 const PRIVILEGED_PACKAGES: &[Package] = &[

@@ -1,6 +1,6 @@
 //! `cargo xtask test`: everything set up, then every test; the last lines are the test runner's own.
 
-use crate::step::{cargo, say};
+use crate::step::{cargo, program, say};
 use crate::{setup, web};
 use anyhow::bail;
 
@@ -21,6 +21,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     setup::for_tests()?;
     setup::for_node()?;
     web::build()?;
+    web::exchange()?;
     if arguments.privileged {
         if !setup::is_root() {
             bail!("--privileged cuts the power of file systems it mounts, so it needs root: run it as root");
@@ -33,6 +34,11 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     let harness = arguments.privileged.then_some("--include-ignored");
     cargo(EVERY_TEST).args(&arguments.filter).arg("--").args(harness).announced_to_the_end("every test")?;
+    // By the built programs: the relay that they start serves the client that was built above.
+    let named = arguments.filter.iter().flat_map(|name| ["--pass-with-no-tests", "--grep", name.as_str()]);
+    program("npm", ["run", "--silent", "test", "--prefix", "web/ui", "--"])
+        .args(named)
+        .announced_to_the_end("every test in a browser")?;
     if !arguments.privileged {
         name_what_was_left_out(arguments.filter.as_deref())?;
     }

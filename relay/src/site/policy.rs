@@ -23,7 +23,7 @@ const FIXED: [(HeaderName, &str); 6] = [
     (
         HeaderName::from_static("permissions-policy"),
         "camera=(), microphone=(), geolocation=(), display-capture=(), payment=(), usb=(), serial=(), hid=(), \
-         bluetooth=(), midi=(), accelerometer=(), gyroscope=(), magnetometer=(), browsing-topics=()",
+         midi=(), accelerometer=(), gyroscope=(), magnetometer=()",
     ),
 ];
 

@@ -12,6 +12,7 @@ mod daemon;
 mod demo;
 mod doctor;
 mod drain;
+mod exchange;
 mod export;
 mod failing_disk;
 mod fuzz_corpus;

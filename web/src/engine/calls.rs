@@ -246,50 +246,56 @@ impl<H: Host> Engine<H> {
         }
     }
 
-    /// From nothing to an account on this browser.
+    /// From nothing to an account on this browser, or back into the one that is here. One at a time: each opens the store.
     async fn set_up(&self, method: &str, given: Value) -> Answer {
-        if self.0.inner.borrow().here.as_ref().is_some_and(|here| here.session.is_signed_in()) {
-            return Err(invalid("somebody is signed in here; sign out first"));
+        let again = self.input(|inner, _| inner.begin_setup(method == "sign_in"))?;
+        let start = self.started(method, given, again).await;
+        self.0.inner.borrow_mut().setting_up = false;
+        match start {
+            Ok(start) => {
+                let words = start.client.recovery_key().to_words();
+                self.input(|inner, now| inner.begin(start, now));
+                Ok(json!({ "words": words.split_whitespace().collect::<Vec<_>>() }))
+            }
+            Err(error) => {
+                // Whatever went with the attempt is in the store as it was.
+                self.resume()?;
+                self.settle();
+                Err(error)
+            }
         }
+    }
+
+    async fn started(
+        &self,
+        method: &str,
+        given: Value,
+        again: Option<Here>,
+    ) -> Result<Start<BrowserStore>, CallError> {
         let (host, now) = (self.host().clone(), self.host().now());
-        let mut link = Invite { relay: host.relay(), fingerprint: None, code: None };
+        let link = Invite { relay: host.relay(), fingerprint: None, code: None };
+        let mut place = Place { link, device_name: host.device_name(), settings: super::settings() };
         let mut rng = self.0.inner.borrow_mut().fork();
         let ambient = Ambient { now, rng: &mut rng };
         let api = host.api();
-        let settings = super::settings();
-        let device_name = host.device_name();
-        let start = if method == "register" {
+        if method == "register" {
             let asked: Registration = args(given)?;
-            link.code = asked.invite.as_deref().map(code_of).transpose()?;
-            let place = Place { link, device_name, settings };
-            let account =
-                NewAccount { username: &asked.username, email: &asked.email, password: &asked.password };
-            setup::register(&api, host.open_store()?, &place, account, ambient).await?
-        } else {
-            let asked: SignIn = args(given)?;
-            let who = Credentials { name: &asked.name, password: &asked.password };
-            let place = Place { link, device_name, settings };
-            let again = self.0.inner.borrow_mut().take_signed_out();
-            match (again, asked.words) {
-                (Some(Here { client, session }), None) => {
-                    let signed_in = setup::sign_in_again(&api, Start { client, session }, who, now).await;
-                    if signed_in.is_err() {
-                        // The client went with the attempt; it is in the store as it was.
-                        self.resume()?;
-                        self.settle();
-                    }
-                    signed_in?
-                }
-                (here, Some(words)) => {
-                    drop(here);
-                    setup::recover(&api, host.open_store()?, &place, who, &words, ambient).await?
-                }
-                (None, None) => setup::sign_in(&api, host.open_store()?, &place, who, ambient).await?,
+            place.link.code = asked.invite.as_deref().map(code_of).transpose()?;
+            let Registration { username, email, password, .. } = &asked;
+            let account = NewAccount { username, email, password };
+            return Ok(setup::register(&api, host.open_store()?, &place, account, ambient).await?);
+        }
+        let asked: SignIn = args(given)?;
+        let who = Credentials { name: &asked.name, password: &asked.password };
+        Ok(match (again, &asked.words) {
+            (Some(Here { client, session }), _) => {
+                setup::sign_in_again(&api, Start { client, session }, who, now).await?
             }
-        };
-        let words = start.client.recovery_key().to_words();
-        self.input(|inner, now| inner.begin(start, now));
-        Ok(json!({ "words": words.split_whitespace().collect::<Vec<_>>() }))
+            (None, Some(words)) => {
+                setup::recover(&api, host.open_store()?, &place, who, words, ambient).await?
+            }
+            (None, None) => setup::sign_in(&api, host.open_store()?, &place, who, ambient).await?,
+        })
     }
 
     /// Ends the session. What was stored is the browser's to delete: see `Engine::close`.
@@ -428,10 +434,27 @@ impl<H: Host> Inner<H> {
         rand_chacha::ChaCha20Rng::from_rng(&mut self.rng)
     }
 
-    /// The account that is here and signed out, for signing in again.
-    fn take_signed_out(&mut self) -> Option<Here> {
+    /// Somebody begins to sign in; gives the account that is here and signed out, if that is to be signed in again.
+    fn begin_setup(&mut self, into_what_is_here: bool) -> Result<Option<Here>, CallError> {
+        if self.setting_up {
+            return Err(invalid("signing in is under way already"));
+        }
+        match &self.here {
+            Some(here) if here.session.is_signed_in() => {
+                return Err(invalid("somebody is signed in here; sign out first"));
+            }
+            Some(here) if !into_what_is_here => {
+                let text = format!(
+                    "this browser holds what {} wrote and read; sign in as {0}, or sign out, which deletes it",
+                    here.session.username
+                );
+                return Err(CallError::new("other_account", text));
+            }
+            _ => {}
+        }
+        self.setting_up = true;
         self.hang_up();
-        self.here.take()
+        Ok(self.here.take())
     }
 }
 

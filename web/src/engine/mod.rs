@@ -114,6 +114,8 @@ struct Inner<H: Host> {
     state_changed: bool,
     /// The store failed: open it anew before anything else.
     reopen: bool,
+    /// Somebody is signing in, on a store of that attempt's own.
+    setting_up: bool,
 }
 
 impl<H: Host> Engine<H> {
@@ -143,6 +145,7 @@ impl<H: Host> Engine<H> {
                 touched: BTreeSet::new(),
                 state_changed: true,
                 reopen: false,
+                setting_up: false,
             }),
         }));
         engine.resume()?;

@@ -35,6 +35,11 @@ export class Relay {
     return `http://127.0.0.1:${this.http}/`;
   }
 
+  /** For programs at a terminal. */
+  get link(): string {
+    return (JSON.parse(readFileSync(join(this.data, "ready.json"), "utf8")) as { link: string }).link;
+  }
+
   async run(): Promise<void> {
     const log = openSync(this.log, "a");
     const child = spawn(PROGRAM, ["run"], {

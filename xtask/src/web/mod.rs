@@ -64,6 +64,22 @@ fn compiled() -> anyhow::Result<PathBuf> {
     Ok(wasm::target(&library).join("web").join(NAME).with_extension("wasm"))
 }
 
+/// End-to-end encryption compiled to wasm as a test drives it (`tests/exchange`).
+pub(crate) fn exchange() -> anyhow::Result<()> {
+    let library = wasm::library()?;
+    wasm::build(&library)
+        .args(["-p", "sotto-exchange"])
+        .announced("compiling the encryption for wasm, for a test")?;
+    let module = wasm::target(&library).join("debug/sotto_exchange.wasm");
+    let folder = target().join("web/exchange");
+    let made = Made::from("exchange", vec![module.clone(), root().join("web/bindgen")]);
+    if made.is_fresh(&folder.join("sotto_exchange_bg.wasm")) {
+        return Ok(());
+    }
+    program(bindgen()?, [module, folder]).announced("writing its JavaScript")?;
+    made.done()
+}
+
 /// JavaScript and types for the module, and the module made smaller.
 fn glue(module: &Path) -> anyhow::Result<()> {
     let folder = root().join(GLUE);

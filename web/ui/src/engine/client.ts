@@ -2,7 +2,7 @@
 
 import type { Args, Engine, EngineEvent, Failure, Method, Result } from "./api";
 import { scriptUrl } from "../trusted";
-import { type FromTab, nameOf, type Said, type ToWorker } from "./messages";
+import { type FromTab, type FromWorker, nameOf, type Said, type ToWorker } from "./messages";
 import workerUrl from "./worker?worker&url";
 
 /** What a call fails with, for `catch`. */
@@ -21,6 +21,10 @@ export class CallFailure extends Error implements Failure {
   }
 }
 
+/** A worker that broke is started again, but not for ever: so often within so many milliseconds is enough. */
+const CRASHES_MAX = 3;
+const CRASHES_WITHIN_MS = 60_000;
+
 interface Waiting {
   asked: FromTab;
   resolve: (result: never) => void;
@@ -36,7 +40,7 @@ export function relayOf(page: Document = document): URL {
 /** Starts this tab's worker and gives the engine when one is there. Rejects when none can be. */
 export function connect(relay: URL = relayOf()): Promise<Engine> {
   const channel = new BroadcastChannel(nameOf(relay));
-  const worker = new Worker(scriptUrl(workerUrl), { type: "module", name: "sotto" });
+  let worker: Worker;
   const tell = (said: ToWorker) => worker.postMessage(said);
   const waiting = new Map<string, Waiting>();
   const listeners = new Set<(event: EngineEvent) => void>();
@@ -89,8 +93,23 @@ export function connect(relay: URL = relayOf()): Promise<Engine> {
           break;
       }
     };
-    worker.onerror = (event) => reject(new Error(event.message || "the engine could not be started"));
-    tell({ type: "start", relay: relay.href, deviceName: deviceName() });
+    const crashes: number[] = [];
+    const crashed = (text: string) => {
+      worker.terminate();
+      const now = Date.now();
+      while (crashes[0] !== undefined && crashes[0] < now - CRASHES_WITHIN_MS) crashes.shift();
+      crashes.push(now);
+      if (crashes.length < CRASHES_MAX) return start();
+      reject(new Error(text));
+      for (const listener of listeners) listener({ type: "store_failed", text, full: false });
+    };
+    const start = () => {
+      worker = new Worker(scriptUrl(workerUrl), { type: "module", name: "sotto" });
+      worker.onerror = (event) => crashed(event.message || "the engine could not be started");
+      worker.onmessage = ({ data }: MessageEvent<FromWorker>) => crashed(data.text);
+      tell({ type: "start", relay: relay.href, deviceName: deviceName() });
+    };
+    start();
     // A tab that opens late: the engine answers.
     void engine.call("state", {}).catch(() => undefined);
   });

@@ -31,5 +31,8 @@ export type FromEngine =
 
 export type Said = FromTab | FromEngine;
 
+/** What a worker tells its own tab: the engine broke and is of no more use. */
+export type FromWorker = { type: "crashed"; text: string };
+
 /** What a tab tells its own worker. */
 export type ToWorker = { type: "start"; relay: string; deviceName: string } | { type: "hurry" };

@@ -3,7 +3,7 @@
 import type { EngineEvent, Failure } from "./api";
 import { open, wipe } from "./files";
 import { Host } from "./host";
-import { type FromEngine, nameOf, type Said, type ToWorker } from "./messages";
+import { type FromEngine, type FromWorker, nameOf, type Said, type ToWorker } from "./messages";
 import init, { WebEngine } from "./wasm/sotto_web.js";
 import wasm from "./wasm/sotto_web_bg.wasm?url";
 
@@ -27,6 +27,8 @@ const CHANGES = new Set([
 ]);
 
 let hurry = () => {};
+
+const crashed = (error: Error) => postMessage({ type: "crashed", text: error.message } satisfies FromWorker);
 
 addEventListener("message", ({ data }: MessageEvent<ToWorker>) => {
   if (data.type === "hurry") hurry();
@@ -68,6 +70,8 @@ async function run(
       }
       say({ to: "tabs", type: "answer", id: data.id, result });
     } catch (error) {
+      // A module that has trapped is in no state to go on from. The next one starts from what is stored.
+      if (error instanceof WebAssembly.RuntimeError) return crashed(error);
       say({ to: "tabs", type: "failed", id: data.id, failure: failureOf(error) });
     }
     under_way.delete(data.id);
