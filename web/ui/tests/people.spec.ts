@@ -68,7 +68,7 @@ test("an invite link with its QR code brings in somebody who has no account yet"
   expect(node).toContain("sotto://");
   const bert = await visit(browser, relay, "bert");
   await register(bert, new URL(web ?? "").hash);
-  await bert.open("lake house");
+  await expect(bert.page.locator(".chat-detail")).toContainText("2 members");
   await bert.say("here I am");
   await anna.page.keyboard.press("Escape");
   await anna.sees("here I am");
@@ -76,7 +76,7 @@ test("an invite link with its QR code brings in somebody who has no account yet"
   const clara = await somebody("clara");
   await clara.page.goto(relay.url + new URL(web ?? "").hash);
   await clara.page.getByRole("dialog").getByRole("button", { name: "Join" }).click();
-  await clara.open("lake house");
+  await expect(clara.page.locator(".chat-detail")).toContainText("3 members");
   await bert.context.close();
 });
 

@@ -49,9 +49,9 @@ export function Header(props: { one: Conversation }) {
         <Avatar id={faceOf(props.one)} name={titleOf(props.one)} icon={kindIcon(props.one)} here={isHere(props.one)} size="small" />
         <span class="chat-names">
           <span class="chat-title">
-            <h2>
+            <h1>
               <bdi>{titleOf(props.one)}</bdi>
-            </h2>
+            </h1>
             <Show when={other()?.verified}>
               <span class="item-verified" role="img" aria-label={t().conversation.verified}>
                 <Icon name="shield" />

@@ -30,9 +30,9 @@ export function Main() {
         {t().common.skip}
       </a>
       <Banners />
-      <div class="layout" data-page={route().page === "home" || route().page === "invite" ? "home" : "inside"}>
+      <main class="layout" data-page={route().page === "home" || route().page === "invite" ? "home" : "inside"}>
         <Sidebar />
-        <main id="main" class="pane" tabindex="-1">
+        <div id="main" class="pane" tabindex="-1">
           <Suspense>
             <Switch fallback={<Nothing />}>
               <Match when={route().page === "settings"}>
@@ -62,8 +62,8 @@ export function Main() {
               </Match>
             </Switch>
           </Suspense>
-        </main>
-      </div>
+        </div>
+      </main>
     </div>
   );
 }

@@ -21,9 +21,9 @@ export default function Operator() {
         <a class="icon-button back" href="#/" aria-label={t().common.back}>
           <Icon name="back" />
         </a>
-        <h2 ref={title} tabindex="-1" class="page-title">
+        <h1 ref={title} tabindex="-1" class="page-title">
           {t().operator.title}
-        </h2>
+        </h1>
       </header>
       <Show
         when={app.state?.role === "operator"}

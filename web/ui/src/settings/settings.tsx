@@ -46,9 +46,9 @@ export default function Settings() {
         <a class="icon-button back" href="#/" aria-label={t().common.back}>
           <Icon name="back" />
         </a>
-        <h2 ref={title} tabindex="-1" class="page-title">
+        <h1 ref={title} tabindex="-1" class="page-title">
           {t().settings.title}
-        </h2>
+        </h1>
       </header>
       <div class="page-body">
         <div class="card profile">
@@ -187,7 +187,7 @@ export default function Settings() {
 function Section(props: { title: string; hint?: string; children: JSX.Element }) {
   return (
     <section class="card settings-section" aria-label={props.title}>
-      <h3>{props.title}</h3>
+      <h2>{props.title}</h2>
       <Show when={props.hint}>
         <p class="hint">{props.hint}</p>
       </Show>

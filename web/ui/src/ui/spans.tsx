@@ -28,7 +28,7 @@ function piece(span: Span, find: readonly string[] | undefined, plain: boolean |
 
 /** The engine promises http or https; a promise about other people's input is checked where it is used. */
 function safeLink(link: string): string | undefined {
-  return /^https?:\/\//i.test(link) ? link : undefined;
+  return /^https?:\/\//i.test(link) && URL.canParse(link) ? link : undefined;
 }
 
 /** The text of a message in one line, for lists and excerpts. */

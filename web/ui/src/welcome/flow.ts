@@ -1,7 +1,7 @@
 /** What outlives the screens of signing in: new words until somebody wrote them down, and an invite until it is used. */
 import { createSignal } from "solid-js";
 import { t } from "../i18n/index.ts";
-import { bus, call, conversation, enter, titleOf } from "../state/app.ts";
+import { call, conversation, enter } from "../state/app.ts";
 import { go, replace, route, to } from "../state/route.ts";
 import { remark } from "../ui/overlay.tsx";
 
@@ -36,13 +36,5 @@ export async function redeem(code: string): Promise<void> {
   await enter(id);
   go(to.conversation(id));
   const joined = conversation(id);
-  if (joined) {
-    remark(t().invite.joined(titleOf(joined)));
-    return;
-  }
-  const stop = bus.on((event) => {
-    if (event.type !== "conversation" || event.conversation !== id || event.standing !== "member") return;
-    stop();
-    remark(t().invite.joined(titleOf(event)));
-  });
+  remark(joined?.title ? t().invite.joined(joined.title) : t().invite.redeemed);
 }

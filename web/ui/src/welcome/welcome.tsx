@@ -1,7 +1,8 @@
 /** The first screen: a new account, one that was here before, or a further device by recovery words. */
-import { createMemo, createSignal, Match, onMount, Show, Switch } from "solid-js";
+import { createEffect, createMemo, createSignal, Match, onMount, Show, Switch } from "solid-js";
 import { t } from "../i18n/index.ts";
 import { app, askAbout, call, failureOf } from "../state/app.ts";
+import { route } from "../state/route.ts";
 import { prefer, prefs } from "../state/prefs.ts";
 import { createAction, explain, FailureNote } from "../ui/failure.tsx";
 import { Field } from "../ui/field.tsx";
@@ -20,7 +21,10 @@ export default function Welcome() {
   const [password, setPassword] = createSignal("");
   const [words, setWords] = createSignal("");
   const action = createAction();
-  const invited = takeInvite() !== "";
+  const [invited, setInvited] = createSignal(invite() !== "");
+  createEffect(() => {
+    if (route().page === "invite") setInvited(takeInvite() !== "");
+  });
   onMount(() => {
     if (!app.about) void askAbout();
   });
@@ -91,7 +95,7 @@ export default function Welcome() {
         <p>{t().welcome.tagline}</p>
       </header>
       <section class="card welcome-card">
-        <Show when={invited}>
+        <Show when={invited()}>
           <p class="note">
             <Icon name="link" />
             <span>{t().welcome.invited}</span>
@@ -166,7 +170,7 @@ export default function Welcome() {
             maxlength={256}
             required
           />
-          <Show when={tab() === "register" && (invited || app.about?.registration === "invite")}>
+          <Show when={tab() === "register" && (invited() || app.about?.registration === "invite")}>
             <Field
               label={t().welcome.invite}
               hint={t().welcome.inviteHint}
