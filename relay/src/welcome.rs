@@ -32,7 +32,12 @@ pub fn welcome(relay: &RelayHandle) -> String {
     let link = relay.link();
     match config.registration {
         RegistrationPolicy::Open => {
-            let _ = writeln!(out, "\nNext, in another terminal:\n  {}", register(link));
+            if crate::site::is_built() {
+                let _ = writeln!(out, "\nNext, open {}/ in a browser, or in another terminal:", at.web);
+            } else {
+                let _ = writeln!(out, "\nNext, in another terminal:");
+            }
+            let _ = writeln!(out, "  {}", register(link));
         }
         RegistrationPolicy::Invite => {
             let folder = config.data_dir.display();

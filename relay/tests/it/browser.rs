@@ -1,6 +1,7 @@
 //! What browsers get: the pages, what they are told of the relay, and WebTransport.
 
-use crate::client::Client;
+use crate::certificate::write_certificate;
+use crate::client::{Client, h3_connection, h3_connection_to};
 use crate::world::{TestRelay, answer};
 use data_encoding::BASE64;
 use http::HeaderMap;
@@ -133,9 +134,44 @@ async fn a_browser_that_asks_for_anything_else_or_speaks_no_http_is_let_go() {
         let refused = Client::try_webtransport(&relay, asks).await.err().expect(asks);
         assert!(refused.contains("404"), "{refused}");
     }
-    let connection = crate::client::h3_connection(&relay).await;
+    let connection = h3_connection(&relay).await;
     let (mut send, _recv) = connection.open_bi().await.unwrap();
     send.write_all(&[0xff; 64]).await.unwrap();
     let end = tokio::time::timeout(std::time::Duration::from_secs(20), connection.closed()).await;
     assert!(end.is_ok(), "the relay keeps a connection that says nothing sensible");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_an_authority_vouches_for_the_certificate_browsers_are_shown_that_one_and_need_no_hash() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let (files, hash) = write_certificate(elsewhere.path());
+    let relay = TestRelay::start_with(|config| {
+        config.certificate = Some(files);
+        config.certificate_pinned = false;
+    })
+    .await;
+    let (_, about) = relay.get("/api/v1/about", None).await;
+    assert_eq!(about["webtransport"]["certificate_hashes"], json!([]));
+    h3_connection_to(&relay, hash).await.expect("the certificate of the authority");
+
+    let own = TestRelay::start().await;
+    let fingerprint = own.relay.fingerprint().0;
+    assert!(h3_connection_to(&own, fingerprint).await.is_err(), "browsers would refuse the relay's own");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_that_ends_its_session_is_gone_at_once() {
+    let relay = TestRelay::start().await;
+    let anna = relay.person("anna").await;
+    let client = Client::webtransport(&relay).await.sign_in(&anna.device, &anna.token).await;
+    let connections = async |wanted: usize| {
+        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
+        while relay.relay.connections() != wanted {
+            assert!(tokio::time::Instant::now() < deadline, "not {wanted} connections in time");
+            tokio::task::yield_now().await;
+        }
+    };
+    connections(1).await;
+    drop(client);
+    connections(0).await;
 }

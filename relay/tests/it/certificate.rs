@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A certificate with its key, as an authority's program would put them there; and its fingerprint.
-fn write_certificate(folder: &Path) -> (CertificateFiles, [u8; 32]) {
+pub(crate) fn write_certificate(folder: &Path) -> (CertificateFiles, [u8; 32]) {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let files = CertificateFiles { chain: folder.join("chain.pem"), key: folder.join("key.pem") };
     std::fs::write(&files.chain, made.cert.pem()).unwrap();

@@ -249,9 +249,17 @@ pub(crate) async fn h3_connection(relay: &TestRelay) -> quinn::Connection {
     let (_, about) = relay.get("/api/v1/about", None).await;
     let hash = about["webtransport"]["certificate_hashes"][0].as_str().unwrap();
     let hash = data_encoding::BASE64.decode(hash.as_bytes()).unwrap().try_into().unwrap();
+    h3_connection_to(relay, hash).await.unwrap()
+}
+
+/// The same, if the relay shows the one certificate.
+pub(crate) async fn h3_connection_to(
+    relay: &TestRelay,
+    hash: [u8; 32],
+) -> Result<quinn::Connection, quinn::ConnectionError> {
     let mut endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
     endpoint.set_default_client_config(quic_config(hash, ALPN_H3));
-    endpoint.connect(relay.relay.addresses().quic, "127.0.0.1").unwrap().await.unwrap()
+    endpoint.connect(relay.relay.addresses().quic, "127.0.0.1").unwrap().await
 }
 
 fn quic_config(fingerprint: [u8; 32], protocol: &[u8]) -> quinn::ClientConfig {
