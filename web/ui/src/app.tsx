@@ -63,7 +63,7 @@ function Splash() {
   onMount(() => setTimeout(() => setSlow(true), 400));
   return (
     <main class="splash" aria-busy="true">
-      <Show when={slow()}>
+      <Show when={slow()} fallback={<h1 class="visually-hidden">Sotto</h1>}>
         <Logo />
         <h1>Sotto</h1>
         <p>{t().common.loading}</p>

@@ -135,6 +135,7 @@ test("axe finds nothing on a phone, and nothing is wider than its screen", async
   const phone = { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true, reducedMotion: "reduce" } as const;
   const bert = await somebody("bert");
   const anna = await visit(browser, relay, "anna", phone);
+  await expect(anna.page.getByRole("textbox", { name: "Username" })).toBeVisible();
   await sound(anna, "welcome");
   await draw(anna, "phone-welcome");
   await register(anna);

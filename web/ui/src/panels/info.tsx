@@ -44,9 +44,9 @@ export function Info(props: { one: Conversation }) {
     <>
       <div class="info-face">
         <Avatar id={faceOf(one())} name={titleOf(one())} icon={kindIcon(one())} size="large" />
-        <h3>
+        <h2>
           <bdi>{titleOf(one())}</bdi>
-        </h3>
+        </h2>
         <p class="hint">{t().conversation.kind[one().kind]}</p>
       </div>
       <div class="info-actions">
@@ -90,9 +90,9 @@ export function Info(props: { one: Conversation }) {
       </div>
       <Show when={!direct()}>
         <section class="info-section" aria-labelledby="members-title">
-          <h3 id="members-title">
+          <h2 id="members-title">
             {t().info.members} <span class="count">{one().members}</span>
-          </h3>
+          </h2>
           <Show when={isMember(one())}>
             <Add one={one()} />
           </Show>

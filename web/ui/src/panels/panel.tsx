@@ -30,7 +30,7 @@ export default function Panel(props: { one: Conversation; which: Which }) {
         <a class="icon-button" href={to.conversation(props.one.conversation)} aria-label={t().common.close}>
           <Icon name="close" />
         </a>
-        <h2>{title()}</h2>
+        <h1>{title()}</h1>
       </header>
       <div class="panel-body">
         <Switch>

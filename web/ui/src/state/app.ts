@@ -93,8 +93,10 @@ function take(event: EngineEvent): void {
   switch (event.type) {
     case "state": {
       const before = app.state?.phase;
+      const wasConnected = isConnected();
       setApp("state", reconcile(event.state));
-      if (event.state.phase === "here" && before !== "here") void list();
+      // Also when another tab's engine has taken over: its events began later than what is shown.
+      if (event.state.phase === "here" && (before !== "here" || (!wasConnected && isConnected()))) void list();
       if (event.state.phase === "empty" && before === "here") {
         setApp("conversations", reconcile({}));
         setApp({ listed: false, alarms: [] });

@@ -278,6 +278,22 @@ export function createLines(id: Id, conversation: () => Conversation | undefined
     put([...list, rowOf(message)].sort((a, b) => a.sequence - b.sequence), false);
   }
 
+  /** Connected again, maybe through another tab's engine: what happened in between was told to nobody. */
+  function catchUp(): void {
+    void readOutbox().catch(() => undefined);
+    if (atEnd()) void inTurn(missed);
+  }
+
+  async function missed(): Promise<void> {
+    const last = rows().at(-1)?.sequence;
+    if (last === undefined) return again();
+    const page = await call("history_after", { conversation: id, after: last, limit: WINDOW_MAX });
+    if (closed || page.length === 0) return;
+    const known = new Set(rows().map((row) => row.sequence));
+    put([...rows(), ...taken(page.filter((one) => !known.has(one.sequence)))], false);
+    trimStart();
+  }
+
   async function readOutbox(): Promise<void> {
     const waiting = await call("outbox", { conversation: id });
     if (closed) return;
@@ -291,6 +307,7 @@ export function createLines(id: Id, conversation: () => Conversation | undefined
   }
 
   function hear(event: EngineEvent): void {
+    if (event.type === "state" && event.state.status.status === "synchronised" && ready()) catchUp();
     if (!("conversation" in event) || event.conversation !== id) return;
     if (event.type === "message") arrived(event);
     else if (event.type === "changed") void inTurn(() => changed(event.sequence));
