@@ -18,6 +18,8 @@ async function sound(person: Person, screen: string): Promise<void> {
 
 async function draw(person: Person, name: string): Promise<void> {
   if (!DRAWN) return;
+  const later = person.page.getByRole("button", { name: "Not now" });
+  if (await later.isVisible()) await later.click();
   mkdirSync(FOLDER, { recursive: true });
   await person.page.screenshot({ path: `${FOLDER}${name}.png`, animations: "disabled" });
 }
@@ -77,6 +79,7 @@ for (const theme of ["light", "dark"] as const) {
     await anna.sees("You will love the sauna");
     await expect(anna.item("clara").locator(".unread")).toHaveText("1");
     await sound(anna, "a conversation");
+    await anna.composer.focus();
     await draw(anna, `conversation-${theme}`);
 
     const { page } = anna;

@@ -50,6 +50,15 @@ export function Devices() {
   );
 }
 
+/** "Firefox on Linux" of what browsers call themselves; other programs by their own word. */
+function agentName(agent: string): string {
+  const browser = /Firefox|Edg|OPR|Chrome|Safari/.exec(agent)?.[0];
+  if (!browser) return agent.slice(0, 60);
+  const names: Record<string, string> = { Edg: "Edge", OPR: "Opera" };
+  const system = /Android|iPhone|iPad|Windows|Mac OS|Linux/.exec(agent)?.[0];
+  return `${names[browser] ?? browser}${system ? `, ${system}` : ""}`;
+}
+
 export function Sessions() {
   const sessions = createLoad(() => call("sessions"));
   async function end(id: string): Promise<void> {
@@ -65,14 +74,14 @@ export function Sessions() {
           {(one) => (
             <li>
               <div class="rows-main">
-                <bdi>{one.agent || t().settings.since(fullOf(one.created_at))}</bdi>
+                <bdi title={one.agent}>{agentName(one.agent) || t().settings.since(fullOf(one.created_at))}</bdi>
                 <span class="hint">{t().settings.lastUsed(fullOf(one.last_used_at))}</span>
               </div>
               <Show when={!one.current} fallback={<span class="badge">{t().settings.thisSession}</span>}>
                 <button
                   type="button"
                   class="button small quiet"
-                  aria-label={`${t().settings.endSession} ${one.agent}`}
+                  aria-label={`${t().settings.endSession} ${agentName(one.agent)}`}
                   onClick={() => void end(one.id)}
                 >
                   {t().settings.endSession}
