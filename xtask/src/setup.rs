@@ -42,6 +42,12 @@ const TEST_PACKAGES: &[Package] = &[
         files: &["/usr/bin/pebble"],
         why: "pebble is an authority that gives certificates",
     },
+    Package {
+        name: "systemd",
+        files: &["/usr/bin/systemd-analyze"],
+        why: "systemd-analyze reads the relay's service",
+    },
+    Package { name: "prometheus", files: &["/usr/bin/promtool"], why: "promtool reads the alert rules" },
 ];
 
 const PRIVILEGED_PACKAGES: &[Package] = &[
@@ -59,6 +65,11 @@ const PRIVILEGED_PACKAGES: &[Package] = &[
         name: "iproute2",
         files: &["/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip"],
         why: "ip makes networks of their own",
+    },
+    Package {
+        name: "debootstrap",
+        files: &["/usr/sbin/debootstrap"],
+        why: "debootstrap makes the Debian that the image begins with",
     },
     Package { name: "nftables", files: &["/usr/sbin/nft", "/sbin/nft"], why: "nft is their firewall" },
 ];

@@ -10,6 +10,7 @@ mod bots;
 mod chat;
 mod daemon;
 mod demo;
+mod deployment;
 mod doctor;
 mod drain;
 mod export;
