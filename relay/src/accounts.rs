@@ -85,12 +85,7 @@ impl SledTable {
     ) -> Result<(Self, watch::Receiver<Option<String>>), AccountsError> {
         let at = || path.to_owned();
         half_snapshots::forget(path).map_err(|source| AccountsError::File { path: at(), source })?;
-        let db = sled::Config::new()
-            .path(path)
-            .cache_capacity(CACHE_BYTES)
-            .flush_every_ms(None)
-            .open()
-            .map_err(|source| AccountsError::Open { path: at(), source })?;
+        let db = config().path(path).open().map_err(|source| AccountsError::Open { path: at(), source })?;
         let file =
             File::open(path.join(SLED_FILE)).map_err(|source| AccountsError::File { path: at(), source })?;
         let (broken, breaks) = watch::channel(None);
@@ -123,6 +118,11 @@ impl SledTable {
         }
         Ok((table, breaks))
     }
+}
+
+/// How the accounts' database is made.
+pub(crate) fn config() -> sled::Config {
+    sled::Config::new().cache_capacity(CACHE_BYTES).flush_every_ms(None)
 }
 
 fn failed(error: &sled::Error) -> StoreError {

@@ -6,9 +6,11 @@ use clap::{Args, Parser, Subcommand};
 use commands::Printer;
 use commands::account::{self, AccountCommand};
 use commands::backup;
+use commands::compact;
 use commands::invite::{self, InviteCommand};
 use commands::room::{self, RoomCommand};
 use commands::stats;
+use sotto_protocol::ids::UnixMillis;
 use sotto_relay::config::{self, Config, ConfigError, ENVIRONMENT_FILE, Source, Values};
 use sotto_relay::{Relay, RunError, StartError, logs, metrics, tls, welcome};
 use std::io::Write as _;
@@ -71,10 +73,18 @@ enum Command {
         #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..))]
         keep: Option<u16>,
     },
+    /// List the backups that are kept, with the moment that each of them has everything before.
+    Backups {
+        /// A folder of backups; default: `backup.folder`.
+        folder: Option<PathBuf>,
+    },
     /// Make a data folder from a backup. Nothing is ever written over data.
     Restore {
         /// The backup, or a folder of backups, for its newest.
         backup: PathBuf,
+        /// Take the newest whose mark is not after this moment, as 2026-11-21T20:15:00Z.
+        #[arg(long, value_name = "TIME", value_parser = backup::read_moment)]
+        until: Option<UnixMillis>,
         /// The data folder to make.
         #[arg(long, value_name = "FOLDER")]
         to: PathBuf,
@@ -84,6 +94,8 @@ enum Command {
         /// The backup, or a folder of backups, for its newest; default: `backup.folder`.
         backup: Option<PathBuf>,
     },
+    /// Give back the disk space of what was deleted and replaced, while the relay is stopped. Safe to interrupt.
+    Compact,
     /// Rooms, in figures. While the relay runs, and while it is stopped.
     #[command(subcommand)]
     Room(RoomCommand),
@@ -216,8 +228,14 @@ fn run(cli: Cli) -> Result<(), Failure> {
     let config = Config::from_values(&values).map_err(wrong)?;
     match cli.command {
         None | Some(Command::Run) => {
-            logs::install(&config);
-            runtime()?.block_on(run_relay(config))
+            let runtime = runtime()?;
+            let telemetry = {
+                let _inside = runtime.enter();
+                logs::install(&config).map_err(|error| (Exit::Config, error.to_string()))?
+            };
+            let ended = runtime.block_on(run_relay(config));
+            telemetry.finish();
+            ended
         }
         Some(Command::Config(ConfigCommand::Print)) if printer.json => {
             commands::run(async { printer.many("setting", &config::rows(&values), [], |_| []) })
@@ -232,10 +250,12 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Some(Command::Backup { folder, keep }) => {
             commands::run(backup::make(&config, printer, folder, keep.map(usize::from)))
         }
-        Some(Command::Restore { backup, to }) => {
-            backup::restore(&config, printer, &backup, &to).map_err(Failure::from)
+        Some(Command::Backups { folder }) => backup::list(&config, printer, folder).map_err(Failure::from),
+        Some(Command::Restore { backup, until, to }) => {
+            backup::restore(&config, printer, &backup, until, &to).map_err(Failure::from)
         }
         Some(Command::Verify { backup }) => backup::verify(&config, printer, backup).map_err(Failure::from),
+        Some(Command::Compact) => compact::run(&config, printer).map_err(Failure::from),
         Some(Command::Stats) => commands::run(stats::run(&config, printer)),
         Some(Command::Room(command)) => commands::run(room::run(&config, printer, command)),
     }

@@ -48,6 +48,11 @@ pub const BACKUPS: &str = "sotto_backups_total";
 /// When the last one was made.
 pub const BACKUP_TIME: &str = "sotto_backup_last_timestamp_seconds";
 
+/// Conversations that are nearly full.
+pub const CONVERSATIONS_NEAR_QUOTA: &str = "sotto_conversations_near_quota";
+/// How full the fullest is.
+pub const CONVERSATION_FULLEST: &str = "sotto_conversation_fullest_ratio";
+
 /// Orders of certificates.
 pub const CERTIFICATE_ORDERS: &str = "sotto_certificate_orders_total";
 /// When the certificate of `domain` ends.
@@ -102,6 +107,18 @@ pub const METRICS: &[Metric] = &[
         kind: MetricKind::Gauge,
         labels: "",
         help: "The mark of the newest backup, in seconds since 1970; 0 if there is none. Older than twice `backup.every`: look at the log.",
+    },
+    Metric {
+        name: CONVERSATIONS_NEAR_QUOTA,
+        kind: MetricKind::Gauge,
+        labels: "",
+        help: "Conversations that keep at least 80 % of `quota.conversation`, looked at each minute; absent without one. A full one takes no new messages; the log and `stats` name them.",
+    },
+    Metric {
+        name: CONVERSATION_FULLEST,
+        kind: MetricKind::Gauge,
+        labels: "",
+        help: "What the fullest conversation keeps, as a share of `quota.conversation`; absent without one.",
     },
     Metric {
         name: CERTIFICATE_ORDERS,

@@ -11,6 +11,7 @@ use crate::backup::Backups;
 use crate::config::Config;
 use crate::engine::{Engine, EngineConfig, EngineThread, Fatal, OpenError, Quotas};
 use crate::folder::{DataFolder, FolderError};
+use crate::nearly_full::Watch as FullnessWatch;
 use crate::operator::watch::Watch;
 use crate::operator::{Desk, channel};
 use crate::quic::{QuicError, ResetKey};
@@ -37,6 +38,9 @@ const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(3600);
 
 /// How often histograms are folded, so that a relay that nobody scrapes does not grow.
 const METRICS_UPKEEP_EVERY: Duration = Duration::from_secs(10);
+
+/// How often it is looked at what is nearly full.
+const WATCH_EVERY: Duration = Duration::from_secs(60);
 
 /// After a drain no device comes back before this: a relay that is restarted needs about as long, and who finds
 /// nobody waits longer the next time.
@@ -229,6 +233,7 @@ impl Relay {
             tasks,
             drain: config.drain,
             housekeeping: tokio::spawn(housekeeping(
+                FullnessWatch::new(&config),
                 sessions.clone(),
                 store,
                 (folder.clone(), short_lived),
@@ -281,19 +286,23 @@ const BURST_SECONDS: u32 = 10;
 
 fn engine_config(config: &Config, folder: &DataFolder) -> EngineConfig {
     let changes = config.changes_per_second.unwrap_or(0);
-    let store = SledOptions {
-        shard_span: config.retention_shard,
-        retention: config.retention_age,
-        cache_bytes: config.storage_cache,
-        reserve_bytes: config.disk_free_min,
-        ..SledOptions::new(folder.join("log"))
-    };
     let quotas = Quotas {
         conversation_bytes: config.quota_conversation.unwrap_or(0),
         account_changes_per_second: changes,
         account_changes_burst: changes.saturating_mul(BURST_SECONDS),
     };
-    EngineConfig { quotas, ..EngineConfig::new(store) }
+    EngineConfig { quotas, ..EngineConfig::new(log_options(config, folder)) }
+}
+
+/// How the log of a data folder is kept.
+pub(crate) fn log_options(config: &Config, folder: &DataFolder) -> SledOptions {
+    SledOptions {
+        shard_span: config.retention_shard,
+        retention: config.retention_age,
+        cache_bytes: config.storage_cache,
+        reserve_bytes: config.disk_free_min,
+        ..SledOptions::new(folder.join("log"))
+    }
 }
 
 fn certificate_names(config: &Config) -> Vec<String> {
@@ -329,6 +338,7 @@ pub(crate) fn link(config: &Config, port: u16, identity: &Identity) -> Invite {
 }
 
 async fn housekeeping(
+    mut watch: FullnessWatch,
     sessions: Arc<Sessions>,
     store: Arc<api::Accounts>,
     (folder, short_lived): (Arc<DataFolder>, Arc<ShortLived>),
@@ -337,12 +347,14 @@ async fn housekeeping(
 ) {
     let mut upkeep = tokio::time::interval(METRICS_UPKEEP_EVERY);
     let mut hourly = tokio::time::interval(HOUSEKEEPING_EVERY);
+    let mut minutely = tokio::time::interval(WATCH_EVERY);
     loop {
         tokio::select! {
             _ = upkeep.tick() => {
                 recorder.run_upkeep();
                 watched.tick(&sessions.engine);
             }
+            _ = minutely.tick() => watch.look(&sessions.engine).await,
             _ = hourly.tick() => {
                 if let Err(error) = short_lived.keep(&folder, clock::now()) {
                     tracing::warn!(%error, "no new certificate for browsers");

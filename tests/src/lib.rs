@@ -1,6 +1,7 @@
 //! What the integration tests share. The tests themselves are modules of the one binary `tests/it/main.rs`.
 
 pub mod daemon_process;
+pub mod dockerfile;
 pub mod fuzz;
 pub mod ledger;
 pub mod network;

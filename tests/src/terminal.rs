@@ -94,6 +94,53 @@ impl Terminal {
         self.tmux(&["paste-buffer", "-p"]);
     }
 
+    /// Pastes a text of any length, as [`Self::pastes`] does.
+    pub fn pastes_a_file(&self, file: &Path) {
+        self.tmux(&["load-buffer", &file.to_string_lossy()]);
+        self.tmux(&["paste-buffer", "-p"]);
+    }
+
+    /// What a terminal sends that no key is: bytes.
+    pub fn sends(&self, bytes: &str) {
+        let hex: Vec<String> = bytes.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let words: Vec<&str> =
+            ["send-keys", "-H"].into_iter().chain(hex.iter().map(String::as_str)).collect();
+        self.tmux(&words);
+    }
+
+    /// Clicks on the first place where a text is on the screen.
+    ///
+    /// # Panics
+    /// If it is nowhere.
+    pub fn clicks(&self, text: &str) {
+        let screen = self.screen();
+        let rows = screen.lines().enumerate();
+        let found =
+            rows.filter_map(|(row, line)| Some((row, line.split_once(text)?.0.chars().count()))).next();
+        let (row, column) = found.unwrap_or_else(|| panic!("{text} is on the screen:\n{screen}"));
+        let (row, column) = (row + 1, column + 1);
+        self.sends(&format!("\x1b[<0;{column};{row}M\x1b[<0;{column};{row}m"));
+    }
+
+    /// Turns the wheel in the middle of the screen, away from the person if `up`.
+    pub fn turns_the_wheel(&self, up: bool, times: usize) {
+        let button = if up { 64 } else { 65 };
+        for _ in 0..times {
+            self.sends(&format!("\x1b[<{button};50;12M"));
+        }
+    }
+
+    /// Whether the bell has rung since the terminal was made.
+    #[must_use]
+    pub fn has_rung(&self) -> bool {
+        self.tmux(&["display-message", "-p", "#{window_bell_flag}"]).trim() == "1"
+    }
+
+    /// Writes down all that the program sends to the terminal from now on.
+    pub fn writes_down(&self, file: &Path) {
+        self.tmux(&["pipe-pane", "-O", &format!("cat > '{}'", file.display())]);
+    }
+
     /// Gives it another size.
     pub fn resize(&self, columns: u16, rows: u16) {
         self.tmux(&["resize-window", "-x", &columns.to_string(), "-y", &rows.to_string()]);

@@ -52,6 +52,12 @@ const TEST_PACKAGES: &[Package] = &[
         files: &["/usr/bin/firefox-esr", "/usr/bin/firefox", "/usr/local/bin/firefox"],
         why: "its core is tested in a second browser",
     },
+    Package {
+        name: "systemd",
+        files: &["/usr/bin/systemd-analyze"],
+        why: "systemd-analyze reads the relay's service",
+    },
+    Package { name: "prometheus", files: &["/usr/bin/promtool"], why: "promtool reads the alert rules" },
 ];
 
 const PRIVILEGED_PACKAGES: &[Package] = &[
@@ -69,6 +75,11 @@ const PRIVILEGED_PACKAGES: &[Package] = &[
         name: "iproute2",
         files: &["/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip"],
         why: "ip makes networks of their own",
+    },
+    Package {
+        name: "debootstrap",
+        files: &["/usr/sbin/debootstrap"],
+        why: "debootstrap makes the Debian that the image begins with",
     },
     Package { name: "nftables", files: &["/usr/sbin/nft", "/sbin/nft"], why: "nft is their firewall" },
 ];

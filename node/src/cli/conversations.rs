@@ -294,13 +294,9 @@ pub(crate) async fn members(global: &Global, printer: &Printer, args: Members) -
     open::finishing(node, async |node| {
         open::caught_up_if_reachable(node, printer).await?;
         let view = name::conversation(node, &args.name).await?;
-        let id = view.conversation;
-        let count = presence::count(node, id).await?;
-        let present = node.ask(move |client| client.present(id)).await?;
-        // Of a crowd the relay names nobody.
-        let is_named = count.is_some_and(|count| usize::try_from(count) == Ok(present.len()));
+        let present = presence::here(node, view.conversation).await?;
         for member in view.members {
-            let here = is_named.then(|| present.contains(&member.account));
+            let here = present.is_here(member.account);
             let lines = format!(
                 "{}  {}  {}, {} devices{}{}",
                 member.account,
@@ -314,7 +310,7 @@ pub(crate) async fn members(global: &Global, printer: &Printer, args: Members) -
             object["here"] = json!(here);
             printer.result(&object, &lines)?;
         }
-        if let Some(count) = count.filter(|_| !is_named) {
+        if let Some(count) = present.count.filter(|_| present.named.is_none()) {
             printer.remark(&format!("({count} of the members are here)"));
         }
         Ok(())

@@ -6,7 +6,7 @@
 //! laid out.
 
 use super::input::{Lines, LinesPlace, Present};
-use sotto_node_core::view::{Message, Queued};
+use sotto_node_core::view::{Line, Message, Queued};
 use sotto_protocol::ids::{AccountId, ConversationId, Sequence, UnixMillis};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -291,13 +291,28 @@ impl Pane {
             && self.bottom().is_none_or(|(place, _)| place + NEAR >= self.lines.len())
     }
 
+    /// Whether a line says once more how the conversation is called: the members tell it to each newcomer, and nobody
+    /// else needs to see that.
+    pub(crate) fn repeats(&self, place: usize) -> bool {
+        let name = |line: &Message| match &line.line {
+            Line::Named(name) => Some(name.clone()),
+            _ => None,
+        };
+        let Some(now) = self.lines.get(place).and_then(name) else { return false };
+        self.lines.iter().take(place).rev().find_map(name) == Some(now)
+    }
+
     /// Chooses the line before the chosen one, or after it; the newest one first. Gives its place.
     pub(crate) fn choose(&mut self, up: bool) -> Option<usize> {
         let last = self.lines.len().checked_sub(1)?;
+        let shown = |place: &usize| !self.repeats(*place);
         let place = match self.chosen.and_then(|line| self.place_of(line)) {
-            None => self.bottom().map_or(last, |(place, _)| place.min(last)),
-            Some(place) if up => place.saturating_sub(1),
-            Some(place) => (place + 1).min(last),
+            None => {
+                let bottom = self.bottom().map_or(last, |(place, _)| place.min(last));
+                (0..=bottom).rev().find(shown)?
+            }
+            Some(place) if up => (0..place).rev().find(shown).unwrap_or(place),
+            Some(place) => (place + 1..=last).find(shown).unwrap_or(place),
         };
         self.chosen = self.lines.get(place).map(|line| line.sequence);
         Some(place)

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! make    : rows of the last checkpoint -> mark -> batches up to the mark -> accounts -> keys -> manifest -> named
-//! restore : every hash held -> a new data folder beside the place -> renamed into it
+//! restore : the newest, or the newest of a moment -> every hash held -> a new data folder beside the place -> renamed into it
 //! verify  : every hash, every record, every conversation without a gap
 //! ```
 //! A backup is made while the relay runs: batches never change once they are written, so they are read beside the
@@ -26,6 +26,8 @@ pub use verify::{Verified, verify};
 use crate::accounts::AccountsError;
 use crate::folder::FolderError;
 use crate::store::StoreError;
+use serde::Serialize;
+use sotto_protocol::ids::UnixMillis;
 use std::path::{Path, PathBuf};
 
 /// What the names of backups begin with.
@@ -74,6 +76,9 @@ pub enum BackupError {
     /// No backup in the folder.
     #[error("there is no backup in {}", .0.display())]
     None(PathBuf),
+    /// None that is old enough.
+    #[error("no backup in {} is as old as that; `sotto-relay backups` lists them with their marks", .0.display())]
+    NoneUntil(PathBuf),
     /// The disk is nearly full.
     #[error("the disk of {} is nearly full; no backup was made, those before it are as they were", .0.display())]
     Full(PathBuf),
@@ -124,15 +129,52 @@ fn names(folder: &Path, beginning: &str) -> Result<Vec<PathBuf>, BackupError> {
     Ok(found)
 }
 
-/// A backup that was named, or the newest one in a folder of them.
-fn find(path: &Path) -> Result<PathBuf, BackupError> {
-    if path.join(files::MANIFEST).exists() {
-        return Ok(path.to_owned());
+/// A backup that is kept, by what it says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Kept {
+    /// Where.
+    pub backup: PathBuf,
+    /// The last batch in it.
+    pub mark_batch: u64,
+    /// When its mark was taken: what was acknowledged before is in it.
+    pub mark_ms: u64,
+    /// How large it is.
+    pub bytes: u64,
+}
+
+/// The backups in a folder with their marks, oldest first.
+///
+/// # Errors
+/// If one does not say what it is.
+pub fn kept(folder: &Path) -> Result<Vec<Kept>, BackupError> {
+    if !folder.exists() {
+        return Err(BackupError::None(folder.to_owned()));
     }
-    if !path.exists() {
+    let read = |backup: PathBuf| {
+        let Manifest { mark_batch, mark_ms, files, .. } = Manifest::read(&backup)?;
+        let bytes = files.iter().map(|listed| listed.bytes).sum();
+        Ok(Kept { backup, mark_batch, mark_ms, bytes })
+    };
+    list(folder)?.into_iter().map(read).collect()
+}
+
+/// A backup that was named, or the newest one in a folder of them; of those alone whose mark is not after `until`,
+/// if that is given.
+fn find(path: &Path, until: Option<UnixMillis>) -> Result<PathBuf, BackupError> {
+    let is_named = path.join(files::MANIFEST).exists();
+    if !is_named && !path.exists() {
         return Err(BackupError::None(path.to_owned()));
     }
-    list(path)?.pop().ok_or_else(|| BackupError::None(path.to_owned()))
+    let mut found = if is_named { vec![path.to_owned()] } else { list(path)? };
+    let newest = found.pop().ok_or_else(|| BackupError::None(path.to_owned()))?;
+    let Some(until) = until else { return Ok(newest) };
+    found.push(newest);
+    for backup in found.into_iter().rev() {
+        if Manifest::read(&backup)?.mark_ms <= until.0 {
+            return Ok(backup);
+        }
+    }
+    Err(BackupError::NoneUntil(path.to_owned()))
 }
 
 /// Fsyncs a folder.

@@ -7,7 +7,7 @@ use crate::folder::{DataFolder, FolderError};
 use crate::store::{BatchNumber, Checkpoint, LogStore as _, Row, Run, SledOptions};
 use bytes::Bytes;
 use serde::Serialize;
-use sotto_protocol::ids::ConversationId;
+use sotto_protocol::ids::{ConversationId, UnixMillis};
 use sotto_relay_core::check::runs;
 use sotto_relay_core::conversation::ShardId;
 use sotto_signaling::store::table::{Table as _, Writes};
@@ -29,18 +29,23 @@ pub struct Restored {
     pub mark_ms: u64,
 }
 
-/// Makes a data folder at `to` from a backup, or from the newest one in a folder of them. It takes its place only
-/// when it is whole.
+/// Makes a data folder at `to` from a backup, or from the newest one in a folder of them: the newest whose mark is not
+/// after `until`, if that is given. It takes its place only when it is whole.
 ///
 /// # Errors
 /// If something is there already, or the backup is not whole.
-pub fn restore(config: &Config, backup: &Path, to: &Path) -> Result<Restored, BackupError> {
+pub fn restore(
+    config: &Config,
+    backup: &Path,
+    until: Option<UnixMillis>,
+    to: &Path,
+) -> Result<Restored, BackupError> {
     if let Ok(mut inside) = std::fs::read_dir(to)
         && inside.next().is_some()
     {
         return Err(BackupError::NotEmpty(to.to_owned()));
     }
-    let backup = find(backup)?;
+    let backup = find(backup, until)?;
     let manifest = Manifest::read(&backup)?;
     manifest.check_files(&backup)?;
     let mut name = to.file_name().unwrap_or_default().to_owned();

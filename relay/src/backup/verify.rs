@@ -32,7 +32,7 @@ pub struct Verified {
 /// # Errors
 /// At the first thing that is not as it was written.
 pub fn verify(backup: &Path) -> Result<Verified, BackupError> {
-    let backup = find(backup)?;
+    let backup = find(backup, None)?;
     let manifest = Manifest::read(&backup)?;
     manifest.check_files(&backup)?;
     let path = backup.join("log/state.rows");

@@ -2,6 +2,7 @@
 
 pub(crate) mod account;
 pub(crate) mod backup;
+pub(crate) mod compact;
 pub(crate) mod invite;
 mod print;
 pub(crate) mod room;
@@ -10,6 +11,7 @@ pub(crate) mod stats;
 use crate::{Exit, Failure, runtime};
 use sotto_relay::StartError;
 use sotto_relay::backup::BackupError;
+use sotto_relay::compact::CompactError;
 use sotto_relay::operator::OperatorError;
 use std::future::Future;
 
@@ -29,6 +31,9 @@ pub(crate) enum CommandError {
     /// A backup.
     #[error(transparent)]
     Backup(#[from] BackupError),
+    /// Giving back disk space.
+    #[error(transparent)]
+    Compact(#[from] CompactError),
     /// A file that the command was given.
     #[error("cannot read {path}: {source}")]
     File { path: String, source: std::io::Error },
@@ -43,8 +48,10 @@ pub(crate) enum CommandError {
 impl From<CommandError> for Failure {
     fn from(error: CommandError) -> Self {
         let exit = match &error {
-            CommandError::Operator(OperatorError::Open(start)) => Exit::from(start),
-            CommandError::Operator(OperatorError::Empty(_) | OperatorError::NotYours(_)) => Exit::Data,
+            CommandError::Operator(error) | CommandError::Compact(CompactError::Folder(error)) => {
+                exit_of(error)
+            }
+            CommandError::Compact(_) => Exit::Data,
             CommandError::Backup(
                 BackupError::Folder(_)
                 | BackupError::Store(_)
@@ -54,6 +61,14 @@ impl From<CommandError> for Failure {
             _ => Exit::Failed,
         };
         (exit, error.to_string())
+    }
+}
+
+fn exit_of(error: &OperatorError) -> Exit {
+    match error {
+        OperatorError::Open(start) => Exit::from(start),
+        OperatorError::Empty(_) | OperatorError::NotYours(_) => Exit::Data,
+        _ => Exit::Failed,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{CommandError, Printer, day};
 use sotto_relay::config::Config;
-use sotto_relay::operator::{AskStats, Stats, give};
+use sotto_relay::operator::{AskStats, NearlyFull, Stats, give};
 
 pub(crate) async fn run(config: &Config, printer: Printer) -> Result<(), CommandError> {
     let stats = give(config, AskStats {}).await?;
@@ -13,7 +13,10 @@ pub(crate) async fn run(config: &Config, printer: Printer) -> Result<(), Command
 fn sentence(stats: &Stats) -> String {
     let newest =
         stats.newest_backup_ms.map_or_else(|| "none".to_owned(), |mark| format!("newest {}", day(mark)));
-    let rows = [
+    let next = stats
+        .retention_next_ms
+        .map_or_else(|| "deletes nothing".to_owned(), |next| format!("deletes next {}", day(next)));
+    let mut rows = vec![
         ("version", stats.version.clone()),
         ("accounts", format!("{} with {} devices", stats.accounts, stats.devices)),
         ("conversations", stats.conversations.to_string()),
@@ -21,7 +24,14 @@ fn sentence(stats: &Stats) -> String {
         ("log on disk", format!("{} bytes", stats.log_disk_bytes)),
         ("accounts on disk", format!("{} bytes", stats.accounts_disk_bytes)),
         ("disk free", format!("{} bytes", stats.disk_free_bytes)),
+        ("retention", next),
         ("backups", format!("{} ({newest})", stats.backups)),
+        ("nearly full", format!("{} conversations", stats.nearly_full_count)),
     ];
-    rows.map(|(name, value)| format!("{name:<18}{value}")).join("\n")
+    rows.extend(stats.nearly_full.iter().map(|full| {
+        let NearlyFull { conversation, stored_bytes, quota_bytes } = full;
+        ("", format!("{conversation} keeps {stored_bytes} of {quota_bytes} bytes"))
+    }));
+    let lines: Vec<String> = rows.iter().map(|(name, value)| format!("{name:<18}{value}")).collect();
+    lines.join("\n")
 }

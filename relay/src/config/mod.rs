@@ -15,6 +15,7 @@ pub use self::web::{Origins, WebConfig};
 use crate::store::SledOptions;
 use crate::tls::Origin;
 use rustls_pki_types::DnsName;
+use sentry_core::types::Dsn;
 use sotto_protocol::invite::RelayAddress;
 use sotto_signaling_core::account::RegistrationPolicy;
 use sotto_signaling_core::rights::InviteMakers;
@@ -86,6 +87,34 @@ pub struct Config {
     pub log_format: LogFormat,
     /// The filter of log lines, known to parse.
     pub log_level: String,
+    /// Where they go; `None` for standard error.
+    pub log_file: Option<LogFile>,
+    /// Who is sent traces.
+    pub otlp: Option<OtlpConfig>,
+    /// Who is sent errors.
+    pub sentry: Option<Dsn>,
+}
+
+/// Who is sent traces, and how many of them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OtlpConfig {
+    /// The address, with its path.
+    pub address: String,
+    /// From 0 to 1.
+    pub share: f64,
+}
+
+/// A file of log lines, and when another one is begun.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogFile {
+    /// The file.
+    pub path: PathBuf,
+    /// The size from which on it is put aside.
+    pub bytes_max: u64,
+    /// The age from which on it is.
+    pub age_max: Duration,
+    /// How many of those that were put aside are kept.
+    pub kept: usize,
 }
 
 /// How certificates are got from an authority.
@@ -252,6 +281,12 @@ impl Config {
             log_level: values.read("log.level", |text| {
                 tracing_subscriber::EnvFilter::try_new(text).ok().map(|_| text.to_owned())
             })?,
+            log_file: log_file(values)?,
+            otlp: otlp(values)?,
+            sentry: values.read("telemetry.sentry", |text| match text {
+                "" => Some(None),
+                dsn => dsn.parse().ok().map(Some),
+            })?,
         })
     }
 }
@@ -271,6 +306,32 @@ fn acme(values: &Values) -> Result<Option<AcmeConfig>, ConfigError> {
     let http = values.read("acme.http", |text| text.parse().ok())?;
     let root = values.read("acme.root", optional_path)?;
     Ok(domain.map(|domain| AcmeConfig { domain, directory, email, http, root }))
+}
+
+/// What `log.file` and its companions say.
+fn log_file(values: &Values) -> Result<Option<LogFile>, ConfigError> {
+    let path = values.read("log.file", optional_path)?;
+    let bytes_max = values.read("log.file_size", |text| parse::size(text).filter(|size| *size > 0))?;
+    let age_max = values.read("log.file_age", |text| parse::span(text).filter(|span| !span.is_zero()))?;
+    let kept = values.read("log.files", count)?;
+    Ok(path.map(|path| LogFile { path, bytes_max, age_max, kept }))
+}
+
+/// What `telemetry.otlp` and `telemetry.share` say.
+fn otlp(values: &Values) -> Result<Option<OtlpConfig>, ConfigError> {
+    let address = values.read("telemetry.otlp", |text| {
+        if text.is_empty() {
+            return Some(None);
+        }
+        let uri: http::Uri = text.parse().ok()?;
+        let is_good = matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some();
+        let path = if uri.path() == "/" { "/v1/traces" } else { "" };
+        is_good.then(|| Some(format!("{}{path}", text.trim_end_matches('/'))))
+    })?;
+    let share = values.read("telemetry.share", |text| {
+        text.parse().ok().filter(|share: &f64| (0.0..=1.0).contains(share))
+    })?;
+    Ok(address.map(|address| OtlpConfig { address, share }))
 }
 
 fn optional_path(text: &str) -> Option<Option<PathBuf>> {
@@ -390,6 +451,10 @@ mod tests {
             ("certificate_pinned = 'false'", "devices need its fingerprint"),
             ("[quota]\ndisk_free = '5 GB'", "expected a number of bytes"),
             ("[log]\nlevel = 'a=b=c'", "expected error, warn"),
+            ("[log]\nfiles = '0'", "expected a whole number from 1 on"),
+            ("[telemetry]\notlp = 'grpc://a:4317'", "expected an http or https address"),
+            ("[telemetry]\nshare = '2'", "expected a number from 0 to 1"),
+            ("[telemetry]\nsentry = 'https://a.example'", "expected a DSN"),
             ("public_address = 'a b'", "expected host or host:port"),
             ("x", "relay.toml is not a TOML file"),
         ] {

@@ -3,9 +3,12 @@
 use super::{Desk, Order, Refused};
 use crate::backup;
 use crate::engine::Engine;
+use crate::nearly_full::Standing;
 use crate::store::{Disk as _, RealDisk};
 use serde::{Deserialize, Serialize};
+use sotto_protocol::ids::ConversationId;
 use std::path::Path;
+use std::time::Duration;
 
 /// Conversations that are looked at in one go.
 const PAGE: usize = 500;
@@ -35,11 +38,33 @@ pub struct Stats {
     pub accounts_disk_bytes: u64,
     /// Bytes that are free there.
     pub disk_free_bytes: u64,
+    /// Conversations that keep at least 80 % of `quota.conversation`, the fullest first: a hundred at most.
+    #[serde(default)]
+    pub nearly_full: Vec<NearlyFull>,
+    /// How many they are.
+    #[serde(default)]
+    pub nearly_full_count: u64,
+    /// When retention deletes something the next time; `None` if it never does.
+    pub retention_next_ms: Option<u64>,
     /// Backups in the folder of the schedule.
     pub backups: u64,
     /// The mark of the newest; `None` if there is none, or it does not read.
     pub newest_backup_ms: Option<u64>,
 }
+
+/// A conversation that will take no new messages soon.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NearlyFull {
+    /// Its id.
+    pub conversation: ConversationId,
+    /// What it keeps.
+    pub stored_bytes: u64,
+    /// What it may keep.
+    pub quota_bytes: u64,
+}
+
+/// Conversations that are named as nearly full.
+const NAMED: usize = 100;
 
 impl Order for AskStats {
     type Answer = Stats;
@@ -61,13 +86,21 @@ impl Order for AskStats {
         });
         let on_disk = on_disk.await.map_err(|error| Refused(error.to_string()))?;
         let mut stats = Stats { version: env!("CARGO_PKG_VERSION").to_owned(), ..on_disk };
+        let quota_bytes = desk.config.quota_conversation.unwrap_or(0);
         let census = desk.signaling.census().await?;
-        let logs = Logs::of(&desk.engine).await;
+        let (logs, mut standing) = Logs::of(&desk.engine, quota_bytes).await;
         stats.accounts = census.accounts;
         stats.devices = census.devices;
         stats.conversations = logs.conversations;
         stats.entries = logs.entries;
         stats.entry_bytes = logs.bytes;
+        stats.nearly_full_count = standing.near.len() as u64;
+        standing.near.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
+        let named = standing.near.into_iter().take(NAMED);
+        stats.nearly_full = named
+            .map(|(conversation, stored_bytes)| NearlyFull { conversation, stored_bytes, quota_bytes })
+            .collect();
+        stats.retention_next_ms = retention_next(desk).await;
         Ok(stats)
     }
 }
@@ -81,14 +114,16 @@ pub(crate) struct Logs {
 }
 
 impl Logs {
-    pub(crate) async fn of(engine: &Engine) -> Self {
-        let mut sum = Self::default();
+    /// Of all conversations, with those that are near their quota.
+    pub(crate) async fn of(engine: &Engine, quota_bytes: u64) -> (Self, Standing) {
+        let (mut sum, mut standing) = (Self::default(), Standing::default());
         loop {
             let from = usize::try_from(sum.conversations).unwrap_or(usize::MAX);
             let page = engine.survey(from, PAGE).await;
             if page.is_empty() {
-                return sum;
+                return (sum, standing);
             }
+            standing.add(quota_bytes, &page);
             sum.conversations += page.len() as u64;
             sum.entries += page.iter().map(|known| known.entries()).sum::<u64>();
             sum.bytes += page.iter().map(|known| known.stored_bytes).sum::<u64>();
@@ -112,6 +147,19 @@ impl OnDisk {
             free_bytes: RealDisk.free_bytes(folder).unwrap_or_default(),
         }
     }
+}
+
+/// When the oldest stretch of the log is older than the retention as a whole.
+async fn retention_next(desk: &Desk) -> Option<u64> {
+    let age = desk.config.retention_age?;
+    let export = desk.engine.export().await?;
+    let oldest = tokio::task::spawn_blocking(move || {
+        let shards = export.log().shards().ok()?;
+        Some((shards.first()?.0, export.log().shard_span()))
+    });
+    let (oldest, span) = oldest.await.ok()??;
+    let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+    Some(oldest.saturating_add(1).saturating_mul(millis(span)).saturating_add(millis(age)))
 }
 
 /// What the files below a folder take. What vanishes meanwhile counts for nothing.

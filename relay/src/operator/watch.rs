@@ -68,7 +68,7 @@ impl Watch {
         }
         let folder = self.data_dir.clone();
         let on_disk = tokio::task::spawn_blocking(move || OnDisk::of(&folder)).await.ok()?;
-        let counted = Counted { logs: Logs::of(engine).await, on_disk };
+        let counted = Counted { logs: Logs::of(engine, 0).await.0, on_disk };
         *kept = Some((Instant::now(), counted));
         Some(counted)
     }

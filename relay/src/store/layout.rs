@@ -6,7 +6,8 @@
 //! LOCK              held by the process that has it open
 //! checkpoint/       a sled database: the last checkpoint
 //! shards/           one folder for each shard, named by its number, each a sled database; one that is being
-//!                   made is called new-..., one that is being deleted gone-...
+//!                   made is called new-..., one that is being deleted gone-..., as is a copy while the space
+//!                   of what is gone is given back (`compact`)
 //! ```
 
 use super::about::About;
@@ -17,7 +18,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// A folder that is being deleted has this before its number.
-const GONE: &str = "gone-";
+pub(super) const GONE: &str = "gone-";
 
 /// An open folder; the lock ends with it.
 #[derive(Debug)]

@@ -6,6 +6,7 @@
 //! second again and not the last year.
 
 mod about;
+pub mod compact;
 pub mod disk;
 pub(crate) mod half_snapshots;
 mod keys;

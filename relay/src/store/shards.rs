@@ -61,13 +61,7 @@ impl SyncedDb {
 
     fn open_made(folder: &Path, options: &SledOptions) -> Result<Self, StoreError> {
         half_snapshots::forget(folder).map_err(StoreError::io("cannot clean", folder))?;
-        // Nothing is flushed by sled's own thread: the committer says when.
-        let config = sled::Config::new()
-            .path(folder)
-            .segment_size(SEGMENT_BYTES)
-            .cache_capacity(options.cache_bytes)
-            .flush_every_ms(None);
-        let db = open_patiently(&config).map_err(|error| sled_error(folder, error))?;
+        let db = open_patiently(&config(options).path(folder)).map_err(|error| sled_error(folder, error))?;
         let path = folder.join("db");
         let file = File::open(&path).map_err(StoreError::io("cannot open", &path))?;
         Ok(Self { db, folder: folder.to_owned(), file, sync: options.sync, disk: options.disk.clone() })
@@ -94,9 +88,14 @@ impl SyncedDb {
     }
 }
 
+/// How the databases of a log are made. Nothing is flushed by sled's own thread: the committer says when.
+pub(super) fn config(options: &SledOptions) -> sled::Config {
+    sled::Config::new().segment_size(SEGMENT_BYTES).cache_capacity(options.cache_bytes).flush_every_ms(None)
+}
+
 /// Opens a database. This process holds the lock of the whole store, so whoever still has this one open is a
 /// thread of sled's (or a reader) that is about to close it.
-fn open_patiently(config: &sled::Config) -> sled::Result<sled::Db> {
+pub(super) fn open_patiently(config: &sled::Config) -> sled::Result<sled::Db> {
     let is_locked = |error: &sled::Error| matches!(error, sled::Error::Io(error) if error.to_string().contains("could not acquire lock"));
     for _ in 0..100 {
         match config.open() {
@@ -107,7 +106,7 @@ fn open_patiently(config: &sled::Config) -> sled::Result<sled::Db> {
     config.open()
 }
 
-fn sled_error(folder: &Path, error: sled::Error) -> StoreError {
+pub(super) fn sled_error(folder: &Path, error: sled::Error) -> StoreError {
     match error {
         sled::Error::Io(source) if is_full(&source) => StoreError::Full { folder: folder.to_owned() },
         sled::Error::Io(source) => StoreError::io("cannot use the database", folder)(source),

@@ -12,4 +12,5 @@ mod operator;
 mod program;
 mod sessions;
 mod store;
+mod telemetry;
 mod world;

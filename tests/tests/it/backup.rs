@@ -212,3 +212,32 @@ fn a_damaged_backup_is_named_and_only_as_many_are_kept_as_were_asked_for() -> Re
     verify(left.first().context("a backup")?)?;
     Ok(())
 }
+
+#[test]
+fn a_relay_is_restored_to_the_newest_backup_that_is_not_after_a_moment() -> Result<()> {
+    let home = tempfile::tempdir()?;
+    let (data, log, kept) = (home.path().join("relay"), home.path().join("log"), home.path().join("kept"));
+    RelayProcess::start(&data, &log, &[])?.terminate()?;
+    let made = (0..3).map(|_| back_up(&data, &kept)).collect::<Result<Vec<_>>>()?;
+    let listed = say(sotto_relay(&data, &["backups", path(&kept)]))?;
+    let moments: Vec<&str> =
+        listed.lines().skip(1).filter_map(|line| line.split_whitespace().next()).collect();
+    let [first, second, _] = moments.as_slice() else { panic!("{listed}") };
+
+    let until = |moment: &str, to: &Path| {
+        say(sotto_relay(&data, &["restore", path(&kept), "--until", moment, "--to", path(to), "--json"]))
+    };
+    let restored: serde_json::Value = serde_json::from_str(&until(second, &home.path().join("second"))?)?;
+    assert_eq!(restored["mark_ms"], made[1].mark_ms);
+    let refused = until("2000-01-01T00:00:00Z", &home.path().join("none")).unwrap_err().to_string();
+    assert!(refused.contains("no backup in") && refused.contains("as old as that"), "{refused}");
+    let refused = until("yesterday", &home.path().join("none")).unwrap_err().to_string();
+    assert!(refused.contains("2026-11-21T20:15:00Z"), "{refused}");
+    // One that is named counts only if it is old enough.
+    let named = [&made[2].backup, &made[0].backup].map(|backup| {
+        let to = home.path().join(format!("named-{}", backup.display().to_string().len()));
+        say(sotto_relay(&data, &["restore", path(backup), "--until", first, "--to", path(&to)])).is_ok()
+    });
+    assert_eq!(named, [false, true]);
+    Ok(())
+}

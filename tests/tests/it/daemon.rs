@@ -5,6 +5,8 @@ use sotto_e2ee::content::TEXT_BYTES_MAX;
 use sotto_tests::daemon_process::{DaemonProcess, good, node};
 use sotto_tests::person::Person;
 use sotto_tests::relay_process::RelayProcess;
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
 
 #[test]
 fn two_accounts_exchange_messages_through_two_daemons_by_a_websocket_client_from_npm() {
@@ -145,4 +147,39 @@ fn a_program_that_does_not_read_is_left_behind_with_a_cursor_and_holds_nobody_up
     let slow = node("tests/npm", "slow.mjs").args([&a.url, &b.url, &a.account]).output();
     let told: Value = serde_json::from_str(&good(&slow.expect("node starts"))).expect("JSON");
     assert!(told["missed"].as_u64().is_some_and(|missed| missed > 0), "{told}");
+}
+
+#[test]
+fn a_daemon_tells_a_websocket_client_from_npm_who_comes_hides_shows_himself_and_goes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let relay = RelayProcess::start(&folder.path().join("relay"), &folder.path().join("relay.log"), &[])
+        .expect("the relay starts");
+    let [alice, bob] = ["alice", "bob"].map(|name| Person::register(name, folder.path(), &relay.ready.link));
+    alice.does(&["create", "garden", "bob"]);
+    let bobs_id = bob.does(&["whoami"])[0]["account"].as_str().expect("an id").to_owned();
+    let a = DaemonProcess::start(&alice, 0).expect("it listens");
+
+    let mut watching = node("tests/npm", "presence.mjs")
+        .args([&a.url, &bobs_id])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("node starts");
+    let mut lines = BufReader::new(watching.stdout.take().expect("a pipe")).lines();
+    let mut says = |step: &str| {
+        let line = lines.next().expect("the client says what it was told").expect("readable");
+        assert_eq!(line, step);
+    };
+    says("ready");
+    let b = DaemonProcess::start(&bob, 0).expect("it listens");
+    says("came");
+    for (body, step) in [("{\"invisible\": true}", "hid"), ("{\"invisible\": false}", "shown")] {
+        let (status, done) = b.http("PUT /presence", body).expect("an answer");
+        assert_eq!(status, 200, "{done}");
+        let (_, standing) = b.http("GET /status", "").expect("an answer");
+        assert_eq!(standing["invisible"], json!(step == "hid"));
+        says(step);
+    }
+    b.terminate().expect("SIGTERM ends it in good order");
+    says("went");
+    assert!(watching.wait().expect("it can be waited for").success());
 }

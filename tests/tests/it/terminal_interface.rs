@@ -6,8 +6,9 @@ use sotto_tests::programs::{program, repository};
 use sotto_tests::relay_process::RelayProcess;
 use sotto_tests::terminal::Terminal;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 const SIZE: (u16, u16) = (110, 32);
 
@@ -31,16 +32,29 @@ impl Person {
     }
 
     fn does(&self, words: &[&str]) {
-        let status = Command::new(program("sotto"))
+        self.is_told(words, "");
+    }
+
+    /// The same, with something on standard input.
+    fn is_told(&self, words: &[&str], input: &str) {
+        let mut child = Command::new(program("sotto"))
             .args(words)
             .env("SOTTO_HOME", &self.home)
             .env("SOTTO_PASSWORD", format!("the password of {}", self.name))
             .env("SOTTO_PASSPHRASE", "a passphrase")
             .env_remove("SOTTO_RELAY")
             .env_remove("SOTTO_PROFILE")
-            .output()
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
             .expect("the program starts");
-        assert!(status.status.success(), "{words:?}: {}", String::from_utf8_lossy(&status.stderr));
+        let mut stdin = child.stdin.take().expect("standard input is a pipe");
+        // A command that wants none may have ended already.
+        let _ = stdin.write_all(input.as_bytes());
+        drop(stdin);
+        let output = child.wait_with_output().expect("it can be waited for");
+        assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
     fn sits_down(&self, arguments: &[&str], more: &[(&str, &str)]) -> Terminal {
@@ -152,7 +166,9 @@ fn two_people_talk_and_find_help_palette_invite_and_safety_number() {
     his.press(&["Tab"]);
     his.press(&["M-Enter"]);
     his.enters("你好, see you at the gate");
-    keep("conversation", &hers.shows(&["well done 🎉", "你好, see you at the gate"]));
+    let screen = hers.shows(&["well done 🎉", "你好, see you at the gate"]);
+    assert_eq!(screen.matches("this is called garden now").count(), 1, "{screen}");
+    keep("conversation", &screen);
 
     hers.press(&["C-k"]);
     hers.types("ren");
@@ -218,7 +234,7 @@ fn texts_are_answered_edited_reacted_to_pinned_and_deleted() {
     his.types("r");
     his.shows(&["answering alice: who brings"]);
     his.enters("I do");
-    hers.shows(&["┌ alice: who brings", "I do"]);
+    hers.shows(&["┌ alice: who brings cake?", "I do", "alice you owner"]);
     his.press(&["C-Up"]);
     his.press(&["Up"]);
     his.shows(&["▸ who brings cake?"]);
@@ -291,6 +307,114 @@ fn a_room_is_opened_from_the_command_line_and_made_by_its_first_visitor() {
     let coloured = |screen: &str| screen.contains("[38;5;") || screen.contains(";38;5;");
     assert!(coloured(&hers.coloured_screen()));
     assert!(!coloured(&his.coloured_screen()), "NO_COLOR is respected");
+}
+
+#[test]
+fn the_mouse_opens_a_conversation_and_its_wheel_scrolls_and_a_light_theme_is_another() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let relay = relay(folder.path());
+    let alice = Person::registered("alice", folder.path(), &relay.ready.link);
+    alice.does(&["create", "garden", "--room"]);
+    let lines: String = (1..=80).map(|number| format!("line {number} of the garden\n")).collect();
+    alice.is_told(&["send", "garden", "--lines"], &lines);
+    alice.does(&["create", "kitchen", "--room"]);
+    alice.does(&["send", "kitchen", "soup"]);
+    let terminal = alice.sits_down(&[], &[]);
+    terminal.shows(&["# kitchen", "soup", "connected over"]);
+    terminal.clicks("# garden");
+    terminal.shows(&["line 80 of the garden"]);
+    terminal.turns_the_wheel(true, 10);
+    terminal.waits("older lines", |screen| {
+        !screen.contains("line 80 of the garden") && screen.contains("older messages")
+    });
+    terminal.turns_the_wheel(false, 12);
+    terminal.shows(&["line 80 of the garden"]);
+
+    let dark = terminal.coloured_screen();
+    assert!(dark.contains("38;5;111"), "the keys' colour on dark");
+    terminal.enters("/theme light");
+    terminal.waits("the light theme", |_| {
+        let light = terminal.coloured_screen();
+        light.contains("38;5;26") && !light.contains("38;5;111")
+    });
+    terminal.enters("/theme mono");
+    terminal.waits("no colour", |_| !terminal.coloured_screen().contains("38;5;"));
+    terminal.enters("/theme dark");
+    terminal.waits("the dark theme", |_| terminal.coloured_screen().contains("38;5;111"));
+}
+
+#[test]
+fn a_pasted_megabyte_is_refused_whole_and_no_character_commands_the_terminal() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let relay = relay(folder.path());
+    let [alice, bob] =
+        ["alice", "bob"].map(|name| Person::registered(name, folder.path(), &relay.ready.link));
+    // Right-to-left override, an escape sequence that clears the screen, a bell, a line of its own.
+    let name = "gar\u{202e}den\u{1b}[2J\u{7}";
+    alice.does(&["create", name, "bob"]);
+    let terminal = alice.sits_down(&[], &[]);
+    terminal.shows(&["connected over", "2 members"]);
+    bob.does(&["send", "@alice", "evil \u{202e}txet \u{1b}]0;title\u{7}\u{1b}[31mred\u{9b}2J end"]);
+    terminal.press(&["M-Down"]);
+    let screen = terminal.shows(&["evil", "txet", "end"]);
+    for hostile in ['\u{202e}', '\u{1b}', '\u{7}', '\u{9b}'] {
+        assert!(!screen.contains(hostile), "{hostile:?} is on the screen");
+    }
+    assert!(screen.contains("gar") && screen.contains("Ctrl-K"), "nothing was cleared:\n{screen}");
+
+    terminal.types("before ");
+    let large = folder.path().join("large");
+    fs::write(&large, "megabyte ".repeat(1_000_000 / 9)).expect("writable");
+    terminal.pastes_a_file(&large);
+    terminal.shows(&["a message holds at most", "Nothing was changed", "› before"]);
+    // What fits comes in as text, whatever it is.
+    terminal.pastes("two\nlines \u{1b}[31mred");
+    terminal.shows(&["› before two", "red"]);
+}
+
+#[test]
+fn a_message_rings_and_is_told_to_the_desktop_by_its_author_alone_while_one_looks_elsewhere() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let relay = relay(folder.path());
+    let [alice, bob] =
+        ["alice", "bob"].map(|name| Person::registered(name, folder.path(), &relay.ready.link));
+    alice.does(&["create", "garden", "bob"]);
+    let terminal = alice.sits_down(&[], &[]);
+    terminal.shows(&["connected over", "2 members"]);
+    bob.does(&["send", "garden", "while she looks"]);
+    terminal.shows(&["while she looks"]);
+    assert!(!terminal.has_rung(), "she saw it");
+    let written = folder.path().join("written");
+    terminal.writes_down(&written);
+    // The terminal says that it lost the focus.
+    terminal.sends("\u{1b}[O");
+    bob.does(&["send", "garden", "the secret of the soup"]);
+    terminal.waits("the bell", |_| terminal.has_rung());
+    let all = fs::read(&written).expect("what was written");
+    let told = "\u{1b}]9;A message from bob in garden\u{7}".as_bytes();
+    assert!(all.windows(told.len()).any(|part| part == told), "the desktop is told who wrote");
+}
+
+#[test]
+fn a_small_terminal_is_used_to_its_last_cell_and_a_smaller_one_says_what_it_lacks() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let relay = relay(folder.path());
+    let alice = Person::registered("alice", folder.path(), &relay.ready.link);
+    let terminal = alice.sits_down(&[], &[("NO_COLOR", "1")]);
+    terminal.shows(&["Welcome, alice", "makes a link that lets a friend", "register"]);
+    terminal.resize(60, 15);
+    let screen = terminal.shows(&["Welcome, alice", "/welcome", "register", "connected over"]);
+    assert!(screen.lines().all(|line| line.chars().count() <= 60), "{screen}");
+    for (columns, rows) in [(59, 15), (60, 14), (30, 6), (12, 10)] {
+        terminal.resize(columns, rows);
+        terminal.waits("the sentence", |screen| {
+            let words = screen.split_whitespace().collect::<Vec<_>>().join(" ");
+            words.contains(&format!("This terminal has {columns} x {rows} cells"))
+        });
+    }
+    terminal.resize(SIZE.0, SIZE.1);
+    terminal.shows(&["Welcome, alice", "Ctrl-K"]);
+    assert!(!terminal.coloured_screen().contains("38;5;"));
 }
 
 #[test]

@@ -1,20 +1,20 @@
 //! The HTTP side: what is asked once. What happens is told on the WebSocket.
 
 use super::super::conversations::{
-    Entrance, add_user, created_json, enter, listed_json, listed_rooms, make_link, member_json,
-    new_conversation, no_link_for_two, plain_username, remove_user,
+    Entrance, add_user, created_json, enter, listed_json, listed_rooms, make_link, new_conversation,
+    no_link_for_two, plain_username, remove_user,
 };
 use super::super::talk::{Settled, read_history, settled};
 use super::super::{args::HistoryArg, name};
 use super::gate::{self, Gate};
 use super::problem::Problem;
 use super::send::{BODY_BYTES_MAX, Text, To, submit};
-use super::{Daemon, shapes, socket};
+use super::{Daemon, presence, shapes, socket};
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 use axum::{Json, Router, middleware};
 use clap::ValueEnum as _;
 use serde::Deserialize;
@@ -46,11 +46,13 @@ pub(super) fn router(daemon: Daemon, gate: Gate) -> Router {
         .route("/conversations/{name}", get(conversation))
         .route("/conversations/{name}/messages", get(history).post(send_to))
         .route("/conversations/{name}/read", post(mark_read))
+        .route("/conversations/{name}/presence", get(who_is_here))
         .route("/conversations/{name}/members", get(members).post(add))
         .route("/conversations/{name}/members/{username}", delete(remove))
         .route("/conversations/{name}/invites", post(invite))
         .route("/conversations/{name}/leave", post(leave))
         .route("/rooms", get(rooms))
+        .route("/presence", put(show))
         .fallback(async || {
             Problem::new(StatusCode::NOT_FOUND, "not_found", "there is nothing here; see docs/daemon.md")
         })
@@ -67,7 +69,8 @@ pub(super) fn router(daemon: Daemon, gate: Gate) -> Router {
 }
 
 async fn status(State(daemon): State<Daemon>) -> Answer {
-    let (device, stats) = daemon.node.ask(|client| (client.device().device(), client.stats())).await?;
+    let read = |client: &Client<_>| (client.device().device(), client.stats(), client.is_invisible());
+    let (device, stats, invisible) = daemon.node.ask(read).await?;
     let stats = stats.map_err(super::super::exit::Failed::from)?;
     let mut object = shapes::status(&daemon.node.status());
     if let Some(object) = object.as_object_mut() {
@@ -77,6 +80,7 @@ async fn status(State(daemon): State<Daemon>) -> Answer {
         object.insert("version".to_owned(), json!(env!("CARGO_PKG_VERSION")));
         object.insert("decryption_failures".to_owned(), json!(stats.failures));
         object.insert("repairs".to_owned(), json!(stats.repairs));
+        object.insert("invisible".to_owned(), json!(invisible));
     }
     Ok(Json(object))
 }
@@ -120,11 +124,13 @@ async fn send_to(
 
 async fn conversations(State(daemon): State<Daemon>) -> Answer {
     let views = name::views(&daemon.node).await?;
-    Ok(list("conversations", views.iter().map(conversation_json)))
+    Ok(list("conversations", presence::conversations(&daemon.node, &views).await?))
 }
 
 async fn conversation(State(daemon): State<Daemon>, Path(name): Path<String>) -> Answer {
-    Ok(Json(conversation_json(&name::conversation(&daemon.node, &name).await?)))
+    let view = name::conversation(&daemon.node, &name).await?;
+    let object = presence::conversations(&daemon.node, &[view]).await?.pop();
+    Ok(Json(object.unwrap_or_default()))
 }
 
 /// A group or a room to make.
@@ -241,7 +247,24 @@ async fn mark_read(State(daemon): State<Daemon>, Path(name): Path<String>, body:
 
 async fn members(State(daemon): State<Daemon>, Path(name): Path<String>) -> Answer {
     let view = name::conversation(&daemon.node, &name).await?;
-    Ok(list("members", view.members.iter().map(member_json)))
+    Ok(list("members", presence::members(&daemon.node, &view).await?))
+}
+
+async fn who_is_here(State(daemon): State<Daemon>, Path(name): Path<String>) -> Answer {
+    let view = name::conversation(&daemon.node, &name).await?;
+    Ok(Json(presence::of(&daemon.node, &view).await?))
+}
+
+/// Whether the others see that this device is here.
+#[derive(Deserialize)]
+struct Shown {
+    invisible: bool,
+}
+
+async fn show(State(daemon): State<Daemon>, body: Body<Shown>) -> Answer {
+    let Json(Shown { invisible }) = body?;
+    daemon.node.command(Command::SetInvisible(invisible)).await?;
+    Ok(Json(json!({ "type": "done" })))
 }
 
 /// A user by name.
@@ -288,9 +311,9 @@ async fn leave(State(daemon): State<Daemon>, Path(name): Path<String>) -> Answer
 
 async fn rooms(State(daemon): State<Daemon>) -> Answer {
     let rooms = listed_rooms(&daemon.node).await?;
-    Ok(list("rooms", rooms.iter().map(listed_json)))
+    Ok(list("rooms", rooms.iter().map(listed_json).collect()))
 }
 
-fn list(name: &str, objects: impl Iterator<Item = Value>) -> Json<Value> {
-    Json(json!({ "type": name, name: objects.collect::<Vec<_>>() }))
+fn list(name: &str, objects: Vec<Value>) -> Json<Value> {
+    Json(json!({ "type": name, name: objects }))
 }

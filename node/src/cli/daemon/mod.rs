@@ -11,12 +11,13 @@
 //! with what a page asks for), and the token, compared in constant time. `docs/daemon.md` describes what is said.
 //!
 //! Read in this order: [`token`], [`listen`] (sockets and connections), [`gate`] (who may ask), [`problem`] (how
-//! no is said), [`shapes`] (what messages look like), [`send`] (texts out), [`api`] (HTTP), [`follow`] (who was told what), [`socket`] (WebSocket).
+//! no is said), [`shapes`] (what messages look like), [`send`] (texts out), [`presence`], [`api`] (HTTP), [`follow`] (who was told what), [`socket`] (WebSocket).
 
 mod api;
 mod follow;
 mod gate;
 mod listen;
+mod presence;
 mod problem;
 mod send;
 mod shapes;

@@ -10,6 +10,7 @@ use super::super::{name, open};
 use super::Daemon;
 use super::follow::Followed;
 use super::listen::closed;
+use super::presence;
 use super::problem::Problem;
 use super::send::{BODY_BYTES_MAX, Text, To, submit};
 use super::shapes;
@@ -87,7 +88,7 @@ async fn serve(daemon: &Daemon, socket: WebSocket, own: bool) -> Result<(), Fail
         "account": daemon.account,
         "username": daemon.username,
         "status": shapes::status(&daemon.node.status()).get("status"),
-        "conversations": views.iter().map(sotto_node_core::json::conversation_json).collect::<Vec<_>>(),
+        "conversations": presence::conversations(&daemon.node, &views).await?,
     });
     let reading = tokio::spawn(read(daemon.clone(), stream, tell));
     let end = reading.abort_handle();
@@ -152,7 +153,7 @@ impl Writer<'_> {
             Event::Message(message) => self.followed.message(message),
             Event::Conversation(view) => {
                 self.followed.learn(view);
-                Some(sotto_node_core::json::conversation_json(view))
+                presence::conversations(&self.daemon.node, std::slice::from_ref(view)).await?.pop()
             }
             Event::Changed { conversation, sequence } => {
                 let (id, at) = (*conversation, *sequence);
@@ -170,6 +171,12 @@ impl Writer<'_> {
             }
             Event::Typing { conversation, account, on } => {
                 Some(json!({ "type": "typing", "conversation": conversation, "account": account, "on": on }))
+            }
+            Event::Presence { conversation, account, here } => {
+                Some(presence::changed(&self.daemon.node, *conversation, *account, *here).await?)
+            }
+            Event::PresentCount { conversation, count } => {
+                Some(json!({ "type": "present", "conversation": conversation, "count": count }))
             }
             Event::Read { conversation, account, device, upto } => Some(json!({
                 "type": "read",

@@ -146,6 +146,10 @@ impl App {
         }
         let mut effects = match input {
             Input::Resize { columns, rows } => {
+                // In a narrow window the members lie over what is said, so only who asks for them has them there.
+                if (self.size.width >= layout::WIDE) != (columns >= layout::WIDE) {
+                    self.members = columns >= layout::WIDE;
+                }
                 self.size = Size::new(columns, rows);
                 Vec::new()
             }

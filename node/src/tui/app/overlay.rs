@@ -73,6 +73,11 @@ impl Chooser {
         Self { query: Editor::line(QUERY_BYTES_MAX), entries, chosen: 0, narrows: true }
     }
 
+    /// Whether letters make the entries fewer, of which none come later.
+    pub(crate) const fn narrows(&self) -> bool {
+        self.narrows
+    }
+
     /// With entries that others find by the query.
     pub(crate) fn found_elsewhere(query: &str) -> Self {
         let mut chooser = Self { narrows: false, ..Self::new(Vec::new()) };

@@ -1,7 +1,7 @@
 //! Who is in the open conversation.
 
 use super::super::app::App;
-use super::super::measure::fit;
+use super::super::measure::{fit, width};
 use super::{clear, put, span};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -18,6 +18,7 @@ pub(super) fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
     let members = app.sorted_members();
     let present = app.pane.as_ref().map(|pane| &pane.present);
     let title = match (members.len(), present.and_then(|present| present.count)) {
+        (0, _) => String::new(),
         (1, _) => "1 member".to_owned(),
         (count, Some(here)) => format!("{count} members, {here} here"),
         (count, None) => format!("{count} members"),
@@ -34,16 +35,17 @@ pub(super) fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
         };
         let here = present.is_some_and(|present| present.accounts.contains(&member.account));
         let (sign, style) = if here { ("● ", app.theme.good) } else { ("  ", app.theme.dim) };
-        let mut spans = vec![
-            span(sign, style),
-            span(fit(&name, cells.saturating_sub(11)), app.theme.person(member.account)),
-        ];
-        let note = match (me, member.role) {
-            (true, _) => " you",
-            (_, Some(Role::Owner)) => " owner",
-            (_, Some(Role::Moderator)) => " mod",
+        let role = match member.role {
+            Some(Role::Owner) => " owner",
+            Some(Role::Moderator) => " mod",
             _ => "",
         };
+        let note = if me { format!(" you{role}") } else { role.to_owned() };
+        let beside = width(sign) + width(&note).max(width(" owner ✓"));
+        let mut spans = vec![
+            span(sign, style),
+            span(fit(&name, cells.saturating_sub(beside)), app.theme.person(member.account)),
+        ];
         spans.push(span(note, app.theme.dim));
         if member.verified && !me {
             spans.push(span(" ✓", app.theme.good));

@@ -2,9 +2,9 @@
 
 use super::super::app::App;
 use super::super::layout::Focus;
-use super::super::measure::{fit, width, wrap};
+use super::super::measure::{exactly, fit, width, wrap};
 use super::super::pane::{Older, Pane};
-use super::rich::Rich;
+use super::rich::{Rich, plain};
 use super::{put, span};
 use crate::after::After;
 use ratatui::buffer::Buffer;
@@ -58,18 +58,30 @@ pub(super) fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
 
 fn welcome(app: &App, area: Rect, buffer: &mut Buffer) {
     let name = app.me.as_ref().map(|me| harmless_line(&me.username)).unwrap_or_default();
-    let lines = [
-        (format!("Welcome, {name}."), app.theme.strong),
-        (String::new(), app.theme.text),
-        ("/write NAME        writes to somebody on this relay".to_owned(), app.theme.text),
-        ("/create NAME       makes a room; /invite brings people in".to_owned(), app.theme.text),
-        ("/join LINK         enters by an invite".to_owned(), app.theme.text),
-        ("/welcome           makes a link that lets a friend register".to_owned(), app.theme.text),
-    ];
-    for (row, (text, style)) in (1_u16..).zip(lines) {
-        put(buffer, area, row, &Line::from(span(format!("  {text}"), style)));
+    put(buffer, area, 1, &Line::from(span(format!("  Welcome, {name}."), app.theme.strong)));
+    let room = usize::from(area.width).saturating_sub(INDENT + FIRST_COMMAND_CELLS);
+    let mut row = 3;
+    for (command, what) in FIRST_COMMANDS {
+        let mut command = command;
+        for part in wrap(what, room) {
+            let spans = vec![
+                span(format!("  {}", exactly(command, FIRST_COMMAND_CELLS)), app.theme.accent),
+                span(what.get(part).unwrap_or_default(), app.theme.text),
+            ];
+            put(buffer, area, row, &Line::from(spans));
+            (row, command) = (row + 1, "");
+        }
     }
 }
+
+/// What one begins with, and the cells of the commands.
+const FIRST_COMMANDS: [(&str, &str); 4] = [
+    ("/write NAME", "writes to somebody on this relay"),
+    ("/create NAME", "makes a room; /invite brings people in"),
+    ("/join LINK", "enters by an invite"),
+    ("/welcome", "makes a link that lets a friend register"),
+];
+const FIRST_COMMAND_CELLS: usize = 15;
 
 /// How many rows a thing takes.
 pub(crate) fn height(app: &App, pane: &Pane, place: usize, cells: usize) -> usize {
@@ -112,6 +124,7 @@ pub(crate) fn block(app: &App, pane: &Pane, place: usize, cells: usize) -> Vec<L
             body(app, text, state.as_deref(), chosen, cells, &mut rows);
             rows.extend(marks(app, line, cells));
         }
+        _ if pane.repeats(place) => {}
         _ => {
             let text = format!("  · {}  {}", event_text(app, line), app.clock.time(line.time));
             rows.push(Line::from(span(fit(&text, cells), app.theme.dim)));
@@ -187,7 +200,7 @@ fn body(
 fn quoted(app: &App, quote: &Quote, cells: usize) -> Line<'static> {
     let text = match quote.account {
         Some(_) if quote.excerpt.is_empty() => "a message that was deleted".to_owned(),
-        Some(account) => format!("{}: {}", app.name(account), harmless_line(&quote.excerpt)),
+        Some(account) => format!("{}: {}", app.name(account), plain(&quote.excerpt)),
         None => "a message that is not on this device".to_owned(),
     };
     Line::from(vec![

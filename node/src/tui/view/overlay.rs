@@ -130,7 +130,10 @@ fn help(app: &App, scroll: usize, area: Rect, buffer: &mut Buffer) {
 }
 
 fn choose(app: &App, chooser: &Chooser, title: &str, area: Rect, buffer: &mut Buffer) -> Position {
-    let inner = frame(app, title, 70, area.height.saturating_sub(6).min(20), area, buffer);
+    let entries = u16::try_from(chooser.entries.len()).unwrap_or(u16::MAX);
+    // It neither jumps while letters are typed nor is larger than all that it may hold.
+    let rows = if chooser.narrows() { entries.max(1).saturating_add(2) } else { u16::MAX };
+    let inner = frame(app, title, 70, rows.min(20).min(area.height.saturating_sub(6)), area, buffer);
     let cells = usize::from(inner.width);
     let query = chooser.query.text();
     put(
@@ -184,22 +187,36 @@ pub(super) fn qr_rows(text: &str, inverted: bool) -> Option<Vec<String>> {
     Some((0..all).step_by(2).map(|y| (0..all).map(|x| cell(x, y)).collect()).collect())
 }
 
-/// Draws a QR code at the left of a part, or says why not; gives what is left at its right.
-fn qr(app: &App, text: &str, area: Rect, buffer: &mut Buffer) -> Rect {
+/// A box with texts, and a QR code at their left where there is room for both; it is as large as they are. `texts` are
+/// told whether the code is there.
+fn beside_qr(
+    app: &App,
+    (title, columns): (&str, u16),
+    code: &str,
+    texts: impl Fn(bool) -> Vec<(String, Style)>,
+    area: Rect,
+    buffer: &mut Buffer,
+) {
+    let columns = columns.min(area.width.saturating_sub(4));
+    let most = area.height.saturating_sub(2);
     // Without colour, the terminal's own light on its own dark: inverted, as most terminals are dark.
     let plain = app.theme.qr() == Style::new();
-    let rows = qr_rows(text, plain).unwrap_or_default();
-    let columns = rows.first().map_or(0, |row| row.chars().count());
-    let fits =
-        !rows.is_empty() && rows.len() <= usize::from(area.height) && columns + 26 <= usize::from(area.width);
-    if !fits {
-        return area;
+    let mut code = qr_rows(code, plain).unwrap_or_default();
+    let code_cells = code.first().map_or(0, |row| row.chars().count()) + 2;
+    if code.len() > usize::from(most) || code_cells + 24 > usize::from(columns) {
+        code.clear();
     }
-    for (row, text) in (0..area.height).zip(&rows) {
-        put(buffer, area, row, &Line::from(span(text.clone(), app.theme.qr())));
+    let left = if code.is_empty() { 0 } else { u16::try_from(code_cells).unwrap_or(u16::MAX) };
+    let texts = texts(!code.is_empty());
+    let room = columns.saturating_sub(left);
+    let lines: usize = texts.iter().map(|(text, _)| wrap(text, usize::from(room)).len()).sum();
+    let rows = u16::try_from(lines.max(code.len())).unwrap_or(u16::MAX).min(most);
+    let inner = frame(app, title, columns, rows, area, buffer);
+    for (row, text) in (0..inner.height).zip(code) {
+        put(buffer, inner, row, &Line::from(span(text, app.theme.qr())));
     }
-    let used = u16::try_from(columns + 2).unwrap_or(u16::MAX);
-    Rect { x: area.x + used, width: area.width - used, ..area }
+    let texts: Vec<(&str, Style)> = texts.iter().map(|(text, style)| (text.as_str(), *style)).collect();
+    paragraphs(&texts, Rect { x: inner.x + left, width: inner.width.saturating_sub(left), ..inner }, buffer);
 }
 
 fn paragraphs(texts: &[(&str, Style)], area: Rect, buffer: &mut Buffer) {
@@ -213,18 +230,23 @@ fn paragraphs(texts: &[(&str, Style)], area: Rect, buffer: &mut Buffer) {
 }
 
 fn invite(app: &App, title: &str, link: Option<&Result<String, String>>, area: Rect, buffer: &mut Buffer) {
-    let inner =
-        frame(app, title, area.width.saturating_sub(4).min(110), area.height.saturating_sub(2), area, buffer);
     let link = match link {
-        None => return put(buffer, inner, 0, &Line::from(span("Asking the relay …", app.theme.dim))),
-        Some(Err(why)) => return paragraphs(&[(why, app.theme.alert)], inner, buffer),
         Some(Ok(link)) => harmless_line(link),
+        other => {
+            let (text, style) = match other {
+                Some(Err(why)) => (why.as_str(), app.theme.alert),
+                _ => ("Asking the relay …", app.theme.dim),
+            };
+            let columns = 70.min(area.width.saturating_sub(4));
+            let rows = u16::try_from(wrap(text, usize::from(columns)).len()).unwrap_or(u16::MAX);
+            let inner = frame(app, title, columns, rows, area, buffer);
+            return paragraphs(&[(text, style)], inner, buffer);
+        }
     };
-    let rest = qr(app, &link, inner, buffer);
-    let small = rest.width == inner.width;
-    let hint = if small { "A larger window shows a QR code here." } else { "Or let them scan the code." };
-    paragraphs(
-        &[
+    let texts = |has_code| {
+        let hint =
+            if has_code { "Or let them scan the code." } else { "A larger window shows a QR code here." };
+        [
             ("Whoever has this link may enter:", app.theme.text),
             ("", app.theme.text),
             (&link, app.theme.accent),
@@ -232,49 +254,44 @@ fn invite(app: &App, title: &str, link: Option<&Result<String, String>>, area: R
             (hint, app.theme.dim),
             ("", app.theme.text),
             ("c copies · Esc closes", app.theme.dim),
-        ],
-        rest,
-        buffer,
-    );
+        ]
+        .map(|(text, style)| (text.to_owned(), style))
+        .to_vec()
+    };
+    beside_qr(app, (title, 110), &link, texts, area, buffer);
 }
 
 fn verify(app: &App, contact: &Contact, sure: bool, area: Rect, buffer: &mut Buffer) {
     let name = harmless_line(&contact.username);
     let title = format!("Is it really {name}?");
-    let inner = frame(
-        app,
-        &title,
-        area.width.saturating_sub(4).min(100),
-        area.height.saturating_sub(2),
-        area,
-        buffer,
-    );
     let own = app.me.as_ref().map(|me| me.qr_text.clone()).unwrap_or_default();
-    let rest = qr(app, &own, inner, buffer);
     let digits: Vec<&str> = contact.safety_number.as_deref().unwrap_or_default().split_whitespace().collect();
-    let groups: Vec<String> = digits.chunks(4).map(|row| row.join(" ")).collect();
-    let standing = if contact.verified {
-        "You have verified this identity."
+    let (standing, tone) = if contact.verified {
+        ("You have verified this identity.", app.theme.good)
     } else {
-        "You have not verified this identity yet."
+        ("You have not verified this identity yet.", app.theme.warn)
     };
-    let compare = format!("Compare these digits with {name}, face to face or in a call:");
-    let ask = if sure {
-        "Are all digits the same? y: yes, it is verified · n: no"
+    let (ask, urgency) = if sure {
+        ("Are all digits the same? y: yes, it is verified · n: no", app.theme.alert)
     } else {
-        "v: they are the same · Esc closes"
+        ("v: they are the same · Esc closes", app.theme.dim)
     };
-    let mut texts = vec![(compare.as_str(), app.theme.text), ("", app.theme.text)];
-    texts.extend(groups.iter().map(|row| (row.as_str(), app.theme.strong)));
-    let scan = if rest.width == inner.width { "" } else { "The code is yours, for the other one to scan." };
-    texts.extend([
-        ("", app.theme.text),
-        (standing, if contact.verified { app.theme.good } else { app.theme.warn }),
-        (scan, app.theme.dim),
-        ("", app.theme.text),
-        (ask, if sure { app.theme.alert } else { app.theme.dim }),
-    ]);
-    paragraphs(&texts, rest, buffer);
+    let texts = |has_code| {
+        let compare = format!("Compare these digits with {name}, face to face or in a call:");
+        let mut texts = vec![(compare, app.theme.text), (String::new(), app.theme.text)];
+        texts.extend(digits.chunks(4).map(|row| (row.join(" "), app.theme.strong)));
+        let scan = if has_code { "The code is yours, for the other one to scan." } else { "" };
+        let rest = [
+            ("", app.theme.text),
+            (standing, tone),
+            (scan, app.theme.dim),
+            ("", app.theme.text),
+            (ask, urgency),
+        ];
+        texts.extend(rest.map(|(text, style)| (text.to_owned(), style)));
+        texts
+    };
+    beside_qr(app, (&title, 100), &own, texts, area, buffer);
 }
 
 fn connection(app: &App, facts: &[(String, String)], area: Rect, buffer: &mut Buffer) {
