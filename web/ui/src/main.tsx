@@ -3,6 +3,7 @@ import { render } from "solid-js/web";
 import { connect } from "./engine/client.ts";
 import { App, setStartFailure } from "./app.tsx";
 import { start } from "./state/app.ts";
+import "./state/install.ts";
 import { watchUpdates } from "./state/update.ts";
 import "./styles/base.css";
 import "./styles/controls.css";

@@ -75,6 +75,7 @@ export function Line(props: LineProps) {
             "joined-next": head().joinedNext,
             lit: props.lit,
             faint: message().kind !== "text",
+            "names-me": !message().own && message().mentions.includes(me() ?? ""),
           }}
           aria-label={label()}
           data-key={props.row.key}

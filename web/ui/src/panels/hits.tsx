@@ -61,7 +61,7 @@ export function Hits(props: { words: string; conversation?: Id }) {
         <For each={hits()}>
           {(hit) => (
             <li>
-              <a class="hit" href={to.line(hit.conversation, hit.sequence)}>
+              <a class="hit" href={to.line(hit.conversation, hit.sequence, props.conversation ? "search" : undefined)}>
                 <span class="hit-top">
                   <bdi class="hit-who">{hit.message.own ? t().line.youSaid : hit.message.username}</bdi>
                   <Show when={!props.conversation}>

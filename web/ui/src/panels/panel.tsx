@@ -78,7 +78,7 @@ function Pins(props: { one: Conversation }) {
         <For each={pins.value()}>
           {(pin) => (
             <li>
-              <a class="hit" href={to.line(pin.conversation, pin.sequence)}>
+              <a class="hit" href={to.line(pin.conversation, pin.sequence, "pins")}>
                 <span class="hit-top">
                   <bdi class="hit-who">{pin.own ? t().line.youSaid : pin.username}</bdi>
                   <time>{full(pin.time_ms)}</time>

@@ -4,6 +4,7 @@ import { openInvite, openKeys, openWords } from "../dialogs/open.ts";
 import { t } from "../i18n/index.ts";
 import { span } from "../i18n/time.ts";
 import { app, call } from "../state/app.ts";
+import { canInstall, install } from "../state/install.ts";
 import { allowNotifications } from "../state/notify.ts";
 import { prefer, prefs, type Language, type Theme } from "../state/prefs.ts";
 import { to } from "../state/route.ts";
@@ -165,6 +166,12 @@ export default function Settings() {
               <Icon name="warn" />
               <span>{t().settings.clock(span(Math.abs(app.state?.clock_offset_ms ?? 0) / 1000))}</span>
             </p>
+          </Show>
+          <Show when={canInstall()}>
+            <button type="button" class="row-button" onClick={() => void install()}>
+              <Icon name="down" />
+              <span>{t().settings.install}</span>
+            </button>
           </Show>
           <button type="button" class="row-button" onClick={openKeys}>
             <Icon name="info" />

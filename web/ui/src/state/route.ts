@@ -1,7 +1,8 @@
 /** Where the person is, as the address's hash says it: back, forward and links work by themselves. */
 import { createSignal } from "solid-js";
 
-export type Panel = "info" | "pins" | "search";
+const PANELS = ["info", "pins", "search"] as const;
+export type Panel = (typeof PANELS)[number];
 
 export type Route =
   | { page: "home" }
@@ -10,14 +11,20 @@ export type Route =
   | { page: "settings" }
   | { page: "operator" };
 
+/** A panel has room beside the conversation (`styles/panels.css`). */
+const wide = matchMedia("(min-width: 1100px)");
+
 function parse(hash: string): Route {
-  const [first, second, third, fourth] = hash.replace(/^#?\/?/, "").split("/");
+  const [first, second, third, fourth, fifth] = hash.replace(/^#?\/?/, "").split("/");
   if (first === "c" && second && /^[0-9a-f]{1,64}$/.test(second)) {
     const at = third === "at" ? Number(fourth) : NaN;
-    if (Number.isSafeInteger(at) && at >= 0) return { page: "conversation", id: second, at };
-    if (third === "info" || third === "pins" || third === "search")
-      return { page: "conversation", id: second, panel: third };
-    return { page: "conversation", id: second };
+    const panel = PANELS.find((one) => one === (third === "at" ? fifth : third));
+    return {
+      page: "conversation",
+      id: second,
+      ...(panel && { panel }),
+      ...(Number.isSafeInteger(at) && at >= 0 && { at }),
+    };
   }
   if (first === "i" && second) return { page: "invite", code: decode(second) };
   if (first === "settings" || first === "operator") return { page: first };
@@ -41,7 +48,9 @@ export const to = {
   home: () => "#/",
   conversation: (id: string) => `#/c/${id}`,
   panel: (id: string, panel: Panel) => `#/c/${id}/${panel}`,
-  line: (id: string, sequence: number) => `#/c/${id}/at/${sequence}`,
+  /** A line; where there is room, the panel that led there stays. */
+  line: (id: string, sequence: number, panel?: Panel) =>
+    `#/c/${id}/at/${sequence}${panel && wide.matches ? `/${panel}` : ""}`,
   settings: () => "#/settings",
   operator: () => "#/operator",
 };

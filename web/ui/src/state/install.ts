@@ -1,0 +1,24 @@
+/** Installing the page as an app, where the browser offers it. */
+import { createSignal } from "solid-js";
+
+interface InstallPrompt extends Event {
+  prompt(): Promise<unknown>;
+}
+
+const [offer, setOffer] = createSignal<InstallPrompt>();
+
+addEventListener("beforeinstallprompt", (event) => {
+  // Kept for the button in the settings instead of the browser's own moment.
+  event.preventDefault();
+  setOffer(event as InstallPrompt);
+});
+addEventListener("appinstalled", () => setOffer(undefined));
+
+export function canInstall(): boolean {
+  return offer() !== undefined;
+}
+
+export async function install(): Promise<void> {
+  await offer()?.prompt();
+  setOffer(undefined);
+}
