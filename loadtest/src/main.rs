@@ -6,6 +6,7 @@
 
 mod bare;
 mod bare_client;
+mod fill;
 mod process;
 mod report;
 mod screen;

@@ -72,6 +72,8 @@ pub(crate) struct Search {
     pub(crate) first_ms: f64,
     pub(crate) p50_ms: f64,
     pub(crate) p99_ms: f64,
+    /// What one takes of a core, whatever else the machine does.
+    pub(crate) cpu_ms: f64,
     pub(crate) index_bytes_per_message: f64,
 }
 
@@ -157,15 +159,16 @@ impl Report {
             }
         }
         if !self.search.is_empty() {
-            out += "\n| messages | searches | first ms | p50 ms | p99 ms | index bytes per message |\n|---|---|---|---|---|---|\n";
+            out += "\n| messages | searches | first ms | p50 ms | p99 ms | CPU ms each | index bytes per message |\n|---|---|---|---|---|---|---|\n";
             for row in &self.search {
                 out += &format!(
-                    "| {} | {} | {:.1} | {:.1} | {:.1} | {:.0} |\n",
+                    "| {} | {} | {:.1} | {:.1} | {:.1} | {:.1} | {:.0} |\n",
                     row.messages,
                     row.queries,
                     row.first_ms,
                     row.p50_ms,
                     row.p99_ms,
+                    row.cpu_ms,
                     row.index_bytes_per_message
                 );
             }

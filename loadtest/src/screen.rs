@@ -4,11 +4,19 @@
 //! when tmux is told to press it until what it changes has come out, so that the figure holds the terminal, the program, its
 //! store and its drawing.
 
+use crate::fill;
 use crate::report::Screen;
 use crate::sotto::Sotto;
 use crate::target::Target as _;
 use anyhow::{Context as _, Result, ensure};
 use hdrhistogram::Histogram;
+use sotto_node::node::wall_clock;
+use sotto_node::profile::Profile;
+use sotto_node::secret::{self, SystemKeyring};
+use sotto_node::store::SqliteStore;
+use sotto_node_core::client::Client;
+use sotto_node_core::settings::Settings;
+use sotto_protocol::ids::{Sequence, UnixMillis};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -21,6 +29,12 @@ use tokio::time::timeout;
 const FIRST: &str = "QFIRSTQ";
 const LAST: &str = "QLASTQ";
 const OTHER: &str = "QOTHERQ";
+
+/// Opens the store.
+const PASSPHRASE: &str = "a passphrase of the load";
+
+/// A message every ten minutes: 100,000 are two years.
+const MILLIS_BETWEEN: u64 = 600_000;
 
 /// Nothing that a person waits for takes longer.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -60,20 +74,14 @@ pub(crate) async fn measure(dir: &Path, relay: Option<&Path>, messages: usize) -
     let home = dir.join("home");
     let person = Person { program, home };
     person
-        .does(&["register", "--relay", sotto.link(), "--username", "load", "--email", "load@example.org"], "")
+        .does(&["register", "--relay", sotto.link(), "--username", "load", "--email", "load@example.org"])
         .await?;
-    person.does(&["create", "many", "--room"], "").await?;
-    eprintln!("writing {messages} messages …");
-    let text = |number: usize| match number {
-        0 => format!("{FIRST}\n"),
-        last if last + 1 == messages => format!("{LAST}\n"),
-        number => format!("message {number}, of a length that people write in a room where much is said\n"),
-    };
+    person.does(&["create", "many", "--room"]).await?;
     let started = Instant::now();
-    person.does(&["send", "many", "--lines"], &(0..messages).map(text).collect::<String>()).await?;
-    eprintln!("written in {:.0} s", started.elapsed().as_secs_f64());
-    person.does(&["create", "other", "--room"], "").await?;
-    person.does(&["send", "other", OTHER], "").await?;
+    write_history(&person.home, messages)?;
+    eprintln!("{messages} messages written in {:.0} s", started.elapsed().as_secs_f64());
+    person.does(&["create", "other", "--room"]).await?;
+    person.does(&["send", "other", OTHER]).await?;
     let mut terminal = Terminal::start(&person, dir)?;
     terminal.shows(OTHER).await?;
     let mut rows = Vec::new();
@@ -92,27 +100,49 @@ pub(crate) async fn measure(dir: &Path, relay: Option<&Path>, messages: usize) -
     Ok(rows)
 }
 
+/// Writes the messages into the room `many` of this device.
+fn write_history(home: &Path, messages: usize) -> Result<()> {
+    let profile = Profile::new(home, "default")?;
+    let lock = profile.lock()?;
+    let (key, _) = secret::open(&profile, &SystemKeyring, |_| Ok(PASSPHRASE.to_owned().into()))?;
+    let now = wall_clock();
+    let mut client = Client::open(SqliteStore::open(&profile, lock, &key)?, Settings::default(), now)?;
+    let views = client.conversations()?;
+    let room = views.iter().find(|view| view.title == "many").context("the room is not there")?;
+    // Well after what is in the log already, so that nothing is written over.
+    let first = room.cursor.0 + 1_000;
+    let text = |number: usize| match number {
+        0 => FIRST.to_owned(),
+        last if last + 1 == messages => LAST.to_owned(),
+        number => format!("message {number}, of a length that people write in a room where much is said"),
+    };
+    let lines = (0..messages).map(|number| {
+        let ago = (messages - number) as u64 * MILLIS_BETWEEN;
+        (Sequence(first + number as u64), UnixMillis(now.0.saturating_sub(ago)), text(number))
+    });
+    let mut rng = rand::rng();
+    fill::add(&mut client, room.conversation, lines, now, &mut rng)?;
+    fill::finish(&mut client, now, &mut rng)
+}
+
 struct Person {
     program: PathBuf,
     home: PathBuf,
 }
 
 impl Person {
-    async fn does(&self, words: &[&str], input: &str) -> Result<()> {
-        let mut child = Command::new(&self.program)
+    async fn does(&self, words: &[&str]) -> Result<()> {
+        let status = Command::new(&self.program)
             .args(words)
             .arg("--quiet")
             .env("SOTTO_HOME", &self.home)
             .env("SOTTO_PASSWORD", "a password of the load")
-            .env("SOTTO_PASSPHRASE", "a passphrase of the load")
-            .stdin(Stdio::piped())
+            .env("SOTTO_PASSPHRASE", PASSPHRASE)
+            .stdin(Stdio::null())
             .stdout(Stdio::null())
             .kill_on_drop(true)
-            .spawn()?;
-        let mut stdin = child.stdin.take().context("the child has no input")?;
-        stdin.write_all(input.as_bytes()).await?;
-        drop(stdin);
-        let status = child.wait().await?;
+            .status()
+            .await?;
         ensure!(status.success(), "sotto {} ended with {status}", words.join(" "));
         Ok(())
     }
@@ -134,7 +164,7 @@ impl Terminal {
             .arg("-S")
             .arg(dir.join("tmux"))
             .args(["-f", "/dev/null", "-C", "new-session", "-x", "110", "-y", "32"])
-            .args(["-e", &home, "-e", "SOTTO_PASSPHRASE=a passphrase of the load"])
+            .args(["-e", &home, "-e", &format!("SOTTO_PASSPHRASE={PASSPHRASE}")])
             .arg(&person.program)
             .env_remove("TMUX")
             .stdin(Stdio::piped())

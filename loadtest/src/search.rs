@@ -1,5 +1,7 @@
 //! Searching a real node's store: no relay, no network, one device's history.
 
+use crate::fill;
+use crate::process::cpu_seconds;
 use crate::report::Search;
 use anyhow::{Context, Result, ensure};
 use rand::{RngExt as _, SeedableRng as _};
@@ -16,9 +18,6 @@ use sotto_protocol::ids::{AccountId, ConversationId, DeviceId, Sequence, UnixMil
 use std::path::Path;
 use std::time::Instant;
 
-/// Lines of one commit, as many as one fetch brings.
-const LINES_PER_COMMIT: u64 = 512;
-
 const CONVERSATIONS: u64 = 20;
 const WORDS_PER_LINE: usize = 12;
 const VOCABULARY: usize = 20_000;
@@ -33,27 +32,20 @@ pub(crate) fn measure(dir: &Path, messages: u64, queries: usize) -> Result<Searc
     let profile = Profile::new(dir, "search")?;
     let key = StoreKey::random(&mut rand::rng());
     let store = SqliteStore::create(&profile, profile.lock()?, &key)?;
-    let mut now = UnixMillis(1_700_000_000_000);
+    let now = UnixMillis(1_700_000_000_000);
     let mut client = Client::create(store, setup(&mut rng, now), Settings::default(), now)?;
     let started = Instant::now();
     let of_each = messages / CONVERSATIONS;
     for number in 0..CONVERSATIONS {
-        for first in (0..of_each).step_by(usize::try_from(LINES_PER_COMMIT)?) {
-            let lines = first..of_each.min(first + LINES_PER_COMMIT);
-            let texts: Vec<_> = lines
-                .map(|at| {
-                    let words: Vec<&str> =
-                        (0..WORDS_PER_LINE).map(|_| common(&vocabulary, &mut rng)).collect();
-                    (Sequence(at + 1), UnixMillis(now.0 + at * 1_000 + number), words.join(" "))
-                })
-                .collect();
-            ensure!(client.fill(conversation(number), texts, now, &mut rng), "the store failed");
-            settle(&mut client, now, &mut rng);
-        }
+        // Randomness of its own: the client draws from the other one meanwhile.
+        let mut drawn = ChaCha20Rng::seed_from_u64(number);
+        let texts = (0..of_each).map(|at| {
+            let words: Vec<&str> = (0..WORDS_PER_LINE).map(|_| common(&vocabulary, &mut drawn)).collect();
+            (Sequence(at + 1), UnixMillis(now.0 + at * 1_000 + number), words.join(" "))
+        });
+        fill::add(&mut client, conversation(number), texts, now, &mut rng)?;
     }
-    now.0 += 60_000;
-    settle(&mut client, now, &mut rng);
-    ensure!(client.search_is_complete(), "the index is not complete");
+    fill::finish(&mut client, now, &mut rng)?;
     eprintln!("filled and indexed in {:.1} s", started.elapsed().as_secs_f64());
     let packs = client.store().scan(&Scan::prefix([PACK_PREFIX]))?;
     let index_bytes: usize = packs.iter().map(|row| row.value.len()).sum();
@@ -64,6 +56,7 @@ pub(crate) fn measure(dir: &Path, messages: u64, queries: usize) -> Result<Searc
     let client = Client::open(store, Settings::default(), now)?;
     let mut took = hdrhistogram::Histogram::<u64>::new(3)?;
     let (mut first_ms, mut hits) = (0.0, 0);
+    let cpu_before = cpu_seconds(std::process::id())?;
     for at in 0..queries {
         // Rare words, frequent ones, beginnings, and two at once, in turn.
         let one = vocabulary.get(rng.random_range(0..VOCABULARY)).context("a word")?;
@@ -89,16 +82,9 @@ pub(crate) fn measure(dir: &Path, messages: u64, queries: usize) -> Result<Searc
         first_ms,
         p50_ms: ms(0.5),
         p99_ms: ms(0.99),
+        cpu_ms: (cpu_seconds(std::process::id())? - cpu_before) * 1_000.0 / queries as f64,
         index_bytes_per_message: index_bytes as f64 / messages as f64,
     })
-}
-
-/// Carries out every step of the index that is due.
-fn settle(client: &mut Client<SqliteStore>, now: UnixMillis, rng: &mut ChaCha20Rng) {
-    while client.poll_timeout().is_some_and(|due| due <= now) {
-        client.handle_timeout(now, rng);
-        while client.poll_output().is_some() {}
-    }
 }
 
 fn setup(rng: &mut ChaCha20Rng, now: UnixMillis) -> Setup {

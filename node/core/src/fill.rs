@@ -10,8 +10,8 @@ use sotto_protocol::body::conversation::{HistoryPolicy, Kind};
 use sotto_protocol::ids::{ConversationId, Epoch, MessageNumber, Sequence, UnixMillis};
 
 impl<S: Store> Client<S> {
-    /// Adds texts to the local history of a conversation that this device has left, by the path that every line takes.
-    /// One input, so one commit. False if the store failed.
+    /// Adds texts to the local history of a conversation, by the path that every line takes. One input, so one commit.
+    /// A conversation that is not known becomes one that this device has left. False if the store failed.
     pub fn fill(
         &mut self,
         conversation: ConversationId,

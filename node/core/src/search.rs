@@ -7,7 +7,8 @@
 //! ```
 //!
 //! One row holds many lines because what a question costs is opening rows: 100,000 lines are 100 packs and 10 MB,
-//! where they are 100,000 rows of history. A pack is nothing but a copy of a stretch of one conversation's history,
+//! where they are 100,000 rows of history. Packs are read in the order of their keys and not each by itself: SQLite
+//! reads a row of that size whole for each comparison on the way to it. A pack is nothing but a copy of a stretch of one conversation's history,
 //! so it can be made again at any time: when a store of before this existed is opened, when a pack is damaged.
 //!
 //! Whoever writes a history row need not know of this: each input ends with a look at the history rows that it
@@ -24,8 +25,8 @@ mod words;
 use crate::core::{Core, Ctx};
 use crate::rows::{self, HistoryRow};
 use crate::view::{Line, Message};
-use pack::{LINES, Pack, Said};
-use sotto_e2ee::store::{StoreError, Transaction};
+use pack::{LINES, Lines, Pack, Said};
+use sotto_e2ee::store::{Scan, StoreError, Transaction};
 use sotto_protocol::ids::{ConversationId, Sequence, UnixMillis};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
@@ -38,7 +39,13 @@ const MARK: u8 = 0x59;
 const STATE: u8 = 0x5a;
 
 /// The format of packs. A store with another one makes them anew.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
+
+/// Packs that are read at once: 2 MB, seldom more.
+const PACKS_AT_ONCE: usize = 16;
+
+/// What opened packs may take in memory.
+const OPENED_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Lines wait for so long, unless so many wait for one pack. A pack of 100 KB is rewritten at most four times while it
 /// fills by a busy conversation: 400 bytes a line.
@@ -98,7 +105,7 @@ type Key = (ConversationId, u64);
 struct Waiting {
     /// Everything that the pack lacks is in `lines`. Not so for what a process before this one left.
     is_known: bool,
-    lines: BTreeMap<u16, Option<Said>>,
+    lines: Lines,
     due: UnixMillis,
 }
 
@@ -114,6 +121,32 @@ pub(crate) struct Search {
     waiting: BTreeMap<Key, Waiting>,
     /// Packs that a question found damaged.
     damaged: RefCell<BTreeSet<Key>>,
+    /// Packs that a question has opened: the next one, a letter later, need not unseal them again.
+    opened: RefCell<Opened>,
+}
+
+/// Opened packs, as many as fit; those of 150,000 messages do. They are wiped when they go.
+#[derive(Default)]
+struct Opened {
+    packs: BTreeMap<Key, Pack>,
+    bytes: usize,
+}
+
+impl Opened {
+    fn keep(&mut self, key: Key, pack: Pack) {
+        let bytes = self.bytes.saturating_add(pack.bytes());
+        if bytes <= OPENED_BYTES_MAX {
+            self.bytes = bytes;
+            self.packs.insert(key, pack);
+        }
+    }
+
+    /// It is another one now, or none.
+    fn forget(&mut self, key: Key) {
+        if let Some(pack) = self.packs.remove(&key) {
+            self.bytes = self.bytes.saturating_sub(pack.bytes());
+        }
+    }
 }
 
 impl Search {
@@ -158,6 +191,7 @@ impl Search {
     }
 
     fn put(&mut self, tx: &Transaction<'_>, key: Key, pack: &Pack) {
+        self.opened.get_mut().forget(key);
         self.places.insert(key, pack.places().collect());
         if pack.is_empty() {
             tx.delete(row_key(PACK, key));
@@ -168,17 +202,62 @@ impl Search {
         }
     }
 
+    /// Reads every pack, or those of one conversation.
+    fn each_pack(
+        &self,
+        tx: &Transaction<'_>,
+        only: Option<ConversationId>,
+        mut visit: impl FnMut(Key, &Pack),
+    ) -> Result<(), StoreError> {
+        let asked_for = |key: &&Key| only.is_none_or(|only| only == key.0);
+        let mut left: BTreeSet<Key> = self.packs.iter().filter(asked_for).copied().collect();
+        let mut opened = self.opened.borrow_mut();
+        left.retain(|key| match opened.packs.get(key) {
+            Some(pack) => {
+                visit(*key, pack);
+                false
+            }
+            None => true,
+        });
+        while let Some(first) = left.first().copied() {
+            let scan = Scan::prefix([PACK]).after(before(first)).limit(left.len().min(PACKS_AT_ONCE));
+            let rows = tx.scan(&scan).unwrap_or_default();
+            for row in rows {
+                let Some(key) = key_of(&row.key) else { continue };
+                if left.contains(&key)
+                    && let Ok(pack) = rows::decode(&row.value)
+                {
+                    left.remove(&key);
+                    visit(key, &pack);
+                    opened.keep(key, pack);
+                }
+            }
+            // A row that does not open spoils the scan: it is looked at by itself.
+            if left.remove(&first) {
+                let pack = match load_pack(tx, first) {
+                    Some(pack) => pack,
+                    None => {
+                        self.damaged.borrow_mut().insert(first);
+                        made_anew(tx, first)?.into()
+                    }
+                };
+                visit(first, &pack);
+            }
+        }
+        Ok(())
+    }
+
     /// A history row was written or deleted.
     fn touched(&mut self, ctx: &Ctx<'_>, key: Key, place: u16, line: Option<&HistoryRow>) {
         let said = line.map(said);
         if self.places(ctx.tx, key).contains(&place) {
-            let mut pack = load_pack(ctx.tx, key).unwrap_or_default();
-            if said.as_ref().is_some_and(|said| pack.get(place) == Some(said)) {
+            let mut lines = load_pack(ctx.tx, key).map(Pack::into_lines).unwrap_or_default();
+            if said.as_ref().is_some_and(|said| lines.get(&place) == Some(said)) {
                 // Something else about the line changed.
                 return;
             }
-            pack.remove(place);
-            self.put(ctx.tx, key, &pack);
+            lines.remove(&place);
+            self.put(ctx.tx, key, &lines.into());
         }
         let Some(said) = said else {
             if let Some(waiting) = self.waiting.get_mut(&key) {
@@ -190,7 +269,7 @@ impl Search {
             rows::put(ctx.tx, row_key(MARK, key), &());
             Waiting {
                 is_known: true,
-                lines: BTreeMap::new(),
+                lines: Lines::new(),
                 due: UnixMillis(ctx.now.0.saturating_add(WAIT_MS)),
             }
         });
@@ -221,15 +300,14 @@ impl Search {
         let Some(waiting) = self.waiting.remove(&key) else { return Ok(()) };
         let there = load_pack(tx, key);
         let is_damaged = there.is_none() && self.packs.contains(&key);
-        let mut pack = there.unwrap_or_default();
-        if waiting.is_known && !is_damaged {
-            for (place, said) in waiting.lines {
-                pack.set(place, said);
-            }
+        let lines = if waiting.is_known && !is_damaged {
+            let mut lines = there.map(Pack::into_lines).unwrap_or_default();
+            lines.extend(waiting.lines);
+            lines
         } else {
-            pack = made_anew(tx, key)?;
-        }
-        self.put(tx, key, &pack);
+            made_anew(tx, key)?
+        };
+        self.put(tx, key, &lines.into());
         tx.delete(row_key(MARK, key));
         Ok(())
     }
@@ -259,6 +337,7 @@ impl Core {
             rows::put(ctx.tx, row_key(MARK, key), &());
             self.search.packs.remove(&key);
             self.search.places.remove(&key);
+            self.search.opened.get_mut().forget(key);
             self.search.waiting.insert(key, Waiting::default());
         }
         let due = self.search.waiting.iter().filter(|(_, waiting)| waiting.due <= ctx.now);
@@ -287,16 +366,9 @@ impl Core {
             }
         };
         let asked_for = |key: &&Key| query.conversation.is_none_or(|only| only == key.0);
-        for key in self.search.packs.iter().filter(asked_for) {
-            let pack = match load_pack(tx, *key) {
-                Some(pack) => pack,
-                None => {
-                    self.search.damaged.borrow_mut().insert(*key);
-                    made_anew(tx, *key)?
-                }
-            };
-            pack.matching(&wanted, |place, time| take(*key, place, time));
-        }
+        self.search.each_pack(tx, query.conversation, |key, pack| {
+            pack.matching(&wanted, |place, time| take(key, place, time));
+        })?;
         for (key, waiting) in self.search.waiting.iter().filter(|(key, _)| asked_for(key)) {
             for (place, said) in &waiting.lines {
                 if let Some(said) = said.as_ref().filter(|said| said.may_match(&wanted)) {
@@ -327,9 +399,9 @@ fn said(row: &HistoryRow) -> Option<Said> {
     }
 }
 
-fn made_anew(tx: &Transaction<'_>, key: Key) -> Result<Pack, StoreError> {
+fn made_anew(tx: &Transaction<'_>, key: Key) -> Result<Lines, StoreError> {
     let lines = rows::history_within(tx, key.0, stretch(key))?;
-    Ok(Pack::of(lines.iter().map(|(sequence, row)| (place_of(*sequence), said(row)))))
+    Ok(lines.iter().map(|(sequence, row)| (place_of(*sequence), said(row))).collect())
 }
 
 /// A pack that is there and good.
@@ -339,6 +411,14 @@ fn load_pack(tx: &Transaction<'_>, key: Key) -> Option<Pack> {
 
 fn row_key(prefix: u8, (conversation, number): Key) -> Vec<u8> {
     rows::numbered(prefix, conversation, number)
+}
+
+/// What sorts right before the row of a pack.
+fn before((conversation, number): Key) -> Vec<u8> {
+    match number.checked_sub(1) {
+        Some(number) => row_key(PACK, (conversation, number)),
+        None => rows::under(PACK, conversation),
+    }
 }
 
 fn key_of(row_key: &[u8]) -> Option<Key> {

@@ -162,6 +162,7 @@ fn a_store_of_before_is_indexed_in_steps_and_a_damaged_pack_is_made_again() {
     let mut batch = Batch::default();
     batch.changes.insert(key, Some(vec![9; 40].into()));
     home.client.store_mut().commit(batch).unwrap();
+    let mut home = home.reopen();
     assert_eq!(home.finds("word1500"), [(1, 1_500)], "the history itself is read instead");
     home.settle();
     let key = home.packs().remove(1);
@@ -184,6 +185,24 @@ fn a_line_with_very_many_words_is_found_by_each_of_them() {
     home.settle();
     assert_eq!(home.finds("w4999x"), [(1, 1)]);
     assert_eq!(home.finds("w5000x"), []);
+}
+
+#[test]
+fn what_a_question_has_opened_is_opened_again_after_it_changed() {
+    let mut home = Home::new();
+    home.write(&[
+        (1, 1, Some(line(1, "apple"))),
+        (1, 2_000, Some(line(2, "apple"))),
+        (2, 5, Some(line(3, "apple"))),
+    ]);
+    home.settle();
+    assert_eq!(home.finds("apple"), [(2, 5), (1, 2_000), (1, 1)]);
+    home.write(&[(1, 2_000, Some(line(2, "pear"))), (2, 5, None)]);
+    assert_eq!(home.finds("apple"), [(1, 1)]);
+    home.settle();
+    assert_eq!(home.finds("apple"), [(1, 1)]);
+    assert_eq!(home.finds("pear"), [(1, 2_000)]);
+    assert_eq!(home.finds_in("apple", Some(2), None, 9), []);
 }
 
 const VOCABULARY: [&str; 7] = ["apple", "Apples", "pear", "plum pear", "", "äpfel!", "42"];

@@ -59,6 +59,11 @@ impl Wanted {
         self.beginnings.is_empty()
     }
 
+    /// Where the one that is the rarest, most likely, stands first in what [`folded`] made, of one line or of many.
+    pub(super) fn rarest_in(&self, folded: &[u8]) -> Option<usize> {
+        self.needles.first()?.find(folded)
+    }
+
     /// Whether what [`folded`] made has them all.
     pub(super) fn are_in(&self, folded: &str) -> bool {
         self.needles.iter().all(|needle| needle.find(folded.as_bytes()).is_some())
