@@ -56,6 +56,9 @@ pub(crate) struct Watch {
 
 impl Watch {
     pub(crate) fn new(config: &Config) -> Self {
+        // Who reads the metrics before anybody has looked sees that nothing is near.
+        metrics::gauge!(CONVERSATIONS_NEAR_QUOTA).set(0.0);
+        metrics::gauge!(CONVERSATION_FULLEST).set(0.0);
         Self {
             quota: config.quota_conversation.unwrap_or(0),
             reserve: config.disk_free_min,

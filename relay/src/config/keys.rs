@@ -263,6 +263,12 @@ pub const KEYS: &[Key] = &[
         doc: "How many files are kept that were put aside; the oldest is deleted.",
     },
     Key {
+        name: "log.level",
+        default: "info",
+        expected: "error, warn, info, debug or trace, or a filter as info,sotto_relay=debug",
+        doc: "error: the relay is broken. warn: an operator should look. info: starts, stops, connections of note. debug: each connection and request. trace: each frame. Never contents, passwords or tokens.",
+    },
+    Key {
         name: "telemetry.otlp",
         default: "",
         expected: "an http or https address, as http://127.0.0.1:4318",
@@ -279,12 +285,6 @@ pub const KEYS: &[Key] = &[
         default: "",
         expected: "a DSN, as https://key@errors.example.org/42",
         doc: "Whoever speaks Sentry's protocol is sent each error of the log, with the warnings before it. Never contents.",
-    },
-    Key {
-        name: "log.level",
-        default: "info",
-        expected: "error, warn, info, debug or trace, or a filter as info,sotto_relay=debug",
-        doc: "error: the relay is broken. warn: an operator should look. info: starts, stops, connections of note. debug: each connection and request. trace: each frame. Never contents, passwords or tokens.",
     },
 ];
 
