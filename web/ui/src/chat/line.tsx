@@ -44,9 +44,7 @@ export function Line(props: LineProps) {
       <Show when={head().beginning}>
         <p class="beginning">
           <Icon name="lock" class="inline" /> {t().conversation.encrypted}.{" "}
-          {props.one.history === "all" || props.one.kind === "direct"
-            ? t().conversation.beginning
-            : t().conversation.beginningNone}
+          {cameLater(message()) && props.one.history !== "all" ? t().conversation.beginningNone : t().conversation.beginning}
         </p>
       </Show>
       <Show when={head().day}>
@@ -140,6 +138,11 @@ export function Line(props: LineProps) {
       </Show>
     </div>
   );
+}
+
+/** The first line is how one came into a conversation that was there before. */
+function cameLater(first: Message): boolean {
+  return first.kind === "added" && (first.accounts ?? []).includes(me() ?? "");
 }
 
 function Body(props: { message: Message; one: Conversation }) {

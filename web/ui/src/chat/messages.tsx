@@ -123,6 +123,7 @@ export function Messages(props: {
   const stop = bus.on((event) => {
     if (event.type !== "message" || event.conversation !== lines.id) return;
     if (event.own) {
+      lines.forgetUnread();
       if (event.origin === "own") void toNewest();
       return;
     }

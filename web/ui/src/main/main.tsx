@@ -1,5 +1,5 @@
 /** The screen of somebody who is signed in: the list, and beside it (on a phone over it) what is open. */
-import { createEffect, lazy, Match, onCleanup, onMount, Show, Suspense, Switch } from "solid-js";
+import { createEffect, createSignal, lazy, Match, onCleanup, onMount, Show, Suspense, Switch } from "solid-js";
 import { t } from "../i18n/index.ts";
 import { app, conversation } from "../state/app.ts";
 import { openId, route } from "../state/route.ts";
@@ -47,12 +47,7 @@ export function Main() {
                     when={open()}
                     fallback={
                       <Show when={app.listed}>
-                        <div class="nothing">
-                          <p>{t().conversation.unknown}</p>
-                          <a class="button" href="#/">
-                            {t().common.back}
-                          </a>
-                        </div>
+                        <Unknown />
                       </Show>
                     }
                   >
@@ -65,6 +60,25 @@ export function Main() {
         </div>
       </main>
     </div>
+  );
+}
+
+/** One that was just made or joined is a moment away. */
+const UNKNOWN_AFTER_MS = 1_500;
+
+function Unknown() {
+  const [sure, setSure] = createSignal(false);
+  const timer = setTimeout(() => setSure(true), UNKNOWN_AFTER_MS);
+  onCleanup(() => clearTimeout(timer));
+  return (
+    <Show when={sure()}>
+      <div class="nothing">
+        <p>{t().conversation.unknown}</p>
+        <a class="button" href="#/">
+          {t().common.back}
+        </a>
+      </div>
+    </Show>
   );
 }
 

@@ -95,7 +95,7 @@ export default function Settings() {
             label={t().settings.invisible}
             hint={t().settings.invisibleHint}
             on={app.state?.invisible ?? false}
-            onChange={(on) => void attempt(() => call("set_invisible", { on }))}
+            onChange={(on) => attempt(() => call("set_invisible", { on }))}
           />
         </Section>
 
@@ -132,7 +132,7 @@ export default function Settings() {
               hint={blocked() ? t().settings.notifyDenied : t().settings.notifyHint}
               on={prefs.notify && !blocked()}
               disabled={blocked()}
-              onChange={(on) => void notify(on)}
+              onChange={notify}
             />
             <Switch
               label={t().settings.preview}

@@ -56,8 +56,10 @@ export async function call<M extends Method>(method: M, ...args: Args<M> extends
 }
 
 export function failureOf(error: unknown): Failure {
-  if (typeof error === "object" && error !== null && "code" in error && typeof error.code === "string")
-    return { text: "", ...error } as Failure;
+  if (typeof error === "object" && error !== null && "code" in error && typeof error.code === "string") {
+    const { code, text, retry_after_ms } = error as Failure;
+    return { code, text: text ?? "", ...(retry_after_ms != null && { retry_after_ms }) };
+  }
   return { code: "internal", text: error instanceof Error ? error.message : String(error) };
 }
 

@@ -9,7 +9,7 @@ export function explain(error: unknown): string {
   const known = (t().failures as Record<string, string>)[failure.code];
   const wait = failure.retry_after_ms ? ` (${span(Math.max(1, failure.retry_after_ms / 1000))})` : "";
   const detail = failure.code.startsWith("invalid") && failure.text ? ` ${failure.text}` : "";
-  return (known ?? failure.text ?? failure.code) + detail + wait;
+  return (known ?? (failure.text || failure.code)) + detail + wait;
 }
 
 /** A form's one action: busy while it runs, the failure where it was asked for. */

@@ -75,9 +75,14 @@ export function Switch(props: {
   hint?: string;
   on: boolean;
   disabled?: boolean;
-  onChange: (on: boolean) => void;
+  /** The switch shows `on` again once this is done: what was refused goes back. */
+  onChange: (on: boolean) => unknown;
 }) {
   const id = createUniqueId();
+  async function change(box: HTMLInputElement): Promise<void> {
+    await props.onChange(box.checked);
+    box.checked = props.on;
+  }
   return (
     <div class="switch-row">
       <div>
@@ -96,7 +101,7 @@ export function Switch(props: {
         checked={props.on}
         disabled={props.disabled}
         aria-describedby={props.hint ? `${id}-hint` : undefined}
-        onChange={(event) => props.onChange(event.currentTarget.checked)}
+        onChange={(event) => void change(event.currentTarget)}
       />
     </div>
   );
