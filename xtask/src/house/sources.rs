@@ -41,9 +41,10 @@ pub(super) struct Source {
 /// Every Rust file of the house.
 pub(super) fn all() -> anyhow::Result<Vec<Source>> {
     let mut sources = Vec::new();
-    let mut folders: Vec<PathBuf> = ["protocol", "signaling", "relay", "node", "tests", "loadtest", "xtask"]
-        .map(|name| root().join(name))
-        .into();
+    let mut folders: Vec<PathBuf> =
+        ["protocol", "signaling", "relay", "node", "web", "tests", "loadtest", "xtask"]
+            .map(|name| root().join(name))
+            .into();
     while let Some(folder) = folders.pop() {
         if !folder.is_dir() || folder.file_name().is_some_and(|name| name == "target") {
             continue;
