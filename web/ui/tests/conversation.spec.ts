@@ -94,7 +94,8 @@ test("one sees who is here, who types, and what became of one's own texts", asyn
   await expect(anna.page.getByRole("dialog")).toContainText("bert");
   await anna.page.keyboard.press("Escape");
   await bert.context.close();
-  await expect(anna.page.locator(".chat-detail")).toHaveText("offline");
+  // A browser that is gone without a word is noticed by its silence: after 29 s at the latest.
+  await expect(anna.page.locator(".chat-detail")).toHaveText("offline", { timeout: 40_000 });
 });
 
 test("words before the caret complete to members and emoji, and the picker finds emoji", async ({ somebody }) => {
