@@ -43,9 +43,10 @@ fn a_relay_keeps_every_acknowledged_message_through_20_power_cuts() -> Result<()
             let writing = all_write(writers, &relay, &endpoint);
             tokio::time::sleep(moment).await;
             disk.cut()?;
-            // The relay finds that its disk is gone by itself, at its next batch, and says so.
+            // The relay finds that its disk is gone by itself, at its next batch, and says so. A batch that is on its way may
+            // wait long for the disk below, which other tests use too.
             let mut ended = None;
-            for _ in 0..200 {
+            for _ in 0..2_400 {
                 ended = process.ended()?;
                 if ended.is_some() {
                     break;
