@@ -6,7 +6,7 @@
 //!   wake (time), HTTP --+      \--> store     +--> jobs: refresh, register device, put vault
 //! ```
 //!
-//! Everything runs on one thread. An input locks [`Inner`], changes it, takes every output and unlocks it; whatever waits (a
+//! Everything runs on one thread. An input locks `Inner`, changes it, takes every output and unlocks it; whatever waits (a
 //! request, a connection that is being made, the next bytes) is a future of its own that comes back as an input.
 
 pub mod host;
