@@ -47,7 +47,14 @@ impl Writer {
         let mut connection = relay.connect(endpoint, &device).await?;
         let (conversation, epoch) = pair((&mut connection, &device), &silent, Suite::X25519).await?;
         connection.connection.close(0u32.into(), b"done");
-        Ok(Self { device, conversation, epoch, acknowledged: BTreeMap::new(), due: 1, count: watch::Sender::new(0) })
+        Ok(Self {
+            device,
+            conversation,
+            epoch,
+            acknowledged: BTreeMap::new(),
+            due: 1,
+            count: watch::Sender::new(0),
+        })
     }
 
     /// How many messages were acknowledged so far.

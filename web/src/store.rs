@@ -15,10 +15,10 @@ use sotto_node_core::sealed::{Flat, RowKeys, Sealer, Slot, StoreKey};
 use std::collections::HashSet;
 
 const ROWS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("rows");
-const HEADER: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("header");
+const HEADER: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("header");
 
 /// What shows whether a key is the right one.
-const KEY_CHECK: &str = "key check";
+const KEY_CHECK: &[u8] = b"key check";
 const KEY_CHECK_TEXT: &[u8] = b"this key opens this store";
 
 /// The header's own secret is no secret: the header is never deleted.
@@ -130,7 +130,7 @@ impl<R: CryptoRng> TreeStore<R> {
         let check = self.header().map_err(damaged)?;
         match check {
             Some(sealed) => {
-                let text = self.sealer.open(&HEADER_SECRET, KEY_CHECK.as_bytes(), &sealed);
+                let text = self.sealer.open(&HEADER_SECRET, KEY_CHECK, &sealed);
                 match text {
                     Some(text) if text.as_slice() == KEY_CHECK_TEXT => Ok(()),
                     _ => Err(OpenError::WrongKey),
@@ -152,7 +152,7 @@ impl<R: CryptoRng> TreeStore<R> {
     fn begin(&mut self) -> Result<(), redb::Error> {
         let write = self.tree.begin_write()?;
         write.open_table(ROWS)?;
-        let sealed = self.sealer.seal(&HEADER_SECRET, KEY_CHECK.as_bytes(), KEY_CHECK_TEXT, &mut self.rng);
+        let sealed = self.sealer.seal(&HEADER_SECRET, KEY_CHECK, KEY_CHECK_TEXT, &mut self.rng);
         write.open_table(HEADER)?.insert(KEY_CHECK, sealed.as_slice())?;
         write.commit()?;
         Ok(())

@@ -7,7 +7,7 @@
 use crate::identity::LocalDevice;
 use crate::mls::{Provider, Suite, capabilities};
 use crate::seal::Sender;
-use crate::store::{CodecError, MlsStorage, Scan, StoreError, Transaction, prefix};
+use crate::store::{CodecError, MlsStorage, Scan, StoreError, Transaction, messagepack, prefix};
 use openmls::prelude::{KeyPackage, KeyPackageRef, Lifetime};
 use openmls_traits::OpenMlsProvider as _;
 use openmls_traits::storage::StorageProvider as _;
@@ -115,7 +115,7 @@ impl Row {
     }
 
     fn read(value: &[u8]) -> Result<Self, StoreError> {
-        rmp_serde::from_slice(value).map_err(|_| StoreError::Damaged("the list of key packages".into()))
+        messagepack::from_slice(value).map_err(|_| StoreError::Damaged("the list of key packages".into()))
     }
 }
 

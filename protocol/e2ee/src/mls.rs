@@ -30,13 +30,13 @@ pub(crate) struct NoRandomness;
 
 impl<'t, 'a> Provider<'t, 'a, SeededRand> {
     pub(crate) fn new(storage: MlsStorage<'t, 'a>, rng: &mut impl CryptoRng) -> Self {
-        Self { crypto: MlsCrypto::default(), rand: SeededRand::new(rng), storage }
+        Self { crypto: MlsCrypto, rand: SeededRand::new(rng), storage }
     }
 }
 
 impl<'t, 'a> Provider<'t, 'a, NoRand> {
     pub(crate) fn reading(storage: MlsStorage<'t, 'a>) -> Self {
-        Self { crypto: MlsCrypto::default(), rand: NoRand, storage }
+        Self { crypto: MlsCrypto, rand: NoRand, storage }
     }
 }
 

@@ -90,7 +90,7 @@ pub(crate) fn check(bytes: &[u8], expected: &Expected<'_>) -> Result<(), GroupIn
         SignaturePublicKey::from(expected.signer_key.to_vec()),
         expected.context.ciphersuite().signature_algorithm(),
     );
-    group_info.verify(&MlsCrypto::default(), &key).map(drop).map_err(|_| GroupInfoRefusal::BadSignature)
+    group_info.verify(&MlsCrypto, &key).map(drop).map_err(|_| GroupInfoRefusal::BadSignature)
 }
 
 /// OpenMLS keeps the confirmation tag and the signer of a group info to itself, so they are read from the

@@ -95,7 +95,7 @@ pub fn verify(bytes: &[u8], now: UnixMillis) -> Result<VerifiedKeyPackage, KeyPa
         return Err(KeyPackageRefusal::Malformed);
     };
     let key_package = unverified
-        .validate(&MlsCrypto::default(), ProtocolVersion::Mls10)
+        .validate(&MlsCrypto, ProtocolVersion::Mls10)
         .map_err(|error| KeyPackageRefusal::Invalid(error.to_string()))?;
     let suite = Suite::try_from(key_package.ciphersuite())?;
     let certificate = check_leaf_node(key_package.leaf_node())?;

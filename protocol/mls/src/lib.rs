@@ -16,6 +16,8 @@ pub mod public_state;
 pub mod suite;
 
 mod group_info;
+mod hpke;
+mod primitives;
 mod snapshot;
 #[cfg(any(test, feature = "test-group"))]
 pub mod test_group;

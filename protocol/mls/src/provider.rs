@@ -1,13 +1,16 @@
-//! What OpenMLS computes with: RustCrypto, and randomness that the caller gives.
+//! What OpenMLS computes with: the algorithms of our suites, and randomness that the caller gives.
 //!
-//! [`MlsCrypto`] delegates everything to [`RustCrypto`] and adds one thing: it says that it supports X-Wing
-//! (0x004D), which RustCrypto computes and does not list.
+//! [`MlsCrypto`] has what [`Suite`] needs and refuses everything else. The provider that comes with OpenMLS takes its
+//! algorithms at run time and so brings three curves, AES and SHA-512 into every program; a browser would download them.
+//! The tests hold ours against it.
 //!
 //! [`SeededRand`] makes the randomness of an operation an argument: the same seed gives the same key pairs,
 //! nonces and path secrets. One exception lies inside the library: an HPKE encapsulation (for Welcomes and
 //! update paths) draws from the operating system, so ciphertexts are not reproducible byte for byte.
 
-use openmls_rust_crypto::RustCrypto;
+use crate::hpke;
+use crate::primitives::{self, Refused};
+use crate::suite::Suite;
 use openmls_traits::OpenMlsProvider;
 use openmls_traits::crypto::OpenMlsCrypto;
 use openmls_traits::random::OpenMlsRand;
@@ -22,11 +25,21 @@ use std::convert::Infallible;
 use std::sync::{Mutex, PoisonError};
 use tls_codec::SecretVLBytes;
 
-use crate::suite::Suite;
-
-/// RustCrypto, restricted to the suites of [`Suite`].
+/// The algorithms of the suites of [`Suite`].
 #[derive(Debug, Default)]
-pub struct MlsCrypto(RustCrypto);
+pub struct MlsCrypto;
+
+fn check_hash(hash_type: HashType) -> Result<(), CryptoError> {
+    if hash_type == HashType::Sha2_256 { Ok(()) } else { Err(CryptoError::UnsupportedHashAlgorithm) }
+}
+
+fn check_aead(alg: AeadType) -> Result<(), CryptoError> {
+    if alg == AeadType::ChaCha20Poly1305 { Ok(()) } else { Err(CryptoError::UnsupportedAeadAlgorithm) }
+}
+
+fn check_signature(alg: SignatureScheme) -> Result<(), CryptoError> {
+    if alg == SignatureScheme::ED25519 { Ok(()) } else { Err(CryptoError::UnsupportedSignatureScheme) }
+}
 
 impl OpenMlsCrypto for MlsCrypto {
     fn supports(&self, ciphersuite: Ciphersuite) -> Result<(), CryptoError> {
@@ -43,11 +56,13 @@ impl OpenMlsCrypto for MlsCrypto {
         salt: &[u8],
         ikm: &[u8],
     ) -> Result<SecretVLBytes, CryptoError> {
-        self.0.hkdf_extract(hash_type, salt, ikm)
+        check_hash(hash_type)?;
+        Ok(primitives::hkdf_extract(salt, ikm).into())
     }
 
     fn hmac(&self, hash_type: HashType, key: &[u8], message: &[u8]) -> Result<SecretVLBytes, CryptoError> {
-        self.0.hmac(hash_type, key, message)
+        check_hash(hash_type)?;
+        Ok(primitives::hmac(key, message).into())
     }
 
     fn hkdf_expand(
@@ -57,11 +72,14 @@ impl OpenMlsCrypto for MlsCrypto {
         info: &[u8],
         okm_len: usize,
     ) -> Result<SecretVLBytes, CryptoError> {
-        self.0.hkdf_expand(hash_type, prk, info, okm_len)
+        check_hash(hash_type)?;
+        let expanded = primitives::hkdf_expand(prk, info, okm_len);
+        Ok(expanded.map_err(|Refused| CryptoError::HkdfOutputLengthInvalid)?.into())
     }
 
     fn hash(&self, hash_type: HashType, data: &[u8]) -> Result<Vec<u8>, CryptoError> {
-        self.0.hash(hash_type, data)
+        check_hash(hash_type)?;
+        Ok(primitives::sha256(data))
     }
 
     fn aead_encrypt(
@@ -72,7 +90,8 @@ impl OpenMlsCrypto for MlsCrypto {
         nonce: &[u8],
         aad: &[u8],
     ) -> Result<Vec<u8>, CryptoError> {
-        self.0.aead_encrypt(alg, key, data, nonce, aad)
+        check_aead(alg)?;
+        primitives::aead_seal(key, nonce, aad, data).map_err(|Refused| CryptoError::CryptoLibraryError)
     }
 
     fn aead_decrypt(
@@ -83,11 +102,13 @@ impl OpenMlsCrypto for MlsCrypto {
         nonce: &[u8],
         aad: &[u8],
     ) -> Result<Vec<u8>, CryptoError> {
-        self.0.aead_decrypt(alg, key, ct_tag, nonce, aad)
+        check_aead(alg)?;
+        primitives::aead_open(key, nonce, aad, ct_tag).map_err(|Refused| CryptoError::AeadDecryptionError)
     }
 
-    fn signature_key_gen(&self, alg: SignatureScheme) -> Result<(Vec<u8>, Vec<u8>), CryptoError> {
-        self.0.signature_key_gen(alg)
+    // The library makes its keys itself; ours come from the account.
+    fn signature_key_gen(&self, _alg: SignatureScheme) -> Result<(Vec<u8>, Vec<u8>), CryptoError> {
+        Err(CryptoError::UnsupportedSignatureScheme)
     }
 
     fn verify_signature(
@@ -97,11 +118,13 @@ impl OpenMlsCrypto for MlsCrypto {
         pk: &[u8],
         signature: &[u8],
     ) -> Result<(), CryptoError> {
-        self.0.verify_signature(alg, data, pk, signature)
+        check_signature(alg)?;
+        primitives::verify(data, pk, signature).map_err(|Refused| CryptoError::InvalidSignature)
     }
 
     fn sign(&self, alg: SignatureScheme, data: &[u8], key: &[u8]) -> Result<Vec<u8>, CryptoError> {
-        self.0.sign(alg, data, key)
+        check_signature(alg)?;
+        primitives::sign(data, key).map_err(|Refused| CryptoError::SigningError)
     }
 
     fn hpke_seal(
@@ -112,7 +135,7 @@ impl OpenMlsCrypto for MlsCrypto {
         aad: &[u8],
         ptxt: &[u8],
     ) -> Result<HpkeCiphertext, CryptoError> {
-        self.0.hpke_seal(config, pk_r, info, aad, ptxt)
+        hpke::seal(&config, pk_r, info, aad, ptxt)
     }
 
     fn hpke_open(
@@ -123,7 +146,7 @@ impl OpenMlsCrypto for MlsCrypto {
         info: &[u8],
         aad: &[u8],
     ) -> Result<Vec<u8>, CryptoError> {
-        self.0.hpke_open(config, input, sk_r, info, aad)
+        hpke::open(&config, input, sk_r, info, aad)
     }
 
     fn hpke_setup_sender_and_export(
@@ -134,7 +157,7 @@ impl OpenMlsCrypto for MlsCrypto {
         exporter_context: &[u8],
         exporter_length: usize,
     ) -> Result<(KemOutput, ExporterSecret), CryptoError> {
-        self.0.hpke_setup_sender_and_export(config, pk_r, info, exporter_context, exporter_length)
+        hpke::send_export(&config, pk_r, info, exporter_context, exporter_length)
     }
 
     fn hpke_setup_receiver_and_export(
@@ -146,11 +169,11 @@ impl OpenMlsCrypto for MlsCrypto {
         exporter_context: &[u8],
         exporter_length: usize,
     ) -> Result<ExporterSecret, CryptoError> {
-        self.0.hpke_setup_receiver_and_export(config, enc, sk_r, info, exporter_context, exporter_length)
+        hpke::receive_export(&config, enc, sk_r, info, exporter_context, exporter_length)
     }
 
     fn derive_hpke_keypair(&self, config: HpkeConfig, ikm: &[u8]) -> Result<HpkeKeyPair, CryptoError> {
-        self.0.derive_hpke_keypair(config, ikm)
+        hpke::derive_key_pair(&config, ikm)
     }
 }
 
@@ -197,7 +220,7 @@ impl<S> Provider<S> {
     /// A provider over `storage`, with randomness drawn from `rng`.
     #[must_use]
     pub fn new(storage: S, rng: &mut impl CryptoRng) -> Self {
-        Self { crypto: MlsCrypto::default(), rand: SeededRand::new(rng), storage }
+        Self { crypto: MlsCrypto, rand: SeededRand::new(rng), storage }
     }
 
     /// The storage, to read what the library wrote.
@@ -234,6 +257,7 @@ impl<S: StorageProvider<CURRENT_VERSION>> OpenMlsProvider for Provider<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use openmls_rust_crypto::RustCrypto;
 
     #[test]
     fn the_same_seed_gives_the_same_randomness() {
@@ -247,11 +271,50 @@ mod tests {
 
     #[test]
     fn both_suites_and_no_other_are_supported() {
-        let crypto = MlsCrypto::default();
+        let crypto = MlsCrypto;
         for suite in Suite::ALL {
             assert!(crypto.supports(suite.ciphersuite()).is_ok());
         }
         let other = Ciphersuite::MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519;
         assert!(crypto.supports(other).is_err());
+    }
+
+    #[test]
+    fn every_algorithm_gives_what_openmls_own_provider_gives() {
+        let (ours, theirs) = (MlsCrypto, RustCrypto::default());
+        let (hash, aead, scheme) = (HashType::Sha2_256, AeadType::ChaCha20Poly1305, SignatureScheme::ED25519);
+        let (key, nonce, aad, text) = (&[1; 32], &[2; 12], &b"aad"[..], &b"text"[..]);
+        assert_eq!(ours.hash(hash, text), theirs.hash(hash, text));
+        assert_eq!(ours.hmac(hash, key, text), theirs.hmac(hash, key, text));
+        assert_eq!(ours.hkdf_extract(hash, aad, text), theirs.hkdf_extract(hash, aad, text));
+        assert_eq!(ours.hkdf_expand(hash, key, text, 80), theirs.hkdf_expand(hash, key, text, 80));
+        assert!(ours.hkdf_expand(hash, key, text, 255 * 32 + 1).is_err());
+        let sealed = ours.aead_encrypt(aead, key, text, nonce, aad).expect("lengths are right");
+        assert_eq!(Ok(&sealed), theirs.aead_encrypt(aead, key, text, nonce, aad).as_ref());
+        assert_eq!(ours.aead_decrypt(aead, key, &sealed, nonce, aad).as_deref(), Ok(text));
+        assert_eq!(
+            ours.aead_decrypt(aead, key, &sealed, nonce, b"other"),
+            Err(CryptoError::AeadDecryptionError)
+        );
+        assert!(ours.aead_encrypt(aead, &key[1..], text, nonce, aad).is_err());
+        assert!(ours.aead_encrypt(aead, key, text, &nonce[1..], aad).is_err());
+        let (private, public) = theirs.signature_key_gen(scheme).expect("it makes a key pair");
+        let signature = ours.sign(scheme, text, &private).expect("it is a key");
+        assert_eq!(Ok(&signature), theirs.sign(scheme, text, &private).as_ref());
+        assert_eq!(ours.verify_signature(scheme, text, &public, &signature), Ok(()));
+        for (text, signature) in [(aad, &signature[..]), (text, &signature[1..]), (text, &[0; 64][..])] {
+            let verdict = ours.verify_signature(scheme, text, &public, signature);
+            assert_eq!(verdict, Err(CryptoError::InvalidSignature));
+        }
+    }
+
+    #[test]
+    fn other_algorithms_are_refused() {
+        let crypto = MlsCrypto;
+        assert_eq!(crypto.hash(HashType::Sha2_512, b""), Err(CryptoError::UnsupportedHashAlgorithm));
+        let sealed = crypto.aead_encrypt(AeadType::Aes128Gcm, &[0; 16], b"", &[0; 12], b"");
+        assert_eq!(sealed, Err(CryptoError::UnsupportedAeadAlgorithm));
+        let other = SignatureScheme::ECDSA_SECP256R1_SHA256;
+        assert_eq!(crypto.sign(other, b"", &[0; 32]), Err(CryptoError::UnsupportedSignatureScheme));
     }
 }

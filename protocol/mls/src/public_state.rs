@@ -239,14 +239,9 @@ impl PublicState {
             return Err(GroupRefusal::NoExternalKey);
         }
         let snapshot = Snapshot::default();
-        let (group, _) = PublicGroup::from_external(
-            &MlsCrypto::default(),
-            &snapshot,
-            tree,
-            group_info,
-            ProposalStore::new(),
-        )
-        .map_err(|error| GroupRefusal::Invalid(error.to_string()))?;
+        let (group, _) =
+            PublicGroup::from_external(&MlsCrypto, &snapshot, tree, group_info, ProposalStore::new())
+                .map_err(|error| GroupRefusal::Invalid(error.to_string()))?;
         let leaves = roster(&group, &HashMap::new())?;
         Ok(Self(Arc::new(Inner { conversation, suite, group, leaves, snapshot: snapshot.to_bytes() })))
     }
@@ -332,7 +327,7 @@ impl PublicState {
     /// See [`CommitRefusal`].
     pub fn check_commit(&self, bytes: &[u8]) -> Result<CheckedCommit, CommitRefusal> {
         let message = self.framing(bytes)?;
-        let processed = self.0.group.process_message(&MlsCrypto::default(), message).map_err(refusal)?;
+        let processed = self.0.group.process_message(&MlsCrypto, message).map_err(refusal)?;
         let sender = processed.sender().clone();
         let ProcessedMessageContent::StagedCommitMessage(staged) = processed.into_content() else {
             return Err(CommitRefusal::NotACommit);

@@ -231,7 +231,7 @@ impl Conversation {
     fn export(&self, purpose: Purpose) -> Result<Zeroizing<[u8; 32]>, ConversationError> {
         let secret = self
             .group
-            .export_secret(&MlsCrypto::default(), purpose.label(), self.id.as_bytes(), 32)
+            .export_secret(&MlsCrypto, purpose.label(), self.id.as_bytes(), 32)
             .map(Zeroizing::new)
             .map_err(ConversationError::library)?;
         let secret = <[u8; 32]>::try_from(secret.as_slice()).map(Zeroizing::new);

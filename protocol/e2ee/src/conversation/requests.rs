@@ -272,14 +272,14 @@ impl Conversation {
 
     fn hpke_pair(&self, seed: &[u8; 32]) -> Option<HpkeKeyPair> {
         let config = self.suite().ciphersuite().hpke_config();
-        MlsCrypto::default().derive_hpke_keypair(config, seed).ok()
+        MlsCrypto.derive_hpke_keypair(config, seed).ok()
     }
 
     /// `None` if the asker's key is no key of the suite.
     fn hpke_seal(&self, hpke_key: &[u8], route: &Route<'_>, plain: &[u8]) -> Option<Vec<u8>> {
         let config = self.suite().ciphersuite().hpke_config();
         let data = self.associated_data(route);
-        let sealed = MlsCrypto::default().hpke_seal(config, hpke_key, route.label, &data, plain).ok()?;
+        let sealed = MlsCrypto.hpke_seal(config, hpke_key, route.label, &data, plain).ok()?;
         sealed.tls_serialize_detached().ok()
     }
 
@@ -300,7 +300,7 @@ impl Conversation {
             let sealed = HpkeCiphertext::tls_deserialize_exact_bytes(sealed).ok()?;
             let config = self.suite().ciphersuite().hpke_config();
             let data = self.associated_data(route);
-            MlsCrypto::default().hpke_open(config, &sealed, &pair.private, route.label, &data).ok()
+            MlsCrypto.hpke_open(config, &sealed, &pair.private, route.label, &data).ok()
         };
         Ok(open().map(Zeroizing::new))
     }

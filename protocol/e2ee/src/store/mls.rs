@@ -4,6 +4,7 @@
 //! MessagePack of the library's key. A value is MessagePack: the codec has to be self-describing. Nothing is ever
 //! appended in place, so deleting or overwriting a row is all it takes to forget a secret.
 
+use super::messagepack::{self, Malformed};
 use super::{StoreError, Transaction, Value, prefix};
 use openmls_traits::storage::{CURRENT_VERSION, StorageProvider, traits};
 use serde::Serialize;
@@ -21,7 +22,7 @@ pub(crate) enum CodecError {
     Store(#[from] StoreError),
     /// A row does not decode: it was damaged, or written by something else.
     #[error("a row of the conversation's state does not decode: {0}")]
-    Decode(#[from] rmp_serde::decode::Error),
+    Decode(#[from] Malformed),
     /// A value of the library cannot be written, which is a bug.
     #[error("a value cannot be written: {0}")]
     Encode(#[from] rmp_serde::encode::Error),
@@ -33,11 +34,6 @@ fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Value, rmp_serde::encode::
     let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
     rmp_serde::encode::write(&mut *bytes, value)?;
     Ok(bytes)
-}
-
-/// Reads what [`encode`] wrote.
-fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, rmp_serde::decode::Error> {
-    rmp_serde::from_slice(bytes)
 }
 
 /// The kind of object. The numbers are frozen.
@@ -83,7 +79,7 @@ impl MlsStorage<'_, '_> {
 
     fn read<V: DeserializeOwned>(&self, kind: Kind, key: &impl Serialize) -> Result<Option<V>, CodecError> {
         match self.0.get(&Self::key(kind, key)?)? {
-            Some(value) => Ok(Some(decode(&value)?)),
+            Some(value) => Ok(Some(messagepack::from_slice(&value)?)),
             None => Ok(None),
         }
     }

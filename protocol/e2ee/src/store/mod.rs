@@ -16,6 +16,7 @@
 
 mod conformance;
 mod memory;
+pub(crate) mod messagepack;
 mod mls;
 pub(crate) mod prefix;
 mod transaction;
