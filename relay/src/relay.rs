@@ -288,6 +288,7 @@ fn engine_config(config: &Config, folder: &DataFolder) -> EngineConfig {
     let changes = config.changes_per_second.unwrap_or(0);
     let quotas = Quotas {
         conversation_bytes: config.quota_conversation.unwrap_or(0),
+        account_bytes: config.quota_account.unwrap_or(0),
         account_changes_per_second: changes,
         account_changes_burst: changes.saturating_mul(BURST_SECONDS),
     };
