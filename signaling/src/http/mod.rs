@@ -18,6 +18,8 @@ mod sessions;
 mod vault;
 mod websocket;
 
+pub use layer::refuse;
+
 use crate::gateway::Gateway;
 use crate::problem::{Problem, ProblemCode};
 use crate::service::Signaling;
