@@ -6,7 +6,7 @@ use crate::session::registry::Registry;
 use crate::webtransport::Door;
 use futures_util::future::BoxFuture;
 use sotto_protocol::ids::{AccountId, ConversationId, DeviceId, SessionId};
-use sotto_signaling::hooks::{Admit, AdmitRefused, Figures, Hooks, Readiness, RoomPage, WebTransport};
+use sotto_signaling::hooks::{Admit, AdmitRefused, Figures, Hooks, Readiness, RoomPage, Usage, WebTransport};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -53,6 +53,14 @@ impl Hooks for RelayHooks {
                 AdmitError::NotFound => AdmitRefused::Stale,
                 AdmitError::StorageFull | AdmitError::Unavailable => AdmitRefused::Unavailable,
             })
+        })
+    }
+
+    fn usage(&self, account: AccountId) -> BoxFuture<'_, Option<Usage>> {
+        Box::pin(async move {
+            let used_bytes = self.engine.held(vec![account]).await.first().copied()?;
+            let limit = self.engine.quotas().account_bytes;
+            Some(Usage { used_bytes, limit_bytes: (limit > 0).then_some(limit) })
         })
     }
 

@@ -39,6 +39,7 @@ pub mod admission;
 pub mod clock;
 pub mod exporter;
 pub mod folder;
+mod host;
 pub mod logs;
 pub mod metrics;
 mod nearly_full;

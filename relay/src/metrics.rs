@@ -52,6 +52,10 @@ pub const BACKUP_TIME: &str = "sotto_backup_last_timestamp_seconds";
 pub const CONVERSATIONS_NEAR_QUOTA: &str = "sotto_conversations_near_quota";
 /// How full the fullest is.
 pub const CONVERSATION_FULLEST: &str = "sotto_conversation_fullest_ratio";
+/// Accounts that have nearly used up their quota.
+pub const ACCOUNTS_NEAR_QUOTA: &str = "sotto_accounts_near_quota";
+/// How much of it the one with the most has used.
+pub const ACCOUNT_FULLEST: &str = "sotto_account_fullest_ratio";
 
 /// Orders of certificates.
 pub const CERTIFICATE_ORDERS: &str = "sotto_certificate_orders_total";
@@ -119,6 +123,18 @@ pub const METRICS: &[Metric] = &[
         kind: MetricKind::Gauge,
         labels: "",
         help: "What the fullest conversation keeps, as a share of `quota.conversation`; absent without one.",
+    },
+    Metric {
+        name: ACCOUNTS_NEAR_QUOTA,
+        kind: MetricKind::Gauge,
+        labels: "",
+        help: "Accounts that have at least 80 % of `quota.account` in the log, looked at each minute. Nothing more of a full one is taken; the log and `stats` name them.",
+    },
+    Metric {
+        name: ACCOUNT_FULLEST,
+        kind: MetricKind::Gauge,
+        labels: "",
+        help: "What the account with the most has in the log, as a share of `quota.account`; 0 without one.",
     },
     Metric {
         name: CERTIFICATE_ORDERS,

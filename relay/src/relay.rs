@@ -23,7 +23,7 @@ use crate::store::{RealDisk, SledOptions};
 use crate::tls::{Identity, TlsError};
 use crate::webtransport::Door;
 use crate::webtransport::certificate::ShortLived;
-use crate::{acme, api, clock, metrics, operator, quic, ready, site, tls, web};
+use crate::{acme, api, clock, host, metrics, operator, quic, ready, site, tls, web};
 use rand::RngExt as _;
 use sotto_protocol::invite::{Fingerprint, Invite, RelayAddress};
 use std::net::Ipv4Addr;
@@ -197,7 +197,8 @@ impl Relay {
         tasks.spawn(channel::serve(control, folder.path().to_owned(), Arc::new(desk), web_stops.clone()));
         if let Some(plain) = plain {
             let listener = tokio::net::TcpListener::from_std(plain)?;
-            tasks.spawn(web::serve(listener, None, routers.local, admission, web_stops));
+            let local = host::guard(routers.local, host::Names::of(&config, listener.local_addr()?));
+            tasks.spawn(web::serve(listener, None, local, admission, web_stops));
         }
 
         let ready = ReadyFile {
@@ -288,6 +289,7 @@ fn engine_config(config: &Config, folder: &DataFolder) -> EngineConfig {
     let changes = config.changes_per_second.unwrap_or(0);
     let quotas = Quotas {
         conversation_bytes: config.quota_conversation.unwrap_or(0),
+        account_bytes: config.quota_account.unwrap_or(0),
         account_changes_per_second: changes,
         account_changes_burst: changes.saturating_mul(BURST_SECONDS),
     };

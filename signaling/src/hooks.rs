@@ -63,6 +63,15 @@ pub struct RoomPage {
     pub next: Option<usize>,
 }
 
+/// What an account has on the relay's disk of all that it wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    /// Bytes of it, before the store's own overhead.
+    pub used_bytes: u64,
+    /// What it may have; `None` for no limit.
+    pub limit_bytes: Option<u64>,
+}
+
 /// Somebody redeemed an invite for a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Admit {
@@ -101,6 +110,9 @@ pub trait Hooks: Send + Sync + 'static {
 
     /// Lets an account join a conversation, durably. Called again for an invite that is redeemed again.
     fn admit(&self, admit: Admit) -> BoxFuture<'_, Result<(), AdmitRefused>>;
+
+    /// What an account has on the relay's disk, and may have; `None` if the relay is closing.
+    fn usage(&self, account: AccountId) -> BoxFuture<'_, Option<Usage>>;
 
     /// What the relay is doing, for operators; `None` if it is closing.
     fn figures(&self) -> BoxFuture<'_, Option<Figures>>;

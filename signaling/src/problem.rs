@@ -24,6 +24,8 @@ pub enum ProblemCode {
     UnsupportedMediaType,
     /// There is no such thing here, for somebody who may know.
     NotFound,
+    /// The `Host` names somebody else.
+    Misdirected,
     /// The path exists, the method does not.
     MethodNotAllowed,
     /// Wrong name, address or password: which one is not told.
@@ -58,12 +60,13 @@ pub enum ProblemCode {
 
 impl ProblemCode {
     /// Every code, for tables in tests and documents.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Malformed,
         Self::InvalidField,
         Self::TooLarge,
         Self::UnsupportedMediaType,
         Self::NotFound,
+        Self::Misdirected,
         Self::MethodNotAllowed,
         Self::CredentialsRefused,
         Self::TokenRefused,
@@ -90,6 +93,7 @@ impl ProblemCode {
             Self::TooLarge => "too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::NotFound => "not_found",
+            Self::Misdirected => "misdirected",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::CredentialsRefused => "credentials_refused",
             Self::TokenRefused => "token_refused",
@@ -117,6 +121,7 @@ impl ProblemCode {
             Self::TooLarge => "The request is too large",
             Self::UnsupportedMediaType => "The body is not JSON",
             Self::NotFound => "Not found",
+            Self::Misdirected => "This is another host",
             Self::MethodNotAllowed => "This method is not allowed here",
             Self::CredentialsRefused => "Wrong name or password",
             Self::TokenRefused => "Sign in first",
@@ -144,6 +149,7 @@ impl ProblemCode {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::CredentialsRefused | Self::TokenRefused => StatusCode::UNAUTHORIZED,
             Self::Forbidden | Self::RegistrationClosed | Self::InviteRequired | Self::InviteRefused => {
@@ -164,6 +170,7 @@ impl ProblemCode {
             Self::Malformed | Self::InvalidField | Self::UnsupportedMediaType => ErrorCode::Malformed,
             Self::TooLarge => ErrorCode::TooLarge,
             Self::NotFound => ErrorCode::NotFound,
+            Self::Misdirected => ErrorCode::Forbidden,
             Self::MethodNotAllowed => ErrorCode::Unsupported,
             Self::CredentialsRefused | Self::TokenRefused => ErrorCode::TokenRefused,
             Self::Forbidden | Self::RegistrationClosed | Self::InviteRequired | Self::InviteRefused => {

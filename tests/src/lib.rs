@@ -8,6 +8,7 @@ pub mod network;
 pub mod person;
 pub mod power;
 pub mod programs;
+pub mod receiver;
 pub mod relay_process;
 pub mod terminal;
 mod tool;

@@ -224,6 +224,9 @@ impl Core {
             return Ok(());
         };
         if pins::verify(ctx.tx, account, identity_key)? {
+            for convo in self.convos.values().filter(|convo| convo.has_account(account)) {
+                self.conversation_event(ctx, convo)?;
+            }
             ctx.done(Some(token), Outcome::Nothing);
         } else {
             let text = "this is not the key that the account is known by here: do not trust it";

@@ -102,6 +102,10 @@ pub(crate) struct Flight {
     pub(crate) hold: Option<UnixMillis>,
     /// When to remove those who left.
     pub(crate) removal_due: Option<UnixMillis>,
+    /// When to ask for the roles of now, because a member says that they changed.
+    pub(crate) roles_due: Option<UnixMillis>,
+    /// When to tell the name to a device that joined by itself, unless another member does before.
+    pub(crate) name_due: Option<UnixMillis>,
     /// Fetches in a row that brought nothing.
     pub(crate) empty_fetches: u32,
     /// The state was found broken: join again.

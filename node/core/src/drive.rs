@@ -128,6 +128,7 @@ impl Core {
                         && convo.broken.is_empty()
                         && row.staged.is_none()
                         && row.leavers.is_empty()
+                        && convo.flight.name_due.is_none()
                         && !self.receipts_due(convo)
                         && row.backfill.as_ref().is_none_or(|backfill| backfill.done))
             })
@@ -215,6 +216,7 @@ impl Core {
         self.drive_refresh(ctx, convo);
         self.drive_leaving(ctx, convo);
         self.drive_leavers(ctx, convo);
+        self.drive_name(ctx, convo);
         self.drive_repair(ctx, convo)?;
         if let Some(joining) = convo.row().joining.clone() {
             return self.drive_joining(ctx, convo, joining);
@@ -305,6 +307,14 @@ impl Core {
         let waiting = !convo.kinds().contested.is_empty() || !convo.kinds().waiting_timers.is_empty();
         if waiting && !std::mem::replace(&mut convo.flight.contested_asked, true) {
             convo.flight.refresh_wanted = true;
+        }
+        if let Some(due) = convo.flight.roles_due {
+            if due <= ctx.now {
+                convo.flight.roles_due = None;
+                convo.flight.refresh_wanted = true;
+            } else {
+                convo.wake_at(due);
+            }
         }
         if convo.flight.refresh_wanted && !convo.flight.refreshing {
             convo.flight.refresh_wanted = false;

@@ -90,7 +90,7 @@ pub enum Event {
         /// Whom.
         accounts: Vec<AccountId>,
     },
-    /// One was admitted to a conversation by an invite: `Command::Join` goes in.
+    /// One was admitted to a conversation by an invite. The client goes in by itself; a `Command::Join` waits for that.
     Admitted {
         /// Which.
         conversation: ConversationId,

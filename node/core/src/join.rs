@@ -178,16 +178,18 @@ impl Core {
             if known.is_some() {
                 continue;
             }
-            if member {
-                let mut row = self.row_of(&state, ctx.now);
+            let mut row = self.row_of(&state, ctx.now);
+            row.joining = Some(if member {
                 let until = ctx.later(self.settings.welcome_wait_ms, self.settings.welcome_wait_ms);
-                row.joining = Some(Joining::Wait { until });
-                let mut convo = Convo::new(id, row);
-                self.learn_state(ctx, &mut convo, &state)?;
-                self.add_convo(convo);
+                Joining::Wait { until }
             } else {
+                // An invite was redeemed, here or elsewhere, and nobody went in yet.
                 ctx.event(Event::Admitted { conversation: id });
-            }
+                Joining::External { cursor: Sequence(0), tries: 0 }
+            });
+            let mut convo = Convo::new(id, row);
+            self.learn_state(ctx, &mut convo, &state)?;
+            self.add_convo(convo);
         }
         Ok(())
     }
@@ -519,7 +521,9 @@ impl Core {
             core.waiting.opening.entry(id).or_default().push(token);
             let row = convo.row_mut();
             row.standing = Standing::Joining;
-            row.joining = Some(external.clone());
+            if !matches!(row.joining, Some(Joining::External { .. })) {
+                row.joining = Some(external.clone());
+            }
             Ok(())
         })?;
         if known.is_none() {

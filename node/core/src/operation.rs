@@ -7,6 +7,7 @@ use crate::core::{Convo, Core, Ctx, store_or};
 use crate::event::{Failure, FailureCode, Outcome, Room};
 use crate::link::{Ask, Trouble};
 use crate::rows::{self, Change, Joining};
+use sotto_e2ee::content::Ephemeral;
 use sotto_e2ee::conversation::Conversation;
 use sotto_e2ee::store::StoreError;
 use sotto_mls::suite::Suite;
@@ -173,8 +174,15 @@ impl Core {
                 self.operations.end(id);
                 self.history_read(ctx, token, conversation, &copies)?;
             }
-            What::SetRole(..) if operation.open == 0 => {
+            What::SetRole(conversation, _) if operation.open == 0 => {
+                let conversation = *conversation;
                 self.operations.end(id);
+                self.with(conversation, |core, convo| {
+                    convo.flight.refresh_wanted = true;
+                    // Nothing in the log says so. Who is away asks anyway when it comes back.
+                    core.send_ephemeral(ctx, convo, Ephemeral::RolesChanged);
+                    Ok(())
+                })?;
                 ctx.done(Some(token), Outcome::Nothing);
             }
             _ => {

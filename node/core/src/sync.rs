@@ -6,7 +6,7 @@
 use crate::core::{Convo, Core, Ctx, store_or};
 use crate::event::{Event, Failure, FailureCode};
 use crate::kinds::heard::Speech;
-use crate::rows::{self, Change, HistoryRow};
+use crate::rows::{self, Change, HistoryRow, Kept};
 use crate::view::{Line, Origin, Standing};
 use sotto_e2ee::content::Content;
 use sotto_e2ee::conversation::{CommitSummary, Conversation, Outcome, Processed, Sender, check_head};
@@ -222,6 +222,9 @@ impl Core {
         };
         match content {
             Content::Info { name } => {
+                if live {
+                    convo.flight.name_due = None;
+                }
                 // An old name from the archive does not replace the one of now.
                 let news = live || convo.row().name.is_empty();
                 if news && convo.row().name != name {
@@ -305,6 +308,12 @@ impl Core {
             convo.row_mut().leavers.retain(|account| members.contains(account));
             convo.flight.removal_due = None;
         }
+        let by_itself = summary.committer.is_some_and(|device| summary.added.contains(&device));
+        let own = summary.committer.is_some_and(|device| device.device == self.me.device());
+        if by_itself && !own && !convo.row().name.is_empty() {
+            // Whoever adds a device tells it the name; nobody added this one.
+            convo.flight.name_due = Some(self.my_turn(ctx, convo));
+        }
         let moved = !summary.added.is_empty() || !summary.removed.is_empty();
         if moved {
             convo.flight.refresh_wanted = true;
@@ -374,6 +383,20 @@ impl Core {
             convo.row_mut().leavers.push(account);
         }
         Ok(())
+    }
+
+    /// Tells the name to who joined by itself, unless another member did.
+    pub(crate) fn drive_name(&self, ctx: &Ctx<'_>, convo: &mut Convo) {
+        let Some(due) = convo.flight.name_due.filter(|_| convo.row().standing == Standing::Member) else {
+            return;
+        };
+        if due > ctx.now {
+            convo.wake_at(due);
+            return;
+        }
+        convo.flight.name_due = None;
+        let name = convo.row().name.clone();
+        self.queue(ctx, convo, Kept::Info(name));
     }
 
     /// Removes who left, unless another member does it first.

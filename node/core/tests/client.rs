@@ -5,6 +5,8 @@
 #[allow(dead_code, unreachable_pub, clippy::disallowed_methods)]
 mod world;
 
+#[path = "client/heard_of.rs"]
+mod heard_of;
 #[path = "client/kinds.rs"]
 mod kinds;
 #[path = "client/older_store.rs"]

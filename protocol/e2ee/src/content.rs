@@ -189,6 +189,8 @@ pub enum Ephemeral {
     },
     /// The sender was away: who is here, please say what was read and delivered.
     ReceiptsWanted,
+    /// The sender gave somebody another role: ask the relay, whose word on roles it is.
+    RolesChanged,
     /// A kind of a later version.
     Unknown {
         /// Its number.
@@ -365,6 +367,7 @@ impl Ephemeral {
             Self::Receipt { upto } => Ok((2, write(&upto))),
             Self::Delivered { upto } => Ok((3, write(&upto))),
             Self::ReceiptsWanted => Ok((4, Zeroizing::default())),
+            Self::RolesChanged => Ok((5, Zeroizing::default())),
             Self::Unknown { kind } => Err(ContentError::UnknownKind(kind)),
         }
     }
@@ -375,7 +378,8 @@ impl Ephemeral {
             2 => Self::Receipt { upto: read(body)? },
             3 => Self::Delivered { upto: read(body)? },
             4 if body.is_empty() => Self::ReceiptsWanted,
-            1 | 4 => return Err(Malformed),
+            5 if body.is_empty() => Self::RolesChanged,
+            1 | 4 | 5 => return Err(Malformed),
             _ => Self::Unknown { kind },
         })
     }

@@ -35,8 +35,13 @@ pub enum Refusal {
     #[error("this conversation keeps no archive")]
     NoArchive,
     /// The conversation has used its bytes up.
-    #[error("the conversation has used up its quota")]
-    Quota,
+    #[error(
+        "this conversation has used up its room on the relay: ask who runs the relay for more, or begin another"
+    )]
+    ConversationFull,
+    /// The account has used its bytes up.
+    #[error("this account has used up its room on the relay: ask who runs the relay for more")]
+    AccountFull,
     /// A number was skipped.
     #[error("a message number was skipped, {due} is due")]
     Gap {
@@ -58,7 +63,7 @@ impl Refusal {
         let (code, context) = match self {
             Self::NotMember => (ErrorCode::NotMember, 0),
             Self::Malformed | Self::NoArchive => (ErrorCode::Malformed, 0),
-            Self::Quota => (ErrorCode::QuotaExceeded, 0),
+            Self::ConversationFull | Self::AccountFull => (ErrorCode::QuotaExceeded, 0),
             Self::Gap { due } => (ErrorCode::NumberGap, due.0),
             Self::Stale { current } => (ErrorCode::Stale, current.0),
         };
@@ -66,7 +71,8 @@ impl Refusal {
     }
 }
 
-/// Decides about an append whose sizes are within the limits. Changes nothing.
+/// Decides about an append whose sizes are within the limits, of an account that has `held` bytes in the log. Changes
+/// nothing.
 ///
 /// # Errors
 /// See [`Refusal`].
@@ -76,6 +82,7 @@ pub fn decide(
     device: DeviceId,
     append: &Append,
     quotas: &Quotas,
+    held: u64,
 ) -> Result<Decision, Refusal> {
     let may_write =
         |known: &&Conversation| authorise(Action::Write, known.standing(account), known.kind).is_ok();
@@ -95,7 +102,10 @@ pub fn decide(
     }
     let bytes = append.message.len().saturating_add(append.archive.len()) as u64;
     if quotas.conversation_bytes > 0 && !quotas.conversation_takes(conversation.stored_bytes(), bytes) {
-        return Err(Refusal::Quota);
+        return Err(Refusal::ConversationFull);
+    }
+    if !quotas.account_takes(held, bytes) {
+        return Err(Refusal::AccountFull);
     }
     if append.number != last.next() {
         return Err(Refusal::Gap { due: last.next() });

@@ -93,11 +93,8 @@ impl Checker {
         }
         for record in read_batch(bytes).map_err(|error| fault(error.to_string()))? {
             match record {
-                Record::Run { header, offset, cores } => {
-                    let start = (offset as usize).saturating_add(cores.len());
-                    let end = start.saturating_add(header.archives as usize);
-                    let archives = bytes.get(start..end).unwrap_or_default();
-                    self.run(&header, &cores, archives).map_err(fault)?;
+                Record::Run { header, cores, archives, .. } => {
+                    self.run(&header, &cores, &archives).map_err(fault)?;
                 }
                 Record::Fact(fact) => self.fact(&fact).map_err(fault)?,
             }

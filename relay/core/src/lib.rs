@@ -3,7 +3,7 @@
 //! Read in this order: [`conversation`] (what the relay knows of one), [`state`] (of all, and the one door
 //! through which it changes), [`append`] (may this be appended?), [`authorise`] and [`commit`] (may this
 //! change of members?), [`entry`] and [`record`] (how it lies on the disk), [`delivery`] (what becomes of a
-//! push whose receiver is slow), [`presence`] (who is here), [`quota`] (how much is too much) and [`check`] (whether a log is
+//! push whose receiver is slow), [`presence`] (who is here), [`quota`] and [`holding`] (how much is too much) and [`check`] (whether a log is
 //! as it was written).
 
 pub mod append;
@@ -13,6 +13,7 @@ pub mod commit;
 pub mod conversation;
 pub mod delivery;
 pub mod entry;
+pub mod holding;
 pub mod presence;
 pub mod quota;
 pub mod record;

@@ -7,6 +7,9 @@ use sotto_protocol::ids::UnixMillis;
 pub struct Quotas {
     /// Bytes of entries that one conversation may keep; appends beyond are refused until retention makes room.
     pub conversation_bytes: u64,
+    /// Bytes of entries that one account may keep in all conversations together; its appends beyond are refused until
+    /// retention makes room.
+    pub account_bytes: u64,
     /// Requests that change something, per second and account, on average.
     pub account_changes_per_second: u32,
     /// How many of them an account may make at once after a pause.
@@ -15,13 +18,23 @@ pub struct Quotas {
 
 impl Quotas {
     /// No limits.
-    pub const NONE: Self =
-        Self { conversation_bytes: 0, account_changes_per_second: 0, account_changes_burst: 0 };
+    pub const NONE: Self = Self {
+        conversation_bytes: 0,
+        account_bytes: 0,
+        account_changes_per_second: 0,
+        account_changes_burst: 0,
+    };
 
     /// Whether a conversation that keeps `stored` bytes may take `more`.
     #[must_use]
     pub const fn conversation_takes(&self, stored: u64, more: u64) -> bool {
         self.conversation_bytes == 0 || stored.saturating_add(more) <= self.conversation_bytes
+    }
+
+    /// Whether an account that keeps `stored` bytes may add `more`.
+    #[must_use]
+    pub const fn account_takes(&self, stored: u64, more: u64) -> bool {
+        self.account_bytes == 0 || stored.saturating_add(more) <= self.account_bytes
     }
 }
 

@@ -10,6 +10,7 @@
 //! Numbers are little-endian. The order of records is the order in which they are applied, live and at
 //! recovery, by the same code ([`crate::state::State::apply`]).
 
+use crate::entry::{self, RawEntry};
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
 use bincode::{Decode, Encode};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -182,6 +183,11 @@ pub fn walk_archives(column: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
+/// The entries of a run with the copy of each; ends at the first that is not whole.
+pub fn walk_run<'a>(cores: &'a [u8], archives: &'a [u8]) -> impl Iterator<Item = (RawEntry<'a>, &'a [u8])> {
+    entry::walk(cores).zip(walk_archives(archives))
+}
+
 /// Appends a fact.
 pub fn write_fact(batch: &mut BytesMut, fact: &Fact) {
     batch.put_u8(FACT);
@@ -206,6 +212,8 @@ pub enum Record {
         offset: u32,
         /// The core column.
         cores: Bytes,
+        /// The archive column.
+        archives: Bytes,
     },
     /// A fact.
     Fact(Box<Fact>),
@@ -251,8 +259,8 @@ fn read_record(rest: &mut Bytes, whole: usize) -> Option<Record> {
                 return None;
             }
             let cores = rest.split_to(header.cores as usize);
-            rest.advance(header.archives as usize);
-            Some(Record::Run { header, offset, cores })
+            let archives = rest.split_to(header.archives as usize);
+            Some(Record::Run { header, offset, cores, archives })
         }
         FACT => {
             let length = rest.try_get_u32_le().ok()? as usize;
@@ -300,7 +308,8 @@ mod tests {
         let batch = batch.freeze();
         let offset = u32::try_from(place + RUN_HEADER_BYTES).unwrap();
         let records = read_batch(&batch).unwrap();
-        let run = Record::Run { header, offset, cores: Bytes::from_static(b"cores") };
+        let sealed = batch.slice(offset as usize + 5..offset as usize + 19);
+        let run = Record::Run { header, offset, cores: Bytes::from_static(b"cores"), archives: sealed };
         assert_eq!(records, [Record::Fact(Box::new(fact.clone())), run, Record::Fact(Box::new(fact))]);
         let archives = &batch[offset as usize + 5..offset as usize + 19];
         assert_eq!(walk_archives(archives).collect::<Vec<_>>(), [&b"sealed"[..], b""]);

@@ -6,6 +6,7 @@
 
 use crate::conversation::{Conversation, Interval, Membership, ShardId};
 use crate::entry::EntryHead;
+use crate::holding::Holding;
 use crate::record::Fact;
 use bincode::{Decode, Encode};
 use sotto_protocol::body::conversation::{Kind, Role};
@@ -53,6 +54,16 @@ pub struct State {
     by_account: HashMap<AccountId, BTreeSet<Place>>,
     waiting: HashMap<DeviceId, Vec<Waiting>>,
     waiting_for: HashMap<(ConversationId, Epoch), u32>,
+    holdings: HashMap<AccountId, Holding>,
+}
+
+/// What shards that are gone leave changed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Dropped {
+    /// Conversations whose first entry moved.
+    pub moved: Vec<Place>,
+    /// Accounts that hold less.
+    pub relieved: Vec<AccountId>,
 }
 
 impl State {
@@ -61,8 +72,9 @@ impl State {
     pub fn restore(
         conversations: impl IntoIterator<Item = Conversation>,
         waiting: impl IntoIterator<Item = (DeviceId, Vec<Waiting>)>,
+        holdings: impl IntoIterator<Item = (AccountId, Holding)>,
     ) -> Self {
-        let mut state = Self::default();
+        let mut state = Self { holdings: holdings.into_iter().collect(), ..Self::default() };
         for conversation in conversations {
             state.insert(conversation);
         }
@@ -163,24 +175,39 @@ impl State {
         self.waiting_for.contains_key(&(conversation, epoch))
     }
 
-    /// Takes an entry that was decided about. `bytes` is what quotas count.
+    /// What an account has in the log.
+    #[must_use]
+    pub fn holding(&self, account: AccountId) -> Option<&Holding> {
+        self.holdings.get(&account)
+    }
+
+    /// Bytes that an account has in the log.
+    #[must_use]
+    pub fn held_by(&self, account: AccountId) -> u64 {
+        self.holding(account).map_or(0, Holding::bytes)
+    }
+
+    /// Every account that has something in the log, in no order.
+    pub fn holdings(&self) -> impl Iterator<Item = (AccountId, &Holding)> {
+        self.holdings.iter().map(|(account, holding)| (*account, holding))
+    }
+
+    /// Counts an entry that the conversations have already: for a log in which nobody counted for accounts.
+    pub fn hold(&mut self, account: AccountId, shard: ShardId, bytes: u64) {
+        self.holdings.entry(account).or_default().add(shard, bytes);
+    }
+
+    /// Takes an entry that was decided about. `bytes` is what quotas count, its archive copy included.
     pub fn append(&mut self, place: Place, shard: ShardId, head: &EntryHead, bytes: u64) {
         let Some(conversation) = self.conversations.get_mut(place.0 as usize) else { return };
         conversation.head = head.sequence;
         conversation.stored(shard, head.sequence, bytes);
+        self.holdings.entry(head.account).or_default().add(shard, bytes);
         match head.kind {
             EntryKind::Application => {
                 conversation.senders.entry(head.device).or_default().took(head.number, head.sequence);
             }
             EntryKind::Commit | EntryKind::Leave => {}
-        }
-    }
-
-    /// Counts further bytes of the last entry's run: its archive copies, when they are read apart.
-    pub fn stored_more(&mut self, place: Place, bytes: u64) {
-        let span = self.conversations.get_mut(place.0 as usize).and_then(|known| known.spans.last_mut());
-        if let Some(span) = span {
-            span.bytes = span.bytes.saturating_add(bytes);
         }
     }
 
@@ -350,17 +377,23 @@ impl State {
         }
     }
 
-    /// Forgets what was in shards that are gone; returns the conversations whose first entry moved.
-    pub fn drop_shards(&mut self, is_gone: impl Fn(ShardId) -> bool) -> Vec<Place> {
-        let mut moved = Vec::new();
+    /// Forgets what was in shards that are gone.
+    pub fn drop_shards(&mut self, is_gone: impl Fn(ShardId) -> bool) -> Dropped {
+        let mut dropped = Dropped::default();
         for (conversation, place) in self.conversations.iter_mut().zip(0..) {
             let before = conversation.spans.len();
             conversation.spans.retain(|span| !is_gone(span.shard));
             if conversation.spans.len() != before {
-                moved.push(Place(place));
+                dropped.moved.push(Place(place));
             }
         }
-        moved
+        self.holdings.retain(|account, holding| {
+            if holding.give_back(&is_gone) {
+                dropped.relieved.push(*account);
+            }
+            !holding.is_empty()
+        });
+        dropped
     }
 }
 

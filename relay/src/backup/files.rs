@@ -19,7 +19,10 @@ use std::io::{BufReader, BufWriter, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 /// What the manifest calls this format.
-pub const FORMAT: &str = "sotto backup, format 1";
+pub const FORMAT: &str = "sotto backup, format 2";
+
+/// One that is read too: it lacks the rows of what each account has in the log, and the relay counts when it starts.
+const FORMAT_1: &str = "sotto backup, format 1";
 
 /// The manifest's name.
 pub(super) const MANIFEST: &str = "manifest.json";
@@ -70,7 +73,7 @@ impl Manifest {
         let text = std::fs::read_to_string(&path).map_err(BackupError::io(&path))?;
         let damaged = |error: serde_json::Error| BackupError::damaged(&path, error.to_string());
         let manifest: Self = serde_json::from_str(&text).map_err(damaged)?;
-        if manifest.format != FORMAT {
+        if ![FORMAT, FORMAT_1].contains(&manifest.format.as_str()) {
             return Err(BackupError::Format { path, found: manifest.format });
         }
         Ok(manifest)

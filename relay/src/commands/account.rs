@@ -130,7 +130,7 @@ async fn list(config: &Config, printer: Printer) -> Result<(), CommandError> {
     }
     operator.close().await?;
     rows.sort_by(|one, other| one.username.cmp(&other.username));
-    let head = ["name", "role", "standing", "devices", "sessions", "since", "e-mail", "id"];
+    let head = ["name", "role", "standing", "devices", "sessions", "kept bytes", "since", "e-mail", "id"];
     printer.many("account", &rows, head, |row| {
         [
             row.username.clone(),
@@ -138,6 +138,7 @@ async fn list(config: &Config, printer: Printer) -> Result<(), CommandError> {
             row.disabled_ms.map_or_else(|| "good".to_owned(), |since| format!("disabled {}", day(since))),
             row.devices.to_string(),
             row.sessions.to_string(),
+            row.stored_bytes.to_string(),
             day(row.created_ms),
             row.email.clone(),
             row.account.to_string(),

@@ -2,7 +2,7 @@
 
 use super::{CommandError, Printer, day};
 use sotto_relay::config::Config;
-use sotto_relay::operator::{AskStats, NearlyFull, Stats, give};
+use sotto_relay::operator::{AskStats, NearlyFull, NearlyFullAccount, Stats, give};
 
 pub(crate) async fn run(config: &Config, printer: Printer) -> Result<(), CommandError> {
     let stats = give(config, AskStats {}).await?;
@@ -31,6 +31,12 @@ fn sentence(stats: &Stats) -> String {
     rows.extend(stats.nearly_full.iter().map(|full| {
         let NearlyFull { conversation, stored_bytes, quota_bytes } = full;
         ("", format!("{conversation} keeps {stored_bytes} of {quota_bytes} bytes"))
+    }));
+    rows.push(("", format!("{} accounts", stats.nearly_full_accounts_count)));
+    rows.extend(stats.nearly_full_accounts.iter().map(|full| {
+        let NearlyFullAccount { account, username, stored_bytes, quota_bytes } = full;
+        let name = username.clone().unwrap_or_else(|| format!("the deleted account {account}"));
+        ("", format!("{name} has {stored_bytes} of {quota_bytes} bytes"))
     }));
     let lines: Vec<String> = rows.iter().map(|(name, value)| format!("{name:<18}{value}")).collect();
     lines.join("\n")

@@ -166,6 +166,12 @@ pub const KEYS: &[Key] = &[
         doc: "What one conversation may keep on disk; 0 for no limit. A full one refuses new messages and stays readable.",
     },
     Key {
+        name: "quota.account",
+        default: "0",
+        expected: SIZE,
+        doc: "What one account may have on disk of all that it wrote, in whatever conversation; 0 for no limit. Nothing more of a full one is taken, and it reads on.",
+    },
+    Key {
         name: "quota.changes_per_second",
         default: "0",
         expected: "a whole number, 0 for no limit",

@@ -59,6 +59,8 @@ pub struct Config {
     pub retention_shard: Duration,
     /// Bytes that one conversation may keep; `None` for no limit.
     pub quota_conversation: Option<u64>,
+    /// Bytes that one account may have in all conversations; `None` for no limit.
+    pub quota_account: Option<u64>,
     /// Changes that one account may make each second; `None` for no limit.
     pub changes_per_second: Option<u32>,
     /// Free bytes below which nothing new is taken.
@@ -255,6 +257,7 @@ impl Config {
                 .read("retention.shard", |text| parse::span(text).filter(|span| !span.is_zero()))?,
             quota_conversation: Some(values.read("quota.conversation", parse::size)?)
                 .filter(|size| *size > 0),
+            quota_account: Some(values.read("quota.account", parse::size)?).filter(|size| *size > 0),
             changes_per_second: Some(values.read("quota.changes_per_second", |text| text.parse().ok())?)
                 .filter(|changes| *changes > 0),
             disk_free_min: values.read("quota.disk_free", |text| {

@@ -3,7 +3,7 @@
 use super::outbox::Outbox;
 use super::request::Request;
 use super::verifier::Verdict;
-use super::{Admit, AdmitError, EngineUsage, Mark, MayInvite, Retained, Surveyed};
+use super::{Admit, AdmitError, EngineUsage, Holders, Mark, MayInvite, Retained, Surveyed};
 use crate::store::LogExport;
 use sotto_protocol::ids::{AccountId, DeviceId, RequestId};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -35,6 +35,10 @@ pub(super) enum Work {
     Usage(oneshot::Sender<EngineUsage>),
     /// Conversations from a place on, at most so many.
     Survey(usize, usize, oneshot::Sender<Vec<Surveyed>>),
+    /// What each of some accounts has in the log.
+    Held(Vec<AccountId>, oneshot::Sender<Vec<u64>>),
+    /// The accounts that have at least so much there.
+    Holders(u64, oneshot::Sender<Holders>),
     Export(oneshot::Sender<Exported>),
     Mark(oneshot::Sender<Mark>),
     Retain(oneshot::Sender<Retained>),

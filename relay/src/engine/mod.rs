@@ -41,7 +41,7 @@ pub use metrics::EngineMetrics;
 pub use outbox::{Closed, Outbound};
 pub use session::SessionHandle;
 pub use sotto_relay_core::quota::Quotas;
-pub use survey::Surveyed;
+pub use survey::{Holders, Surveyed};
 
 use crate::store::{self, BatchNumber, LogExport, SledOptions, StoreError};
 use inbox::{Inbox, SessionId, Work};
@@ -214,6 +214,7 @@ struct Shared {
     room: Arc<Semaphore>,
     room_units: u32,
     metrics: Arc<EngineMetrics>,
+    quotas: Quotas,
     next_session: AtomicU64,
     recovered: Recovered,
 }
@@ -257,6 +258,7 @@ impl Engine {
             room: Arc::new(Semaphore::new(room_units as usize)),
             room_units,
             metrics,
+            quotas: config.quotas,
             next_session: AtomicU64::new(1),
             recovered,
         };
@@ -273,6 +275,12 @@ impl Engine {
     #[must_use]
     pub fn metrics(&self) -> &Arc<EngineMetrics> {
         &self.shared.metrics
+    }
+
+    /// How much accounts and conversations may use.
+    #[must_use]
+    pub fn quotas(&self) -> &Quotas {
+        &self.shared.quotas
     }
 
     /// Begins a session of a device that has proved itself. It ends when the handle and its clones are gone.
@@ -318,6 +326,24 @@ impl Engine {
         match self.shared.inbox.put(Work::Survey(from, limit, answer)) {
             Ok(()) => answered.await.unwrap_or_default(),
             Err(_) => Vec::new(),
+        }
+    }
+
+    /// Bytes that each of some accounts has in the log, in the order of the accounts; nothing when the engine has ended.
+    pub async fn held(&self, accounts: Vec<AccountId>) -> Vec<u64> {
+        let (answer, answered) = oneshot::channel();
+        match self.shared.inbox.put(Work::Held(accounts, answer)) {
+            Ok(()) => answered.await.unwrap_or_default(),
+            Err(_) => Vec::new(),
+        }
+    }
+
+    /// The accounts that have at least so many bytes in the log.
+    pub async fn holders(&self, from_bytes: u64) -> Holders {
+        let (answer, answered) = oneshot::channel();
+        match self.shared.inbox.put(Work::Holders(from_bytes, answer)) {
+            Ok(()) => answered.await.unwrap_or_default(),
+            Err(_) => Holders::default(),
         }
     }
 

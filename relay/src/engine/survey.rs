@@ -1,8 +1,17 @@
 //! What an operator may know of a conversation: no more than the relay itself does.
 
 use sotto_protocol::body::conversation::{HistoryPolicy, Kind};
-use sotto_protocol::ids::{ConversationId, Sequence};
+use sotto_protocol::ids::{AccountId, ConversationId, Sequence};
 use sotto_relay_core::conversation::Conversation;
+
+/// Accounts that have much in the log.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Holders {
+    /// What the account with the most has.
+    pub most_bytes: u64,
+    /// Those with at least as much as was asked for, in no order, with their bytes.
+    pub accounts: Vec<(AccountId, u64)>,
+}
 
 /// One conversation, in figures.
 #[derive(Debug, Clone, PartialEq, Eq)]

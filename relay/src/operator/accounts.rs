@@ -28,10 +28,13 @@ pub struct AccountRow {
     pub devices: usize,
     /// How many sign-ins are open.
     pub sessions: usize,
+    /// Bytes of all that it wrote and that is kept, before the store's own overhead.
+    #[serde(default)]
+    pub stored_bytes: u64,
 }
 
 impl AccountRow {
-    fn of(account: &Account, devices: usize, sessions: usize) -> Self {
+    fn of(account: &Account, (devices, sessions): (usize, usize), stored_bytes: u64) -> Self {
         Self {
             account: account.id,
             username: account.username.as_str().to_owned(),
@@ -41,6 +44,7 @@ impl AccountRow {
             disabled_ms: account.disabled.map(|since| since.0),
             devices,
             sessions,
+            stored_bytes,
         }
     }
 }
@@ -58,10 +62,11 @@ impl Order for ListAccounts {
 
     async fn carry_out(self, desk: &Desk) -> Result<Self::Answer, Refused> {
         let rows = desk.signaling.accounts(self.after).await?;
-        let row = |AccountSummary { account, devices, sessions }: AccountSummary| {
-            AccountRow::of(&account, devices, sessions)
+        let held = desk.engine.held(rows.iter().map(|row| row.account.id).collect()).await;
+        let row = |(row, held): (AccountSummary, u64)| {
+            AccountRow::of(&row.account, (row.devices, row.sessions), held)
         };
-        Ok(rows.into_iter().map(row).collect())
+        Ok(rows.into_iter().zip(held).map(row).collect())
     }
 }
 
@@ -101,7 +106,7 @@ impl Order for CreateAccount {
         let password = Password::choose(text).map_err(sentence)?;
         let email = self.email.parse().map_err(sentence)?;
         let made = desk.signaling.create_account(named(&self.username)?, email, password, self.role).await?;
-        Ok(CreatedAccount { account: AccountRow::of(&made, 0, 0), password: drawn })
+        Ok(CreatedAccount { account: AccountRow::of(&made, (0, 0), 0), password: drawn })
     }
 }
 
@@ -170,8 +175,9 @@ async fn find(desk: &Desk, username: &str) -> Result<AccountId, Refused> {
 }
 
 async fn row(desk: &Desk, account: &Account) -> Result<AccountRow, Refused> {
-    let (devices, sessions) = desk.signaling.counts_of(account.id).await?;
-    Ok(AccountRow::of(account, devices, sessions))
+    let counts = desk.signaling.counts_of(account.id).await?;
+    let held = desk.engine.held(vec![account.id]).await;
+    Ok(AccountRow::of(account, counts, held.first().copied().unwrap_or(0)))
 }
 
 /// `alice`, or `@alice` as people write it.

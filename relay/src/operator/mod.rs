@@ -27,7 +27,7 @@ pub use channel::SOCKET;
 pub use desk::Desk;
 pub use invites::{CreateInvite, CreatedInvite, InviteRow, InviteRows, ListInvites, RevokeInvite};
 pub use rooms::{ListRooms, RoomRow, RoomRows};
-pub use stats::{AskStats, NearlyFull, Stats};
+pub use stats::{AskStats, NearlyFull, NearlyFullAccount, Stats};
 
 use crate::config::Config;
 use crate::folder::{DataFolder, FolderError};

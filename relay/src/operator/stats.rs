@@ -6,7 +6,7 @@ use crate::engine::Engine;
 use crate::nearly_full::Standing;
 use crate::store::{Disk as _, RealDisk};
 use serde::{Deserialize, Serialize};
-use sotto_protocol::ids::ConversationId;
+use sotto_protocol::ids::{AccountId, ConversationId};
 use std::path::Path;
 use std::time::Duration;
 
@@ -44,6 +44,12 @@ pub struct Stats {
     /// How many they are.
     #[serde(default)]
     pub nearly_full_count: u64,
+    /// Accounts that have at least 80 % of `quota.account` in the log, those with the most first: a hundred at most.
+    #[serde(default)]
+    pub nearly_full_accounts: Vec<NearlyFullAccount>,
+    /// How many they are.
+    #[serde(default)]
+    pub nearly_full_accounts_count: u64,
     /// When retention deletes something the next time; `None` if it never does.
     pub retention_next_ms: Option<u64>,
     /// Backups in the folder of the schedule.
@@ -63,7 +69,20 @@ pub struct NearlyFull {
     pub quota_bytes: u64,
 }
 
-/// Conversations that are named as nearly full.
+/// An account of which nothing more will be taken soon.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NearlyFullAccount {
+    /// Its id.
+    pub account: AccountId,
+    /// Its name; `None` if it was deleted and what it wrote is still there.
+    pub username: Option<String>,
+    /// What it has in the log.
+    pub stored_bytes: u64,
+    /// What it may have.
+    pub quota_bytes: u64,
+}
+
+/// Of a kind that are named as nearly full.
 const NAMED: usize = 100;
 
 impl Order for AskStats {
@@ -86,23 +105,39 @@ impl Order for AskStats {
         });
         let on_disk = on_disk.await.map_err(|error| Refused(error.to_string()))?;
         let mut stats = Stats { version: env!("CARGO_PKG_VERSION").to_owned(), ..on_disk };
-        let quota_bytes = desk.config.quota_conversation.unwrap_or(0);
+        let quota_bytes = desk.engine.quotas().conversation_bytes;
         let census = desk.signaling.census().await?;
-        let (logs, mut standing) = Logs::of(&desk.engine, quota_bytes).await;
+        let (logs, standing) = Logs::of(&desk.engine, quota_bytes).await;
         stats.accounts = census.accounts;
         stats.devices = census.devices;
         stats.conversations = logs.conversations;
         stats.entries = logs.entries;
         stats.entry_bytes = logs.bytes;
         stats.nearly_full_count = standing.near.len() as u64;
-        standing.near.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
-        let named = standing.near.into_iter().take(NAMED);
-        stats.nearly_full = named
+        stats.nearly_full = fullest(standing)
             .map(|(conversation, stored_bytes)| NearlyFull { conversation, stored_bytes, quota_bytes })
             .collect();
+        let quota_bytes = desk.engine.quotas().account_bytes;
+        let standing = Standing::of_accounts(&desk.engine, quota_bytes).await;
+        stats.nearly_full_accounts_count = standing.near.len() as u64;
+        for (account, stored_bytes) in fullest(standing) {
+            let username = desk.signaling.username(account).await?;
+            stats.nearly_full_accounts.push(NearlyFullAccount {
+                account,
+                username,
+                stored_bytes,
+                quota_bytes,
+            });
+        }
         stats.retention_next_ms = retention_next(desk).await;
         Ok(stats)
     }
+}
+
+/// The fullest of those that are nearly full.
+fn fullest<I>(Standing { mut near, .. }: Standing<I>) -> impl Iterator<Item = (I, u64)> {
+    near.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
+    near.into_iter().take(NAMED)
 }
 
 /// What the logs of all conversations hold.
@@ -115,7 +150,7 @@ pub(crate) struct Logs {
 
 impl Logs {
     /// Of all conversations, with those that are near their quota.
-    pub(crate) async fn of(engine: &Engine, quota_bytes: u64) -> (Self, Standing) {
+    pub(crate) async fn of(engine: &Engine, quota_bytes: u64) -> (Self, Standing<ConversationId>) {
         let (mut sum, mut standing) = (Self::default(), Standing::default());
         loop {
             let from = usize::try_from(sum.conversations).unwrap_or(usize::MAX);

@@ -7,7 +7,7 @@
 
 use super::{BatchNumber, Row, Run};
 use bytes::{Bytes, BytesMut};
-use sotto_protocol::ids::{ConversationId, DeviceId, Epoch, Sequence};
+use sotto_protocol::ids::{AccountId, ConversationId, DeviceId, Epoch, Sequence};
 use sotto_relay_core::conversation::ShardId;
 use sotto_relay_core::entry::{read_varint, write_varint};
 
@@ -99,10 +99,12 @@ pub(super) const fn tag(row: &Row) -> u8 {
         Row::Joining(..) => b'j',
         Row::Welcome(..) => b'w',
         Row::Waiting(_) => b'd',
+        Row::Holding(_) => b'h',
+        Row::Counted => b'n',
     }
 }
 
-/// `tag 1 | id 16 | epoch 8 or nothing | piece 4`
+/// `tag 1 | id 16 or nothing | epoch 8 or nothing | piece 4`
 pub(super) fn row_piece(row: &Row, piece: u32) -> Vec<u8> {
     let mut key = row.to_bytes();
     key.extend_from_slice(&piece.to_be_bytes());
@@ -116,7 +118,7 @@ pub(super) fn read_row_piece(key: &[u8]) -> Option<(Row, u32)> {
 }
 
 impl Row {
-    /// `tag 1 | id 16 | epoch 8 or nothing`
+    /// `tag 1 | id 16 or nothing | epoch 8 or nothing`
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut key = vec![tag(self)];
@@ -128,7 +130,8 @@ impl Row {
                 key.extend_from_slice(conversation.as_bytes());
                 key.extend_from_slice(&epoch.to_be_bytes());
             }
-            Self::Waiting(DeviceId(device)) => key.extend_from_slice(device),
+            Self::Waiting(DeviceId(id)) | Self::Holding(AccountId(id)) => key.extend_from_slice(id),
+            Self::Counted => {}
         }
         key
     }
@@ -137,12 +140,16 @@ impl Row {
     #[must_use]
     pub fn from_bytes(key: &[u8]) -> Option<Self> {
         let (&tag, rest) = key.split_first()?;
+        if tag == b'n' && rest.is_empty() {
+            return Some(Self::Counted);
+        }
         let (&id, rest) = rest.split_first_chunk::<16>()?;
         let epoch = || Some(Epoch(u64::from_be_bytes(rest.try_into().ok()?)));
         match tag {
             b'c' if rest.is_empty() => Some(Self::Conversation(ConversationId(id))),
             b'g' if rest.is_empty() => Some(Self::Group(ConversationId(id))),
             b'd' if rest.is_empty() => Some(Self::Waiting(DeviceId(id))),
+            b'h' if rest.is_empty() => Some(Self::Holding(AccountId(id))),
             b'j' => Some(Self::Joining(ConversationId(id), epoch()?)),
             b'w' => Some(Self::Welcome(ConversationId(id), epoch()?)),
             _ => None,
@@ -206,6 +213,8 @@ mod tests {
             Row::Joining(c, e),
             Row::Welcome(c, e),
             Row::Waiting(DeviceId([2; 16])),
+            Row::Holding(AccountId([3; 16])),
+            Row::Counted,
         ] {
             let bytes = row.to_bytes();
             assert_eq!(Row::from_bytes(&bytes), Some(row));

@@ -12,7 +12,7 @@ use std::io;
 use std::path::Path;
 
 /// The format that this program writes.
-pub(super) const FORMAT: u32 = 2;
+pub(super) const FORMAT: u32 = 3;
 
 const BEFORE_NUMBER: &str = "sotto relay log, format ";
 
@@ -31,12 +31,20 @@ struct Step {
 }
 
 /// In order, without a gap. Steps of released formats stay as they are.
-const STEPS: [Step; 1] = [Step {
-    from: 1,
-    what: "the log remembers the length of its shards; batches may hold the state of a group",
-    // Batches of format 1 are batches of format 2 as they are.
-    run: |folder, options| if About::exists(folder)? { Ok(()) } else { About::make(folder, options) },
-}];
+const STEPS: [Step; 2] = [
+    Step {
+        from: 1,
+        what: "the log remembers the length of its shards; batches may hold the state of a group",
+        // Batches of format 1 are batches of format 2 as they are.
+        run: |folder, options| if About::exists(folder)? { Ok(()) } else { About::make(folder, options) },
+    },
+    Step {
+        from: 2,
+        what: "the checkpoint counts what each account has in the log",
+        // A checkpoint of format 2 lacks the row that says so, and whoever opens it counts.
+        run: |_, _| Ok(()),
+    },
+];
 
 /// Makes a new folder one of this format, or brings an older one up to it.
 pub(super) fn bring_up(folder: &Path, options: &SledOptions) -> Result<(), StoreError> {

@@ -21,7 +21,7 @@ mod tests;
 pub use disk::{Disk, RealDisk};
 
 use bytes::Bytes;
-use sotto_protocol::ids::{ConversationId, DeviceId, Epoch, Sequence, UnixMillis};
+use sotto_protocol::ids::{AccountId, ConversationId, DeviceId, Epoch, Sequence, UnixMillis};
 use sotto_relay_core::conversation::ShardId;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -199,6 +199,10 @@ pub enum Row {
     Welcome(ConversationId, Epoch),
     /// The Welcomes that wait for a device.
     Waiting(DeviceId),
+    /// What an account has in the log.
+    Holding(AccountId),
+    /// Says that the rows above count everything; without it they are counted anew from the batches.
+    Counted,
 }
 
 /// What a checkpoint writes.
@@ -223,6 +227,8 @@ pub struct Restored {
     pub conversations: Vec<Bytes>,
     /// All rows of [`Row::Waiting`].
     pub waiting: Vec<(DeviceId, Bytes)>,
+    /// All rows of [`Row::Holding`]; `None` if nobody has counted yet.
+    pub holdings: Option<Vec<(AccountId, Bytes)>>,
 }
 
 /// How long the parts of an append took.

@@ -8,7 +8,7 @@ use super::{
     Room, Row, Run, SledOptions, StoreError, Took, about::About,
 };
 use bytes::{Bytes, BytesMut};
-use sotto_protocol::ids::{ConversationId, DeviceId, Sequence, UnixMillis};
+use sotto_protocol::ids::{AccountId, ConversationId, DeviceId, Sequence, UnixMillis};
 use sotto_relay_core::conversation::ShardId;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -276,16 +276,21 @@ impl LogStore for SledStore {
         }
         let conversations = self.inner.scan(keys::tag(&Row::Conversation(ConversationId([0; 16]))))?;
         let waiting = self.inner.scan(keys::tag(&Row::Waiting(DeviceId([0; 16]))))?;
-        let device = |(id, value): (Vec<u8>, Bytes)| {
-            let id = id
-                .try_into()
-                .map_err(|_| self.inner.damaged("a device id of the checkpoint does not read"))?;
-            Ok((DeviceId(id), value))
+        let is_counted = self.inner.read_row(&Row::Counted)?.is_some();
+        let scan = || self.inner.scan(keys::tag(&Row::Holding(AccountId([0; 16]))));
+        let holdings = is_counted.then(scan).transpose()?;
+        let id = |id: Vec<u8>| -> Result<[u8; 16], StoreError> {
+            id.try_into().map_err(|_| self.inner.damaged("an id of the checkpoint does not read"))
         };
+        let holder = |(account, value)| Ok((AccountId(id(account)?), value));
+        let device = |(device, value)| Ok((DeviceId(id(device)?), value));
         Ok(Restored {
             applied,
             conversations: conversations.into_iter().map(|(_, value)| value).collect(),
             waiting: waiting.into_iter().map(device).collect::<Result<_, StoreError>>()?,
+            holdings: holdings
+                .map(|rows| rows.into_iter().map(holder).collect::<Result<_, StoreError>>())
+                .transpose()?,
         })
     }
 

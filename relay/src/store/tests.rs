@@ -70,6 +70,7 @@ fn conforms<S: LogStore>(open: impl Fn() -> S, span_ms: u64) {
             (Row::Conversation(C), Some(Bytes::from_static(b"conversation"))),
             (Row::Group(C), Some(group.clone())),
             (Row::Waiting(DeviceId([3; 16])), Some(Bytes::from_static(b"waiting"))),
+            (Row::Holding(AccountId([4; 16])), Some(Bytes::from_static(b"holding"))),
         ],
         runs: vec![(C, (1..=40).map(run).collect())],
     };
@@ -80,6 +81,8 @@ fn conforms<S: LogStore>(open: impl Fn() -> S, span_ms: u64) {
         (Row::Joining(C, Epoch(1)), Some(Bytes::new())),
     ];
     checkpoint.runs.clear();
+    assert_eq!(store.restore().unwrap().holdings, None, "nothing says that they count everything");
+    checkpoint.rows.push((Row::Counted, Some(Bytes::new())));
     store.checkpointer().save(&checkpoint).unwrap();
     drop((store, reader));
 
@@ -88,6 +91,7 @@ fn conforms<S: LogStore>(open: impl Fn() -> S, span_ms: u64) {
     assert_eq!(restored.applied, BatchNumber(40));
     assert_eq!(restored.conversations, [&b"conversation"[..]]);
     assert_eq!(restored.waiting, [(DeviceId([3; 16]), Bytes::from_static(b"waiting"))]);
+    assert_eq!(restored.holdings, Some(vec![(AccountId([4; 16]), Bytes::from_static(b"holding"))]));
     assert_eq!(replayed(&store, 40), []);
     let reader = store.reader();
     assert_eq!(reader.row(&Row::Group(C)).unwrap().unwrap(), &b"smaller"[..]);
@@ -131,11 +135,11 @@ fn a_store_of_another_format_is_refused_and_left_alone() {
     let home = tempfile::tempdir().unwrap();
     drop(sled::open(&options(&home)).unwrap());
     let path = home.path().join("log/FORMAT");
-    std::fs::write(&path, "sotto relay log, format 3\n").unwrap();
+    std::fs::write(&path, "sotto relay log, format 4\n").unwrap();
     let error = sled::open(&options(&home)).map(drop).unwrap_err();
     assert!(matches!(error, StoreError::Format { .. }), "{error}");
     assert!(error.to_string().contains("format 3"), "{error}");
-    assert_eq!(std::fs::read_to_string(path).unwrap(), "sotto relay log, format 3\n");
+    assert_eq!(std::fs::read_to_string(path).unwrap(), "sotto relay log, format 4\n");
 }
 
 #[test]
@@ -151,7 +155,7 @@ fn a_store_of_the_first_format_is_brought_up_and_keeps_what_it_has() {
     for _ in 0..2 {
         let store = sled::open(&options(&home)).unwrap();
         assert_eq!(replayed(&store, 0), [(0, 1, b"one".to_vec())]);
-        assert_eq!(std::fs::read_to_string(log.join("FORMAT")).unwrap(), "sotto relay log, format 2\n");
+        assert_eq!(std::fs::read_to_string(log.join("FORMAT")).unwrap(), "sotto relay log, format 3\n");
     }
 }
 

@@ -1,7 +1,7 @@
 //! HTTP on the plain listener and over TLS: what is served where.
 
-use crate::world::{TestRelay, registration};
-use serde_json::json;
+use crate::world::{TestRelay, answer, registration};
+use serde_json::{Value, json};
 use sotto_protocol::body::connection::{Ping, Pong};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -38,4 +38,35 @@ async fn metrics_are_for_this_machine_and_explain_each_figure() {
         }
     }
     assert!(text.contains("sotto_connections_opened_total{transport=\"quic\"}"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_plain_port_answers_to_its_names_and_not_to_a_page_that_pointed_its_own_there() {
+    let relay = TestRelay::start_with(|config| {
+        config.public_address = Some("chat.example.org:4433".parse().unwrap());
+    })
+    .await;
+    let port = relay.http().port();
+    for path in ["/", "/metrics", "/api/v1/about", "/api/v1/health", "/i/abc"] {
+        for host in [format!("127.0.0.1:{port}"), format!("localhost:{port}"), "chat.example.org".to_owned()]
+        {
+            let (status, ..) = answer(relay.http(), "GET", path, &[("host", &host)], None).await;
+            assert_ne!(status, 421, "{path} of {host}");
+        }
+        for host in [format!("evil.example:{port}"), "localhost.evil.example".to_owned(), String::new()] {
+            let (status, headers, text) = answer(relay.http(), "GET", path, &[("host", &host)], None).await;
+            assert_eq!(
+                (status, &headers["content-type"]),
+                (421, &"application/problem+json".parse().unwrap())
+            );
+            let problem: Value = serde_json::from_str(&text).unwrap();
+            assert_eq!(
+                (&problem["code"], &problem["status"]),
+                (&json!("misdirected"), &json!(421)),
+                "{path}"
+            );
+        }
+    }
+    let both = [("host", "localhost"), ("host", "evil.example")];
+    assert_eq!(answer(relay.http(), "GET", "/api/v1/about", &both, None).await.0, 421);
 }

@@ -132,7 +132,7 @@ pub(crate) async fn answer(
         request = request.header(*name, *value);
     }
     if !extra.iter().any(|(name, _)| *name == "host") {
-        request = request.header("host", "relay");
+        request = request.header("host", "localhost");
     }
     let body = body.map(|body| body.to_string()).unwrap_or_default();
     let answer = sender.send_request(request.body(Full::new(Bytes::from(body))).unwrap()).await.unwrap();

@@ -1,7 +1,7 @@
 //! The JSON of answers.
 
 use crate::gateway::WEBTRANSPORT_PATH;
-use crate::hooks::WebTransport;
+use crate::hooks::{Usage, WebTransport};
 use crate::service::{MadeInvite, SignedIn, Tokens};
 use serde::Serialize;
 use sotto_protocol::ids::UnixMillis;
@@ -98,6 +98,21 @@ pub(crate) struct RefreshedJson {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct MeJson {
     pub(crate) user: UserJson,
+}
+
+/// What the asking account has on the relay's disk.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct UsageJson {
+    /// Bytes of all that it wrote and that is kept, before the store's own overhead.
+    used_bytes: u64,
+    /// What it may have; null for no limit.
+    limit_bytes: Option<u64>,
+}
+
+impl From<Usage> for UsageJson {
+    fn from(Usage { used_bytes, limit_bytes }: Usage) -> Self {
+        Self { used_bytes, limit_bytes }
+    }
 }
 
 /// One place where an account is signed in.

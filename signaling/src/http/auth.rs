@@ -1,7 +1,7 @@
-//! `/api/v1/auth`: register, sign in, refresh, sign out, who am I.
+//! `/api/v1/auth`: register, sign in, refresh, sign out, who am I; and how much room I use.
 
 use super::Api;
-use super::answers::{MeJson, RefreshedJson, SignedInJson};
+use super::answers::{MeJson, RefreshedJson, SignedInJson, UsageJson};
 use super::bodies::{LoginBody, RefreshBody, RegisterBody};
 use super::document::Refusals;
 use super::extract::{Agent, Checked, Peer, Who};
@@ -78,4 +78,15 @@ pub(super) async fn logout(State(api): State<Api>, Who(who): Who) -> Result<Stat
 pub(super) async fn me(State(api): State<Api>, Who(who): Who) -> Result<Json<MeJson>, Problem> {
     let account = api.signaling.me(who).await?;
     Ok(Json(MeJson { user: (&account).into() }))
+}
+
+/// How much room do I use on the relay
+///
+/// What is over the limit is refused as `QuotaExceeded`, in whatever conversation it is sent; what is there can be read.
+#[utoipa::path(
+    get, path = "/api/v1/account/usage", tag = "accounts", security(("bearer" = [])),
+    responses((status = 200, description = "Bytes of all that the account wrote and that is kept", body = UsageJson), Refusals)
+)]
+pub(super) async fn usage(State(api): State<Api>, Who(who): Who) -> Result<Json<UsageJson>, Problem> {
+    Ok(Json(api.signaling.usage(who).await?.into()))
 }

@@ -76,6 +76,16 @@ pub(crate) async fn observe(
     response
 }
 
+/// The whole answer to a request that whoever mounts the router refuses before it comes here.
+#[must_use]
+pub fn refuse(problem: &Problem) -> Response {
+    let trace = Trace::draw();
+    let mut response = problem.clone().into_response();
+    write_problem(&mut response, &trace);
+    write_headers(&mut response, &trace);
+    response
+}
+
 /// Writes the JSON of a problem, also of one that a library answered in its own words.
 fn write_problem(response: &mut Response, trace: &Trace) {
     let status = response.status();

@@ -18,6 +18,8 @@ mod sessions;
 mod vault;
 mod websocket;
 
+pub use layer::refuse;
+
 use crate::gateway::Gateway;
 use crate::problem::{Problem, ProblemCode};
 use crate::service::Signaling;
@@ -66,6 +68,7 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(auth::refresh))
         .routes(routes!(auth::logout))
         .routes(routes!(auth::me))
+        .routes(routes!(auth::usage))
         .routes(routes!(sessions::list))
         .routes(routes!(sessions::end))
         .routes(routes!(devices::register, devices::list))
@@ -97,12 +100,13 @@ mod tests {
     use super::*;
 
     /// The API of `docs/protocol.md` and of every client; a route that is missing here is news to them.
-    const ROUTES: [(&str, &[&str]); 28] = [
+    const ROUTES: [(&str, &[&str]); 29] = [
         ("/.well-known/jwks.json", &["get"]),
         ("/api/docs", &["get"]),
         ("/api/docs/docs.css", &["get"]),
         ("/api/docs/docs.js", &["get"]),
         ("/api/v1/about", &["get"]),
+        ("/api/v1/account/usage", &["get"]),
         ("/api/v1/auth/login", &["post"]),
         ("/api/v1/auth/logout", &["post"]),
         ("/api/v1/auth/me", &["get"]),

@@ -1,6 +1,7 @@
 //! Registering, signing in, refreshing, signing out.
 
 use super::{Authenticated, Signaling};
+use crate::hooks::Usage;
 use crate::http::bodies::{LoginName, LoginRequest, RegisterRequest};
 use crate::problem::{Problem, ProblemCode};
 use crate::store::{NewAccount, Refreshed};
@@ -181,6 +182,15 @@ impl Signaling {
     pub async fn me(&self, who: Authenticated) -> Result<Account, Problem> {
         let gone = || Problem::new(ProblemCode::TokenRefused, "this account no longer exists");
         self.0.store.account(who.account).await?.ok_or_else(gone)
+    }
+
+    /// What the asking account has on the relay's disk.
+    ///
+    /// # Errors
+    /// If the relay cannot say.
+    pub async fn usage(&self, who: Authenticated) -> Result<Usage, Problem> {
+        let usage = self.0.hooks.usage(who.account).await;
+        usage.ok_or_else(|| Problem::unavailable("the relay is closing", 5))
     }
 
     /// The sessions of the asking account, the oldest first.

@@ -66,6 +66,15 @@ impl Signaling {
         self.0.store.account_by_username(username).await?.ok_or_else(gone)
     }
 
+    /// The name of an account; `None` if there is no such account any more.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn username(&self, id: AccountId) -> Result<Option<String>, Problem> {
+        let account = self.0.store.account(id).await?;
+        Ok(account.map(|account| account.username.as_str().to_owned()))
+    }
+
     /// How many devices and open sessions an account has.
     ///
     /// # Errors

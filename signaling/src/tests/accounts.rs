@@ -209,3 +209,14 @@ async fn a_hash_of_a_lower_cost_is_made_again_at_the_next_sign_in() {
         assert!(!row.password.is_dated(dearer));
     }
 }
+
+#[tokio::test]
+async fn an_account_is_told_what_room_it_uses_and_nobody_else_is() {
+    let world = World::new();
+    let anna = world.register("anna").await;
+    let used = u64::from(anna.id.0[0]);
+    let usage = world.get_as(&anna, "/api/v1/account/usage").await.ok(200);
+    assert_eq!(usage, json!({ "used_bytes": used, "limit_bytes": 1_000 }));
+    let stranger = world.call(Method::GET, "/api/v1/account/usage", None, None).await;
+    stranger.refused_as(401, "token_refused");
+}

@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 use sotto_tests::daemon_process::{DaemonProcess, good, node};
 use sotto_tests::person::Person;
+use sotto_tests::receiver::{Received, receiver};
 use sotto_tests::relay_process::RelayProcess;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpListener;
+use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::Receiver;
 
 /// A bot that runs and has said that it is ready. Dropping it kills it.
 struct Bot {
@@ -107,49 +107,27 @@ fn the_model_bot_answers_through_an_openai_compatible_endpoint_with_the_conversa
     let _bot = Bot::start("openai.mjs", &o, &variables);
 
     is_answered(&a, "oracle", "What is six times seven?", "\u{1f916} 42");
-    let (head, body) = requests.recv().expect("the endpoint was asked");
+    let (head, body) = asked(&requests);
     assert!(head.starts_with("POST /v1/chat/completions "), "{head}");
     assert!(head.to_lowercase().contains("authorization: bearer a key"), "{head}");
     assert_eq!(body["model"], "tiny");
     assert_eq!(body["messages"][1], json!({ "role": "user", "content": "alice: What is six times seven?" }));
 
     is_answered(&a, "oracle", "Are you sure?", "\u{1f916} 42");
-    let (_, body) = requests.recv().expect("the endpoint was asked");
+    let (_, body) = asked(&requests);
     assert_eq!(body["messages"][2], json!({ "role": "assistant", "content": "42" }));
     assert_eq!(body["messages"][3], json!({ "role": "user", "content": "alice: Are you sure?" }));
 }
 
 /// A stand-in for a model's endpoint, that always answers the same; gives its base URL and what it is asked.
-fn model() -> (String, Receiver<(String, Value)>) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let base = format!("http://{}/v1", listener.local_addr().expect("bound"));
-    let (tell, told) = channel();
-    std::thread::spawn(move || {
-        while let Ok((stream, _)) = listener.accept() {
-            let mut reader = BufReader::new(stream);
-            let mut head = String::new();
-            while !head.ends_with("\r\n\r\n") {
-                if reader.read_line(&mut head).expect("readable") == 0 {
-                    break;
-                }
-            }
-            let lower = head.to_lowercase();
-            let length =
-                lower.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
-            let mut body = vec![0; length.unwrap_or(0)];
-            reader.read_exact(&mut body).expect("a body");
-            let answer =
-                json!({ "choices": [{ "message": { "role": "assistant", "content": " 42 " } }] }).to_string();
-            write!(
-                reader.get_mut(),
-                "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{answer}",
-                answer.len()
-            )
-            .expect("writable");
-            if tell.send((head, serde_json::from_slice(&body).expect("JSON"))).is_err() {
-                return;
-            }
-        }
-    });
-    (base, told)
+fn model() -> (String, Receiver<Received>) {
+    let answer = json!({ "choices": [{ "message": { "role": "assistant", "content": " 42 " } }] });
+    let (address, told) = receiver(answer.to_string());
+    (format!("http://{address}/v1"), told)
+}
+
+/// What the endpoint was asked next.
+fn asked(requests: &Receiver<Received>) -> (String, Value) {
+    let Received { head, body } = requests.recv().expect("the endpoint was asked");
+    (head, serde_json::from_slice(&body).expect("JSON"))
 }

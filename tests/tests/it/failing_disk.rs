@@ -5,6 +5,7 @@ use sotto_loadtest::raw::Relay;
 use sotto_tests::ledger::{Writer, all_write};
 use sotto_tests::person::Person;
 use sotto_tests::power::PowerCutDisk;
+use sotto_tests::receiver::{Received, receiver};
 use sotto_tests::relay_process::{RelayProcess, free_address, tail};
 use std::path::Path;
 use std::process::{Command, ExitStatus};
@@ -63,6 +64,41 @@ fn a_relay_whose_fsync_fails_acknowledges_nothing_more_and_ends_with_the_reason(
         assert!(acknowledged > WRITERS * 50, "nothing was under way when the fsync failed");
         process.terminate()
     })
+}
+
+#[test]
+fn an_error_of_the_running_relay_reaches_whoever_speaks_sentrys_protocol() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (data, log) = (folder.path().join("relay"), folder.path().join("log"));
+    let control = folder.path().join("fiu");
+    let (address, told) = receiver("{}".to_owned());
+    let sentry = format!("http://thekey@{address}/42");
+    let settings = [
+        ("LD_PRELOAD", LIBFIU),
+        ("FIU_CTRL_FIFO", control.to_str().context("a path of text")?),
+        ("SOTTO_RELAY_TELEMETRY_SENTRY", sentry.as_str()),
+    ];
+    let mut process = RelayProcess::start(&data, &log, &settings)?;
+    let alice = Person::register("alice", folder.path(), &process.ready.link);
+    let _bob = Person::register("bob", folder.path(), &process.ready.link);
+    ensure!(told.try_recv().is_err(), "nothing has failed yet");
+    every_fsync_fails(&control, process.ready.pid)?;
+    let sending = alice.begins(&["send", "@bob", "into the void"]);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let status = runtime.block_on(ends(&mut process))?;
+    assert_eq!(status.code(), Some(DISK_FAILED), "{}", tail(&log));
+
+    drop(sending);
+
+    // It was sent before the process ended.
+    let Received { head, body } = told.recv_timeout(Duration::from_secs(1)).context("nothing was sent")?;
+    ensure!(head.starts_with("POST /api/42/envelope/ ") && head.contains("sentry_key=thekey"), "{head}");
+    let text = String::from_utf8(body)?;
+    for part in ["stopping", "did not confirm a write", "\"level\":\"error\"", sotto_relay::AGENT] {
+        ensure!(text.contains(part), "{part} is missing: {text}");
+    }
+    ensure!(!text.contains("into the void") && !text.contains("alice"), "{text}");
+    Ok(())
 }
 
 /// From now on each fsync of the process reports an error.

@@ -25,6 +25,7 @@ mod node_kill;
 mod power_cut;
 mod presence;
 mod quota;
+mod register;
 mod relay_kill;
 mod search;
 mod terminal_interface;

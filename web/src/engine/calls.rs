@@ -132,6 +132,7 @@ impl<H: Host> Engine<H> {
                 Ok(json!({}))
             }
             "qr" => qr(&args::<OneText>(given)?.text),
+            "remove_device" => self.remove_device(args::<OneDevice>(given)?.device, request).await,
             "keep_draft" | "verify" => self.change(method, given).await,
             _ => match self.question(method, &given) {
                 Some(answer) => answer,
@@ -385,6 +386,16 @@ impl<H: Host> Engine<H> {
         Ok(devices.iter().map(shape).collect())
     }
 
+    /// First out of every conversation, while the account's list still shows whose it is; then off the list.
+    async fn remove_device(&self, device: DeviceId, request: Option<RequestId>) -> Answer {
+        self.command(Command::RemoveDevice(device), false, request).await?;
+        match self.account_call(Method::Delete, &format!("/devices/{device}"), None).await {
+            // An earlier try took it off, and its answer was lost.
+            Err(gone) if gone.code == "not_found" => Ok(json!({})),
+            answer => answer,
+        }
+    }
+
     async fn sessions(&self) -> Answer {
         let answer = self.account_call(Method::Get, "/sessions", None).await?;
         let sessions = answer.get("sessions").and_then(Value::as_array).cloned().unwrap_or_default();
@@ -590,7 +601,6 @@ fn command(method: &str, given: Value) -> Result<(Command, bool), CallError> {
             Command::FetchHistory { conversation, before, limit }
         }
         "set_invisible" => Command::SetInvisible(args::<Switch>(given)?.on),
-        "remove_device" => Command::RemoveDevice(args::<OneDevice>(given)?.device),
         other => {
             let text = format!("{other} is no call of this version");
             return Err(Failure::new(FailureCode::Invalid, text).into());

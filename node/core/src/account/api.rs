@@ -1,7 +1,7 @@
 //! The requests of the account API. A refusal comes as `application/problem+json` (RFC 9457) and is told apart by its
 //! `code`.
 
-use super::shapes::{self, Device, Invited, Redeemed, SignedIn, Tokens, User, Vault};
+use super::shapes::{self, Device, Invited, Redeemed, SignedIn, Tokens, Usage, User, Vault};
 use crate::format::harmless_line;
 use core::time::Duration;
 use serde::Serialize;
@@ -159,6 +159,14 @@ impl<E: Exchange> AccountApi<E> {
     pub async fn me(&self, access: &str) -> Result<User, E::Error> {
         let answer: shapes::Me = self.get("/auth/me", access).await?;
         Ok(answer.user)
+    }
+
+    /// How much room the account uses on the relay.
+    ///
+    /// # Errors
+    /// See [`Exchange::Error`].
+    pub async fn usage(&self, access: &str) -> Result<Usage, E::Error> {
+        self.get("/account/usage", access).await
     }
 
     /// Registers a device with its certificate.

@@ -14,4 +14,4 @@ pub mod setup;
 mod shapes;
 
 pub use api::{AccountApi, Answer, Exchange, Malformed, Method, Problem, Request, VaultPut};
-pub use shapes::{Device, Invited, Redeemed, SignedIn, Tokens, User, Vault};
+pub use shapes::{Device, Invited, Redeemed, SignedIn, Tokens, Usage, User, Vault};

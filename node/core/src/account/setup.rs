@@ -4,7 +4,7 @@
 //! the two leaves something that the next start finishes, never an account whose key nobody has.
 
 use super::session::{Session, SessionError};
-use super::{AccountApi, Exchange, SignedIn, Vault};
+use super::{AccountApi, Exchange, SignedIn, User, Vault};
 use crate::client::{Client, OpenError, Setup};
 use crate::command::ArchiveKeys;
 use crate::settings::Settings;
@@ -95,7 +95,7 @@ pub struct Start<S: Store> {
     pub session: Session,
 }
 
-/// Makes an account and its first device.
+/// Makes an account and its first device. It may be asked for again after a try whose answer was lost.
 ///
 /// # Errors
 /// See [`SetupError`].
@@ -107,11 +107,53 @@ pub async fn register<S: Store, E: Exchange>(
     ambient: Ambient<'_, impl CryptoRng>,
 ) -> Result<Start<S>, SetupError<E::Error>> {
     let code = place.link.code.as_ref().map(InviteCode::as_str);
-    let signed_in = api
-        .register(account.email, account.username, account.password, code)
-        .await
-        .map_err(SetupError::Http)?;
+    let registered = api.register(account.email, account.username, account.password, code).await;
+    let signed_in = match registered {
+        Ok(signed_in) => signed_in,
+        Err(refused) => match made_before(api, account, &refused).await {
+            Some(signed_in) => signed_in,
+            None => return Err(SetupError::Http(refused)),
+        },
+    };
     first_device(store, place, &signed_in, ambient)
+}
+
+/// The account, if an earlier try of this very registration has made it and only its answer was lost: the name is taken
+/// (or the invite used up), and name and password sign in to an account of this address that no device has used.
+///
+/// That tells nobody more than the refusal and a sign-in do, which anybody may try; whatever else happens here, the
+/// refusal stands.
+async fn made_before<E: Exchange>(
+    api: &AccountApi<E>,
+    account: NewAccount<'_>,
+    refused: &E::Error,
+) -> Option<SignedIn> {
+    let code = E::refusal(refused)?.code.as_str();
+    if !["taken", "invite_refused"].contains(&code) {
+        return None;
+    }
+    let who = Credentials { name: account.username, password: account.password };
+    let is_ours = |user: &User| user.email.eq_ignore_ascii_case(account.email.trim());
+    sign_in_unused(api, who, is_ours).await.ok().flatten()
+}
+
+/// Signs in, if it is the account that is meant and no device has used it yet; else nobody stays signed in.
+async fn sign_in_unused<E: Exchange>(
+    api: &AccountApi<E>,
+    who: Credentials<'_>,
+    is_meant: impl FnOnce(&User) -> bool,
+) -> Result<Option<SignedIn>, E::Error> {
+    let signed_in = api.login(who.name, who.password).await?;
+    let access = &signed_in.tokens.access_token;
+    if is_meant(&signed_in.user)
+        && api.devices(access).await?.is_empty()
+        && api.vault(access).await?.is_none()
+    {
+        return Ok(Some(signed_in));
+    }
+    // The session that was opened to look is of no use.
+    api.logout(access).await?;
+    Ok(None)
 }
 
 /// Signs in on an empty store, to an account that has no device yet (a registration by other means, or one
@@ -126,16 +168,8 @@ pub async fn sign_in<S: Store, E: Exchange>(
     who: Credentials<'_>,
     ambient: Ambient<'_, impl CryptoRng>,
 ) -> Result<Start<S>, SetupError<E::Error>> {
-    let signed_in = api.login(who.name, who.password).await.map_err(SetupError::Http)?;
-    let access = &signed_in.tokens.access_token;
-    let is_new = api.devices(access).await.map_err(SetupError::Http)?.is_empty()
-        && api.vault(access).await.map_err(SetupError::Http)?.is_none();
-    if is_new {
-        return first_device(store, place, &signed_in, ambient);
-    }
-    // The session that was opened to look is of no use.
-    api.logout(access).await.map_err(SetupError::Http)?;
-    Err(SetupError::NeedsRecovery)
+    let signed_in = sign_in_unused(api, who, |_| true).await.map_err(SetupError::Http)?;
+    first_device(store, place, &signed_in.ok_or(SetupError::NeedsRecovery)?, ambient)
 }
 
 /// Signs in again on a store that has a client, after the session ended.

@@ -58,6 +58,24 @@ pub struct Device {
     pub created_at: serde_json::Value,
 }
 
+/// What the account has on the relay's disk of all that it wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct Usage {
+    /// Bytes of it.
+    pub used_bytes: u64,
+    /// What it may have; `None` for no limit.
+    pub limit_bytes: Option<u64>,
+}
+
+impl Usage {
+    /// Whether it is time to warn: four fifths are used, as the relay counts.
+    #[must_use]
+    pub fn is_near(&self) -> bool {
+        let near = |limit: u64| u128::from(self.used_bytes) * 100 >= u128::from(limit) * 80;
+        self.limit_bytes.is_some_and(near)
+    }
+}
+
 /// An invite that was made.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 pub struct Invited {

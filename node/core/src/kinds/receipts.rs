@@ -39,6 +39,9 @@ pub(crate) const TYPING_MS: u64 = 6_000;
 /// How often it is said: twice in the time for which it counts.
 const TYPING_PAUSE_MS: u64 = 3_000;
 
+/// When a member says that roles have changed, the others ask the relay within this.
+const ROLES_SPREAD_MS: u64 = 2_000;
+
 const RECEIPT: u8 = 0x55;
 
 /// How far one account is.
@@ -191,6 +194,12 @@ impl Core {
             }
             Ephemeral::Delivered { upto } if !own => self.receipt(ctx, convo, account, upto, Sequence(0)),
             Ephemeral::ReceiptsWanted => convo.receipts.asked = true,
+            Ephemeral::RolesChanged => {
+                // Not all members at once, and a member that says it again and again has it asked for once in a while.
+                let due = convo.flight.roles_due.get_or_insert_with(|| ctx.later(0, ROLES_SPREAD_MS));
+                let due = *due;
+                convo.wake_at(due);
+            }
             _ => {}
         }
         Ok(())
@@ -323,7 +332,7 @@ impl Core {
     }
 
     /// Sends what is not stored, to whoever is there; away from the relay it is nothing, and false.
-    fn send_ephemeral(&self, ctx: &mut Ctx<'_>, convo: &Convo, ephemeral: Ephemeral) -> bool {
+    pub(crate) fn send_ephemeral(&self, ctx: &mut Ctx<'_>, convo: &Convo, ephemeral: Ephemeral) -> bool {
         let Some(group) = convo.group.as_ref().filter(|_| self.link.is_ready() && convo.is_member()) else {
             return false;
         };

@@ -4,7 +4,7 @@
 //!   profile, key, store, session   this device
 //!   address, tcp, certificate      the way to the relay, one step after the other
 //!   clock, udp
-//!   account                        this device signed in there, caught up
+//!   account, room                  this device signed in there, caught up; what the relay still takes of the account
 //! ```
 //!
 //! Nothing is changed or repaired; a step that cannot be looked at because of one above it says so.
@@ -13,7 +13,7 @@ mod report;
 
 use super::args::Global;
 use super::exit::{Exit, Failed, of_status};
-use super::open;
+use super::open::{self, RunningNode};
 use super::output::Printer;
 use report::{Report, Verdict};
 use sotto_node::http::{HttpError, api, health};
@@ -52,7 +52,11 @@ pub(crate) async fn doctor(global: &Global, printer: &Printer) -> Result<(), Fai
         Some(start) if reached && start.session.is_signed_in() => {
             account(start, printer, &mut report).await?
         }
-        _ => report.skipped("account", "it needs a session on this device and a relay that answers")?,
+        _ => skip(
+            &mut report,
+            &["account", "room"],
+            "it needs a session on this device and a relay that answers",
+        )?,
     }
     report.end()
 }
@@ -297,7 +301,39 @@ async fn account(
                 report.good("account", &format!("this device is signed in and has caught up, over {carrier}"))
             }
             Some(failed) => report.failed("account", &failed),
-        }
+        }?;
+        room(node, report).await
     })
     .await
+}
+
+/// How much of what the relay lets the account keep is used.
+async fn room(node: &RunningNode, report: &mut Report<'_>) -> Result<(), Failed> {
+    let usage = match node.access_token().await {
+        Ok(access) => node.api().usage(&access).await.map_err(Failed::from),
+        Err(error) => Err(error.into()),
+    };
+    let usage = match usage {
+        Ok(usage) => usage,
+        Err(failed) if failed.code == "not_found" => {
+            return report.skipped("room", "this relay is older and does not say");
+        }
+        Err(failed) => return report.failed("room", &failed),
+    };
+    let used = in_mib(usage.used_bytes);
+    let Some(limit) = usage.limit_bytes else {
+        return report.good("room", &format!("the account has {used} on the relay, which sets no limit"));
+    };
+    let text = format!("the account has {used} of {} on the relay", in_mib(limit));
+    if usage.is_near() {
+        let advice = "ask who runs the relay for more: what is beyond is refused until then, and what is there can be read";
+        return report.warning("room", &text, advice);
+    }
+    report.good("room", &text)
+}
+
+/// For people: tenths of MiB.
+fn in_mib(bytes: u64) -> String {
+    let tenths = bytes / (1024 * 1024 / 10);
+    format!("{}.{} MiB", tenths / 10, tenths % 10)
 }

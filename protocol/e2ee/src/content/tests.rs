@@ -44,9 +44,15 @@ fn contents() -> Vec<Content> {
     ]
 }
 
-fn ephemerals() -> [Ephemeral; 4] {
+fn ephemerals() -> [Ephemeral; 5] {
     let upto = Sequence(70_000);
-    [Ephemeral::Typing, Ephemeral::Receipt { upto }, Ephemeral::Delivered { upto }, Ephemeral::ReceiptsWanted]
+    [
+        Ephemeral::Typing,
+        Ephemeral::Receipt { upto },
+        Ephemeral::Delivered { upto },
+        Ephemeral::ReceiptsWanted,
+        Ephemeral::RolesChanged,
+    ]
 }
 
 #[test]

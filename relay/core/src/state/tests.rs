@@ -89,7 +89,7 @@ fn step(state: &mut State, model: &mut Model, action: Action) {
             let number = (last + 1).saturating_add_signed(off).max(1);
             let epoch = model.epoch.saturating_sub(epochs_ago);
             let known = state.find(C);
-            let got = decide(known, account(who), device(who), &append(number, epoch), &Quotas::NONE);
+            let got = decide(known, account(who), device(who), &append(number, epoch), &Quotas::NONE, 0);
             let due = if !model.members.contains(&who) || model.leaving.contains(&who) {
                 Err(Refusal::NotMember)
             } else if number <= last {
@@ -151,7 +151,8 @@ fn step(state: &mut State, model: &mut Model, action: Action) {
                 (0..4).map(|who| (device(who), state.waiting(device(who)).to_vec())).collect();
             let before = state.find(C).cloned();
             let conversations = rows.iter().map(|row| bincode::decode_from_slice(row, config).unwrap().0);
-            *state = State::restore(conversations, waiting);
+            let holdings: Vec<_> = state.holdings().map(|(who, holding)| (who, holding.clone())).collect();
+            *state = State::restore(conversations, waiting, holdings);
             assert_eq!(state.find(C).cloned(), before);
         }
     }
@@ -193,6 +194,8 @@ proptest! {
             prop_assert_eq!(known.head.0, head);
             prop_assert_eq!(known.stored_bytes(), head * 10);
             for who in 0..4 {
+                let entries = model.log.iter().filter(|(sender, _)| *sender == who).count() as u64;
+                prop_assert_eq!(state.held_by(account(who)), entries * 10);
                 prop_assert_eq!(known.member(account(who)).is_some(), model.members.contains(&who));
                 prop_assert_eq!(known.has_left(account(who)), model.leaving.contains(&who));
                 let stretches = model.seen.get(&who).into_iter().flatten();

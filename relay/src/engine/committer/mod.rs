@@ -283,6 +283,8 @@ impl Committer {
             | Work::MayInvite(..)
             | Work::Usage(_)
             | Work::Survey(..)
+            | Work::Held(..)
+            | Work::Holders(..)
             | Work::Export(_)
             | Work::Mark(_)
             | Work::Retain(_)

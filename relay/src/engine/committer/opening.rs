@@ -15,10 +15,11 @@ use sotto_protocol::ids::{ConversationId, Sequence};
 use sotto_protocol::payload::Payload;
 use sotto_relay_core::commit;
 use sotto_relay_core::conversation::{Conversation, ShardId};
-use sotto_relay_core::entry;
-use sotto_relay_core::record::{Fact, Record, RunHeader, read_batch};
+use sotto_relay_core::holding::Holding;
+use sotto_relay_core::record::{Fact, Record, RunHeader, read_batch, walk_run};
 use sotto_relay_core::state::{State, Waiting};
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 
 /// What recovery leaves to the committer.
 pub(super) struct Opened {
@@ -66,8 +67,11 @@ pub(crate) fn check_row(row: &Row, value: &Bytes) -> Result<Option<(Conversation
         Row::Waiting(_) => {
             from_row::<Vec<Waiting>>(value)?;
         }
+        Row::Holding(_) => {
+            from_row::<Holding>(value)?;
+        }
         // An MLS message for those who join; the relay does not read it.
-        Row::Welcome(..) => {}
+        Row::Welcome(..) | Row::Counted => {}
     }
     Ok(None)
 }
@@ -79,9 +83,13 @@ pub(super) fn recover(store: &dyn LogStore) -> Result<Opened, StoreError> {
         restored.conversations.iter().map(from_row).collect::<Result<_, _>>()?;
     let waiting = restored.waiting.iter().map(|(device, row)| Ok((*device, from_row::<Vec<Waiting>>(row)?)));
     let waiting = waiting.collect::<Result<Vec<_>, StoreError>>()?;
+    let counted = restored.holdings.is_some();
+    let holdings = restored.holdings.iter().flatten();
+    let holdings = holdings.map(|(account, row)| Ok((*account, from_row::<Holding>(row)?)));
+    let holdings = holdings.collect::<Result<Vec<_>, StoreError>>()?;
     let mut replay = Replay {
         store,
-        state: State::restore(conversations, waiting),
+        state: State::restore(conversations, waiting, holdings),
         live: Vec::new(),
         groups: HashMap::new(),
         commits: HashMap::new(),
@@ -91,6 +99,9 @@ pub(super) fn recover(store: &dyn LogStore) -> Result<Opened, StoreError> {
         batches: 0,
         written: restored.applied,
     };
+    if !counted {
+        replay.count(restored.applied)?;
+    }
     store.replay(restored.applied, &mut |shard, number, batch| replay.batch(shard, number, &batch))?;
     replay.state.drop_shards(|shard| !store.has_shard(shard));
     let recovered = Recovered {
@@ -120,6 +131,27 @@ struct Replay<'a> {
 }
 
 impl Replay<'_> {
+    /// Counts what each account has in the batches that the checkpoint has: once, for a log or a backup that was
+    /// written when nobody did.
+    fn count(&mut self, applied: BatchNumber) -> Result<(), StoreError> {
+        let (export, state) = (self.store.export(), &mut self.state);
+        for shard in export.shards()? {
+            export.batches(shard, (BatchNumber(0), applied), &mut |_, batch| {
+                // What does not read is for those to find who check a log.
+                for record in read_batch(&batch).unwrap_or_default() {
+                    let Record::Run { cores, archives, .. } = record else { continue };
+                    for (entry, sealed) in walk_run(&cores, &archives) {
+                        let bytes = entry.message.len() + sealed.len();
+                        state.hold(entry.head.account, shard, bytes as u64);
+                    }
+                }
+                ControlFlow::Continue(())
+            })?;
+        }
+        self.dirty.holders.extend(self.state.holdings().map(|(account, _)| account));
+        Ok(())
+    }
+
     fn batch(&mut self, shard: ShardId, number: BatchNumber, batch: &Bytes) -> Result<(), StoreError> {
         let failed = |what: String| {
             StoreError::Internal(format!("batch {} cannot be applied again: {what}", number.0))
@@ -127,8 +159,8 @@ impl Replay<'_> {
         let records = read_batch(batch).map_err(|error| failed(error.to_string()))?;
         for record in records {
             match record {
-                Record::Run { header, offset, cores } => {
-                    self.run(shard, number, &header, offset, &cores).map_err(failed)?;
+                Record::Run { header, offset, cores, archives } => {
+                    self.run((shard, number), (&header, offset), &cores, &archives).map_err(failed)?;
                 }
                 Record::Fact(fact) => self.fact(&fact).map_err(failed)?,
             }
@@ -140,17 +172,16 @@ impl Replay<'_> {
 
     fn run(
         &mut self,
-        shard: ShardId,
-        batch: BatchNumber,
-        header: &RunHeader,
-        offset: u32,
+        (shard, batch): (ShardId, BatchNumber),
+        (header, offset): (&RunHeader, u32),
         cores: &Bytes,
+        archives: &Bytes,
     ) -> Result<(), String> {
         let id = header.conversation;
         let place = self.state.place(id).ok_or_else(|| format!("conversation {id} is unknown"))?;
         let mut due = header.first;
         let mut start = 0;
-        for entry in entry::walk(cores) {
+        for (entry, sealed) in walk_run(cores, archives) {
             let head = self.state.get(place).map_or(Sequence(0), |known| known.head);
             if entry.head.sequence != due || due != head.next() {
                 return Err(format!(
@@ -164,7 +195,9 @@ impl Replay<'_> {
                 let message = cores.slice(message..message + entry.message.len());
                 self.commits.insert(id, (entry.head.sequence, message));
             }
-            self.state.append(place, shard, &entry.head, entry.message.len() as u64);
+            let bytes = entry.message.len() + sealed.len();
+            self.state.append(place, shard, &entry.head, bytes as u64);
+            self.dirty.holders.insert(entry.head.account);
             due = due.next();
             start += entry.length;
             self.entries += 1;
@@ -172,8 +205,6 @@ impl Replay<'_> {
         if due.0 != header.first.0 + u64::from(header.count) || start != cores.len() {
             return Err(format!("a run of conversation {id} is not whole"));
         }
-        // What quotas count includes the archive copies.
-        self.state.stored_more(place, u64::from(header.archives.saturating_sub(4 * header.count)));
         self.live.resize_with(self.state.count(), Live::default);
         if let Some(live) = self.live.get_mut(place.0 as usize) {
             live.tail.push(Run {

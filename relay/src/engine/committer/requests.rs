@@ -10,7 +10,7 @@ use crate::engine::inbox::{Asked, SessionId, Work};
 use crate::engine::reader::{Known, Read};
 use crate::engine::request::Request;
 use crate::engine::verifier::{self, Verify, VerifyJob};
-use crate::engine::{Admit, AdmitError, EngineUsage, Mark, MayInvite, Surveyed, answers};
+use crate::engine::{Admit, AdmitError, EngineUsage, Holders, Mark, MayInvite, Surveyed, answers};
 use crate::store::{Row, StoreError};
 use sotto_protocol::body::Extensions;
 use sotto_protocol::body::connection::Done;
@@ -81,6 +81,12 @@ impl Committer {
             Work::Survey(from, limit, answer) => {
                 let some = self.state.all().skip(from).take(limit).map(|(_, known)| Surveyed::of(known));
                 let _ = answer.send(some.collect());
+            }
+            Work::Held(accounts, answer) => {
+                let _ = answer.send(accounts.iter().map(|account| self.state.held_by(*account)).collect());
+            }
+            Work::Holders(from_bytes, answer) => {
+                let _ = answer.send(self.holders(from_bytes));
             }
             Work::Export(answer) => {
                 let hold = self.hold.upgrade().unwrap_or_default();
@@ -174,8 +180,9 @@ impl Committer {
         let Asker { account, device } = from.asker;
         let place = self.state.place(body.conversation);
         let known = place.and_then(|place| self.state.get(place));
-        let decision =
-            append::decide(known, account, device, &body, &self.quotas).map_err(append::Refusal::wire)?;
+        let held = if self.quotas.account_bytes > 0 { self.state.held_by(account) } else { 0 };
+        let decision = append::decide(known, account, device, &body, &self.quotas, held);
+        let decision = decision.map_err(append::Refusal::wire)?;
         let (Some(place), Some(epoch)) = (place, known.map(|known| known.epoch)) else {
             return Err(answers::not_member());
         };
@@ -457,6 +464,19 @@ impl Committer {
         self.state
             .find(ask.conversation)
             .is_some_and(|known| authorise(Action::Invite, known.standing(ask.account), known.kind).is_ok())
+    }
+
+    /// Those who have at least so much in the log.
+    fn holders(&self, from_bytes: u64) -> Holders {
+        let mut found = Holders::default();
+        for (account, holding) in self.state.holdings() {
+            let bytes = holding.bytes();
+            found.most_bytes = found.most_bytes.max(bytes);
+            if bytes >= from_bytes {
+                found.accounts.push((account, bytes));
+            }
+        }
+        found
     }
 
     fn usage(&self) -> EngineUsage {

@@ -8,9 +8,9 @@ use crate::engine::jobs::Pool;
 use crate::engine::metrics::{EngineMetrics, micros};
 use crate::store::{Checkpoint, Checkpointer, Row, StoreError};
 use bytes::Bytes;
-use sotto_protocol::ids::DeviceId;
+use sotto_protocol::ids::{AccountId, DeviceId};
 use sotto_relay_core::conversation::ShardId;
-use sotto_relay_core::state::{Consequences, Place};
+use sotto_relay_core::state::{Consequences, Dropped, Place};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 pub(super) struct Dirty {
     pub(super) places: BTreeSet<Place>,
     pub(super) devices: BTreeSet<DeviceId>,
+    /// Accounts that have more or less in the log.
+    pub(super) holders: BTreeSet<AccountId>,
     /// Rows that are not made from the state: groups, Welcomes.
     pub(super) rows: BTreeMap<Row, Option<Bytes>>,
     /// The shard of the last batch.
@@ -93,7 +95,8 @@ impl Saving {
     }
 
     fn is_clean(&self) -> bool {
-        self.dirty.places.is_empty() && self.dirty.devices.is_empty() && self.dirty.rows.is_empty()
+        let Dirty { places, devices, holders, rows, last_shard: _ } = &self.dirty;
+        places.is_empty() && devices.is_empty() && holders.is_empty() && rows.is_empty()
     }
 }
 
@@ -172,6 +175,10 @@ impl Committer {
             let row = (!waiting.is_empty()).then(|| to_row(&waiting.to_vec()));
             rows.push((Row::Waiting(*device), row));
         }
+        for account in &dirty.holders {
+            rows.push((Row::Holding(*account), self.state.holding(*account).map(to_row)));
+        }
+        rows.push((Row::Counted, Some(Bytes::new())));
         self.saving.in_flight = Some(dirty.rows);
         self.saving.last = Instant::now();
         Checkpoint { applied: self.written, shard: self.last_shard, rows, runs }
@@ -201,8 +208,9 @@ impl Committer {
         if gone.is_empty() {
             return Ok(Retained::default());
         }
-        let moved = self.state.drop_shards(|shard| gone.contains(&shard));
+        let Dropped { moved, relieved } = self.state.drop_shards(|shard| gone.contains(&shard));
         self.saving.dirty.places.extend(&moved);
+        self.saving.dirty.holders.extend(relieved);
         tracing::info!(shards = gone.len(), conversations = moved.len(), "old shards were deleted");
         Ok(Retained { shards: gone.len(), conversations: moved.len() })
     }

@@ -75,6 +75,7 @@ impl Committer {
         let bytes = message.len() + archive.len();
         self.state.append(place, self.shard, &head, bytes as u64);
         self.saving.dirty.places.insert(place);
+        self.saving.dirty.holders.insert(head.account);
         self.draft.bytes += bytes + 96;
         let index = self.draft.accepted.len();
         let turn = self.turn;

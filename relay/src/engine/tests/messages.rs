@@ -236,25 +236,3 @@ async fn pages_go_on_from_each_other_in_both_columns_and_directions() {
         }
     }
 }
-
-#[tokio::test]
-async fn an_account_over_its_rate_and_a_conversation_over_its_bytes_are_told() {
-    let world = World::with(|config| {
-        config.quotas.account_changes_per_second = 1;
-        config.quotas.account_changes_burst = 4;
-    });
-    let mut alice = alone(&world).await;
-    for number in 1..=3 {
-        alice.append(number, "x").await.unwrap();
-    }
-    let error = alice.append(4, "x").await.unwrap_err();
-    assert_eq!((error.code(), error.retry_after_ms), (Some(ErrorCode::QuotaExceeded), 1000));
-    world.time.fetch_add(1000, Ordering::SeqCst);
-    alice.append(4, "x").await.unwrap();
-
-    let world = World::with(|config| config.quotas.conversation_bytes = 1_000);
-    let mut alice = alone(&world).await;
-    alice.append(1, &"x".repeat(300)).await.unwrap();
-    let error = alice.append(2, &"x".repeat(300)).await.unwrap_err();
-    assert_eq!(error.code(), Some(ErrorCode::QuotaExceeded));
-}

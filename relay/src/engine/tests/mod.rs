@@ -4,6 +4,7 @@ mod durability;
 mod members;
 mod messages;
 mod presence;
+mod quotas;
 
 use super::*;
 use crate::store::{Disk, RealDisk};

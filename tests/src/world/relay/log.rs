@@ -93,7 +93,7 @@ impl Relay {
     ) -> Result<Appended, Refused> {
         let id = body.conversation;
         let conversation = self.state.find(id);
-        let decision = append::decide(conversation, who.account, who.device, body, &Quotas::NONE);
+        let decision = append::decide(conversation, who.account, who.device, body, &Quotas::NONE, 0);
         match decision.map_err(append::Refusal::wire) {
             Ok(Decision::Accept(_)) => {
                 self.counts.appends += 1;

@@ -11,11 +11,7 @@ export function Devices() {
   const devices = createLoad(() => call("devices"));
   async function remove(device: string, name: string): Promise<void> {
     if (!(await confirmed(t().settings.removeDeviceSure(name), t().settings.removeDevice))) return;
-    await attempt(async () => {
-      // First out of every conversation, while the account's list still shows whose it is.
-      await call("remove_device", { device });
-      await call("http", { method: "DELETE", path: `/devices/${device}` });
-    });
+    await attempt(() => call("remove_device", { device }));
     void devices.again();
   }
   return (
