@@ -16,6 +16,7 @@ use sotto_protocol::ids::{ConversationId, Epoch, MessageNumber, RequestId, Seque
 use sotto_protocol::mls_header::private_application_prefix;
 use sotto_protocol::payload::Payload;
 use std::collections::BTreeMap;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// Messages that a writer has unacknowledged.
@@ -30,6 +31,8 @@ pub struct Writer {
     acknowledged: BTreeMap<MessageNumber, (Sequence, UnixMillis)>,
     /// The first number that is not acknowledged.
     due: u64,
+    /// How many messages were acknowledged so far.
+    count: watch::Sender<usize>,
 }
 
 impl Writer {
@@ -44,13 +47,19 @@ impl Writer {
         let mut connection = relay.connect(endpoint, &device).await?;
         let (conversation, epoch) = pair((&mut connection, &device), &silent, Suite::X25519).await?;
         connection.connection.close(0u32.into(), b"done");
-        Ok(Self { device, conversation, epoch, acknowledged: BTreeMap::new(), due: 1 })
+        Ok(Self { device, conversation, epoch, acknowledged: BTreeMap::new(), due: 1, count: watch::Sender::new(0) })
     }
 
     /// How many messages were acknowledged so far.
     #[must_use]
     pub fn acknowledged(&self) -> usize {
         self.acknowledged.len()
+    }
+
+    /// The count of acknowledged messages, to be waited on while the writer writes.
+    #[must_use]
+    pub fn progress(&self) -> watch::Receiver<usize> {
+        self.count.subscribe()
     }
 
     /// Sends until the relay is gone (which is how it usually ends) or `most` more are acknowledged.
@@ -96,6 +105,7 @@ impl Writer {
                 let (place, _) =
                     *self.acknowledged.entry(appended.number).or_insert_with(|| (appended.sequence, now()));
                 ensure!(place == appended.sequence, "message {} moved", appended.number);
+                self.count.send_replace(self.acknowledged.len());
                 while self.acknowledged.contains_key(&MessageNumber(self.due)) {
                     self.due += 1;
                 }

@@ -1,6 +1,6 @@
 //! Power cuts under load: what was acknowledged is on the disk, and the test would notice if it were not.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use rand::{RngExt as _, SeedableRng as _};
 use sotto_loadtest::raw::Relay;
 use sotto_relay::store::sled::open;
@@ -40,13 +40,20 @@ fn a_relay_keeps_every_acknowledged_message_through_20_power_cuts() -> Result<()
             let relay = Relay::from_link(&process.ready.link)?;
             let endpoint = client()?;
             let moment = Duration::from_micros(rng.random_range(50_000..400_000));
+            let progress: Vec<_> = writers.iter().map(Writer::progress).collect();
             let writing = all_write(writers, &relay, &endpoint);
+            // All are at work when it happens, however long connecting took them: with nobody writing there is no batch that
+            // would meet the dead disk.
+            for mut count in progress {
+                let before = *count.borrow_and_update();
+                let more = count.wait_for(|count| *count > before);
+                tokio::time::timeout(Duration::from_secs(60), more).await.context("a writer does not get on")??;
+            }
             tokio::time::sleep(moment).await;
             disk.cut()?;
-            // The relay finds that its disk is gone by itself, at its next batch, and says so. A batch that is on its way may
-            // wait long for the disk below, which other tests use too.
+            // The relay finds that its disk is gone by itself, at its next batch, and says so.
             let mut ended = None;
-            for _ in 0..2_400 {
+            for _ in 0..200 {
                 ended = process.ended()?;
                 if ended.is_some() {
                     break;

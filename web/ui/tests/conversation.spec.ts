@@ -1,4 +1,5 @@
 /** What can be done with texts, and how the list and the conversation show it. */
+import { Native } from "./native.ts";
 import { expect, test } from "./support.ts";
 
 test("a text can be answered, corrected, reacted to, pinned and deleted, and both see it", async ({ somebody }) => {
@@ -167,4 +168,16 @@ test("disappearing messages are switched on for both, and say so", async ({ some
   await expect(bert.page.locator(".notice").last()).toContainText("disappear after 30 seconds");
   await bert.say("not for ever");
   await expect(anna.line("not for ever").getByRole("img", { name: "disappears in" })).toBeVisible();
+});
+
+test("texts that are written faster than they are stored all arrive, once and in order", async ({ relay, somebody }) => {
+  const terminal = await Native.register(relay, "terry");
+  const anna = await somebody("anna");
+  await anna.writeTo("terry");
+  const texts = Array.from({ length: 40 }, (_, count) => `quick ${count}.`);
+  await anna.page.keyboard.type(texts.join("\n"));
+  await anna.page.keyboard.press("Enter");
+  await expect(anna.composer).toHaveValue("");
+  await expect.poll(() => terminal.texts("anna")).toEqual(texts);
+  terminal.leave();
 });

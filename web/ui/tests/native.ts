@@ -35,11 +35,21 @@ export class Native {
 
   /** A command to its good end; what it printed. */
   async does(...words: string[]): Promise<string> {
-    const { stdout } = await promisify(execFile)(PROGRAM, words, {
+    return this.doesWith("", ...words);
+  }
+
+  private async doesWith(input: string, ...words: string[]): Promise<string> {
+    const command = promisify(execFile)(PROGRAM, words, {
       timeout: COMMAND_MS,
       env: { ...process.env, SOTTO_HOME: this.home, SOTTO_PASSWORD: PASSWORD, SOTTO_PASSPHRASE: "a passphrase" },
     });
-    return stdout;
+    command.child.stdin?.end(input);
+    return (await command).stdout;
+  }
+
+  /** Sends each of the texts, in one go. */
+  async sends(conversation: string, texts: string[]): Promise<void> {
+    await this.doesWith(texts.join("\n"), "send", "--lines", conversation);
   }
 
   /** What it reads of a conversation. */

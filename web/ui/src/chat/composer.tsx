@@ -34,7 +34,7 @@ export function Composer(props: {
   const [text, setText] = createSignal(props.one.draft);
   const [suggestions, setSuggestions] = createSignal<Suggestion[]>([]);
   const [chosen, setChosen] = createSignal(0);
-  const [sending, setSending] = createSignal(false);
+  let correcting = false;
   const over = createMemo(() =>
     text().length * 3 <= TEXT_BYTES_MAX ? 0 : Math.max(0, encoder.encode(text()).length - TEXT_BYTES_MAX),
   );
@@ -50,10 +50,9 @@ export function Composer(props: {
     keptLast = draft;
     void call("keep_draft", { conversation: id, text: draft }).catch(() => undefined);
   }
-  const leaving = (): void => keepNow();
-  addEventListener("pagehide", leaving);
+  addEventListener("pagehide", keepNow);
   onCleanup(() => {
-    removeEventListener("pagehide", leaving);
+    removeEventListener("pagehide", keepNow);
     keepNow();
   });
 
@@ -133,33 +132,55 @@ export function Composer(props: {
     input();
   }
 
+  async function correct(target: Message, body: string): Promise<void> {
+    if (correcting) return;
+    correcting = true;
+    try {
+      if (body !== target.text) await call("edit", { conversation: id, target: target.sequence, text: body });
+      props.setWriting({ mode: "new" });
+    } catch (error) {
+      remark(explain(error), true);
+    } finally {
+      correcting = false;
+    }
+  }
+
+  function putBack(texts: string[]): void {
+    const before = (now: string): string => [...texts, ...(now ? [now] : [])].join("\n");
+    if (props.writing.mode === "edit") stashed = before(stashed);
+    else write(before(text()));
+  }
+
+  /** Texts that the engine has not stored yet, and those that it refused, in the order they were written. */
+  let leaving = 0;
+  const refused: string[] = [];
+
+  /** The field is free at once, for whoever types faster than texts are stored; what is refused comes back into it. */
   async function send(): Promise<void> {
     const body = text();
-    if (!body.trim() || over() > 0 || sending()) return;
-    const writing = props.writing;
-    setSending(true);
+    const { writing } = props;
+    if (!body.trim() || over() > 0) return;
+    if (writing.mode === "edit") return correct(writing.target, body);
+    clearTimeout(keeping);
+    write("", 0);
+    setSuggestions([]);
+    typed = 0;
+    props.setWriting({ mode: "new" });
+    leaving += 1;
     try {
-      if (writing.mode === "edit") {
-        if (body !== writing.target.text)
-          await call("edit", { conversation: id, target: writing.target.sequence, text: body });
-        props.setWriting({ mode: "new" });
-        return;
-      }
       await call("send", {
         conversation: id,
         text: body,
         ...(writing.mode === "reply" && { reply_to: writing.to.sequence }),
       });
-      // Whoever typed on meanwhile keeps what is new.
-      if (text() === body) write("", 0);
-      typed = 0;
-      props.setWriting({ mode: "new" });
-      keepNow();
     } catch (error) {
+      refused.push(body);
       remark(explain(error), true);
-    } finally {
-      setSending(false);
     }
+    leaving -= 1;
+    if (leaving > 0) return;
+    if (refused.length > 0) putBack(refused.splice(0));
+    keepNow();
   }
 
   function stop(): void {

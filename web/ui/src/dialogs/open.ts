@@ -1,7 +1,11 @@
-/** Opens dialogs from anywhere; each is loaded when it is wanted first. */
+/**
+ * Opens dialogs from anywhere; each is loaded when it is wanted first. Only the switcher is here from the start: whoever opens it goes
+ * on typing at once, and that must not end up in the conversation.
+ */
 import { createComponent, lazy, Suspense, type Component } from "solid-js";
 import type { Id } from "../engine/api.ts";
 import { openDialog } from "../ui/overlay.tsx";
+import Switcher from "./switcher.tsx";
 
 interface Closing {
   close: () => void;
@@ -20,7 +24,6 @@ function show<P extends object>(component: Component<P & Closing>, props: P): vo
 const Create = lazy(() => import("./create.tsx"));
 const InviteLink = lazy(() => import("./invite.tsx"));
 const Safety = lazy(() => import("./safety.tsx"));
-const Switcher = lazy(() => import("./switcher.tsx"));
 const Keys = lazy(() => import("./keys.tsx"));
 const SignInAgain = lazy(() => import("./sign-in.tsx"));
 const Redeem = lazy(() => import("./redeem.tsx"));
