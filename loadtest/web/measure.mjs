@@ -7,9 +7,9 @@
 import { execFileSync } from "node:child_process";
 import http from "node:http";
 import { createRequire } from "node:module";
+import { CHROMIUM, chromium, PAGE, register } from "../../web/ui/tests/drive.mjs";
 
 const { url, link, sotto, home, messages, rounds } = JSON.parse(process.argv[2]);
-const { chromium } = createRequire(new URL("../../web/ui/package.json", import.meta.url))("@playwright/test");
 const { WebSocketServer } = createRequire(new URL("../../tests/npm/package.json", import.meta.url))("ws");
 
 const PASSWORD = "a password of the load";
@@ -39,14 +39,11 @@ new WebSocketServer({ server: echo }).on("connection", (socket) => socket.on("me
 await new Promise((resolve) => echo.listen(0, "127.0.0.1", resolve));
 const echoUrl = `http://127.0.0.1:${echo.address().port}/`;
 
-const browser = await chromium.launch({
-  executablePath: process.env.SOTTO_CHROMIUM ?? "/usr/bin/chromium",
-  args: ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-});
+const browser = await chromium.launch(CHROMIUM);
 
 /** Work in a browser of its own, with nothing cached. */
 async function fresh(work) {
-  const context = await browser.newContext({ locale: "en-GB", viewport: { width: 1280, height: 800 } });
+  const context = await browser.newContext(PAGE);
   try {
     return await work(await context.newPage());
   } finally {
@@ -60,28 +57,13 @@ async function timed(work) {
   return performance.now() - began;
 }
 
-async function register(page, name) {
-  await page.goto(url);
-  await page.getByRole("textbox", { name: "Username" }).fill(name);
-  await page.getByRole("textbox", { name: "E-mail" }).fill(`${name}@example.org`);
-  await page.getByRole("textbox", { name: "Password" }).fill(PASSWORD);
-  await page.getByRole("button", { name: "Create account" }).click();
-  const words = page.locator(".words li");
-  await words.nth(23).waitFor();
-  const shown = (await words.allInnerTexts()).map((text) => text.replace(/^\d+\s*/, "")).join(" ");
-  await page.getByRole("checkbox").check();
-  await page.getByRole("button", { name: "Done" }).click();
-  await page.locator(".connection.good").waitFor();
-  return shown;
-}
-
 const result = { echo_usable_ms: [], echo_first_ms: [], sign_in_usable_ms: [], first_message_ms: [], frames: null };
 
 say("somebody writes, and somebody reads in a browser ...");
 native(["register", "--relay", link, "--username", "writer", "--email", "writer@example.org"]);
-const reader = await browser.newContext({ locale: "en-GB", viewport: { width: 1280, height: 800 } });
+const reader = await browser.newContext(PAGE);
 const page = await reader.newPage();
-const words = await register(page, "reader");
+const words = await register(page, url, { name: "reader", password: PASSWORD });
 native(["create", "many", "--history", "all"]);
 native(["add", "many", "reader"]);
 native(["send", "many", "the first of all"]);

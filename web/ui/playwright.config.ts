@@ -1,5 +1,6 @@
 /** The tests of the browser client: a real Chromium, a real relay, nothing pretended. */
 import { defineConfig } from "@playwright/test";
+import { CHROMIUM, PAGE } from "./tests/drive.mjs";
 
 export default defineConfig({
   testDir: "tests",
@@ -10,19 +11,8 @@ export default defineConfig({
   reporter: [["list"]],
   use: {
     actionTimeout: 20_000,
-    locale: "en-GB",
-    viewport: { width: 1280, height: 800 },
+    ...PAGE,
     trace: "off",
-    launchOptions: {
-      executablePath: process.env.SOTTO_CHROMIUM ?? "/usr/bin/chromium",
-      args: [
-        "--no-sandbox",
-        "--disable-gpu",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-      ],
-    },
+    launchOptions: CHROMIUM,
   },
 });

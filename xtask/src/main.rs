@@ -31,7 +31,7 @@ enum Command {
     Run(run::Arguments),
     /// Sets everything up and runs every test.
     Test(test::Arguments),
-    /// Three people talk through a relay that is killed in the middle; then its disk is searched for what they said.
+    /// People at terminals and in a browser talk through a relay that is killed; then disks are searched for what they said.
     Demo(demo::Arguments),
     /// Runs the checks that are no tests: formatting, house rules, lints, documentation, dependency policy, wasm.
     Check(check::Arguments),

@@ -43,11 +43,6 @@ const TEST_PACKAGES: &[Package] = &[
         why: "pebble is an authority that gives certificates",
     },
     Package {
-        name: "chromium",
-        files: &["/usr/bin/chromium", "/usr/local/bin/chromium"],
-        why: "the browser client is tested in a real browser",
-    },
-    Package {
         name: "firefox-esr",
         files: &["/usr/bin/firefox-esr", "/usr/bin/firefox", "/usr/local/bin/firefox"],
         why: "its core is tested in a second browser",
@@ -59,6 +54,13 @@ const TEST_PACKAGES: &[Package] = &[
     },
     Package { name: "prometheus", files: &["/usr/bin/promtool"], why: "promtool reads the alert rules" },
 ];
+
+/// What the demo uses too.
+const BROWSERS: &[Package] = &[Package {
+    name: "chromium",
+    files: &["/usr/bin/chromium", "/usr/local/bin/chromium"],
+    why: "the browser client is used in a real browser",
+}];
 
 const PRIVILEGED_PACKAGES: &[Package] = &[
     Package {
@@ -108,7 +110,15 @@ pub(crate) fn for_building() -> anyhow::Result<()> {
 
 /// What every test run uses of the system.
 pub(crate) fn for_tests() -> anyhow::Result<()> {
-    get(TEST_PACKAGES)
+    get(TEST_PACKAGES)?;
+    for_browsers()
+}
+
+/// A browser, and what drives it.
+pub(crate) fn for_browsers() -> anyhow::Result<()> {
+    get(BROWSERS)?;
+    node_for_the_web()?;
+    npm_packages("web/ui")
 }
 
 /// What the tests use that run as root.

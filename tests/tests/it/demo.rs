@@ -1,4 +1,5 @@
 //! `cargo xtask demo` as a test: what everybody reads is compared with what was said, by the demo itself.
+//! A fourth person sits before a browser.
 
 use sotto_tests::programs::{program, repository};
 use std::process::Command;

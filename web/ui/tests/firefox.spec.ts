@@ -78,9 +78,9 @@ class Person {
   }
 }
 
-async function firefox<T>(work: (browser: Browser) => Promise<T>): Promise<T> {
+async function firefox<T>(work: (browser: Browser) => Promise<T>, preferences: Record<string, unknown> = {}): Promise<T> {
   if (!existsSync(FIREFOX)) throw new Error(`${FIREFOX} is missing: apt-get install firefox-esr (cargo xtask test does)`);
-  const browser = await puppeteer.launch({ browser: "firefox", executablePath: FIREFOX, headless: true });
+  const browser = await puppeteer.launch({ browser: "firefox", executablePath: FIREFOX, headless: true, extraPrefsFirefox: preferences });
   try {
     return await work(browser);
   } finally {
@@ -123,4 +123,26 @@ test("in Firefox a person talks with Chromium and a terminal, through a killed r
       ]);
   });
   terminal.leave();
+});
+
+test("a private window of Firefox keeps nothing and says so, and two people talk in it all the same", async ({ relay, somebody }) => {
+  const anna = await somebody("anna");
+  await firefox(
+    async (browser) => {
+      const fritz = new Person("fritz", await browser.newPage());
+      await fritz.register(relay.url);
+      await fritz.page.waitForFunction(() => document.querySelector(".banner.warn")?.textContent?.includes("This window keeps nothing"));
+      await anna.writeTo("fritz");
+      await anna.say("hello from an ordinary window");
+      await fritz.open("anna");
+      await fritz.sees("hello from an ordinary window");
+      await fritz.say("hello from a private one");
+      await anna.sees("hello from a private one");
+      await relay.kill();
+      await fritz.say("written while it was away");
+      await relay.run();
+      await anna.sees("written while it was away");
+    },
+    { "browser.privatebrowsing.autostart": true },
+  );
 });

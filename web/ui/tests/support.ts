@@ -4,6 +4,9 @@ import { Relay } from "./relay.ts";
 
 export const PASSWORD = "correct horse battery";
 
+/** Where a browser goes to. */
+type Address = Pick<Relay, "url">;
+
 export class Person {
   /** What went wrong in the page: errors of scripts, dialogs, and what the content security policy forbade. */
   readonly faults: string[] = [];
@@ -12,7 +15,7 @@ export class Person {
     readonly name: string,
     readonly context: BrowserContext,
     readonly page: Page,
-    readonly relay: Relay,
+    readonly relay: Address,
   ) {
     this.watch(page);
   }
@@ -88,7 +91,7 @@ export class Person {
   }
 }
 
-export async function visit(browser: Browser, relay: Relay, name: string, options: BrowserContextOptions = {}): Promise<Person> {
+export async function visit(browser: Browser, relay: Address, name: string, options: BrowserContextOptions = {}): Promise<Person> {
   const context = await browser.newContext(options);
   const page = await context.newPage();
   const person = new Person(name, context, page, relay);

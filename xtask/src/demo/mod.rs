@@ -1,18 +1,23 @@
-//! `cargo xtask demo`: three people, a relay that is killed in the middle, and a search of its disk.
+//! `cargo xtask demo`: three people at terminals and one in a browser, a relay that is killed in the middle, and a search of disks.
 //!
-//! Everything is real: the relay and each command of `sotto` are processes of their own, each person has a home of their own,
-//! and they meet on the network only. What they say are the lines of a real file. After each scene the demo compares what
-//! everybody reads with what was said, to the letter and in order, so it is a test as well (`tests/tests/it/demo.rs`).
+//! Everything is real: the relay, each command of `sotto` and the browser are processes of their own, each person has a home or
+//! a profile of their own, and they meet on the network only. What they say are the lines of a real file. After each scene the
+//! demo compares what everybody reads with what was said, to the letter and in order, so it is a test as well
+//! (`tests/tests/it/demo.rs`).
 
+mod browser;
 mod person;
 mod relay;
 mod search;
+mod show;
 
 use crate::step::{self, cargo, root, say};
 use crate::{setup, step::program, web};
 use anyhow::{Context as _, bail, ensure};
+use browser::Browser;
 use person::{Person, Said};
 use relay::Relay;
+use show::{end, note, scene};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -27,7 +32,7 @@ pub(crate) struct Arguments {
     programs: Option<PathBuf>,
 }
 
-/// The conversation of all three.
+/// The conversation of them all.
 const GROUP: &str = "garden";
 
 /// Lines that are said while the relay is killed: enough that the kill falls among them.
@@ -48,15 +53,16 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         say(&format!("the demo failed; its folder stays: {}", folder.keep().display()));
     }
     outcome?;
-    println!(
-        "\nThe demo took {:.1} s. Everything that was said arrived, once and in order, and nowhere else.",
+    end(&format!(
+        "The demo took {:.1} s. Everything that was said arrived, once and in order, and nowhere else.",
         start.elapsed().as_secs_f64()
-    );
+    ));
     Ok(())
 }
 
 fn build() -> anyhow::Result<PathBuf> {
     setup::for_building()?;
+    setup::for_browsers()?;
     web::build()?;
     cargo(["build", "--locked", "--workspace", "--bins"]).announced("building the relay and the client")?;
     Ok(step::target().join("debug"))
@@ -91,15 +97,11 @@ impl Script {
     }
 }
 
-fn scene(title: &str) {
-    println!("\n== {title}");
-}
-
 fn play(programs: &Path, folder: &Path, text: &str) -> anyhow::Result<()> {
     let mut script = Script::new(text);
     scene("A relay starts, and three people register");
     let mut relay = Relay::start(&programs.join("sotto-relay"), folder)?;
-    println!("   {}", relay.link);
+    note(&relay.link);
     let sotto = programs.join("sotto");
     let alice = Person::register("alice", &sotto, folder, &relay.link)?;
     let bob = Person::register("bob", &sotto, folder, &relay.link)?;
@@ -114,7 +116,7 @@ fn play(programs: &Path, folder: &Path, text: &str) -> anyhow::Result<()> {
     direct.is_what_reads(&bob, "@alice")?;
     let (numbers, others) = (alice.safety_number("bob")?, bob.safety_number("alice")?);
     ensure!(numbers == others, "the safety numbers differ: {numbers} and {others}");
-    println!("   both see the safety number {numbers}");
+    note(&format!("both see the safety number {numbers}"));
 
     scene("Alice makes a group with Bob and Carol");
     let mut group = Talk::default();
@@ -126,80 +128,119 @@ fn play(programs: &Path, folder: &Path, text: &str) -> anyhow::Result<()> {
         group.is_what_reads(person, GROUP)?;
     }
 
+    scene("Dora opens Alice's invite in a browser, and reads what was said before she came");
+    let mut dora = Browser::start("dora", folder)?;
+    let link = format!("http://{}/#/i/{}", relay.http, alice.invite(GROUP)?);
+    note(&link);
+    dora.register_in(&link, 4)?;
+    // Whoever is there next hands the key of what was said on to her.
+    group.say(&alice, GROUP, script.take(1)?)?;
+    group.is_on_the_page_of(&mut dora)?;
+    group.type_in(&mut dora, script.take(3)?)?;
+    for person in [&alice, &bob, &carol] {
+        group.is_what_reads(person, GROUP)?;
+    }
+
     scene("Carol is away; the relay is killed with -9 while Alice writes");
     group.say(&bob, GROUP, script.take(5)?)?;
     let lines = script.take(LINES_AROUND_THE_KILL)?;
     let mut writing = alice.start_writing(GROUP, &lines)?;
     writing.wait_until_underway(lines.len() / 4)?;
-    relay.kill_and_start_again()?;
-    println!("   the relay was killed and started again on the same data");
+    relay.kill()?;
+    relay.start_again()?;
+    note("the relay was killed and started again on the same data");
     let queued = writing.finish_or_queue()?;
     alice.empty_the_outbox()?;
-    group.heard(&alice, lines);
-    println!(
-        "   (the relay was killed among these lines; {queued} of them waited in Alice's outbox and went out after it)"
-    );
+    group.heard(&alice.name, lines);
+    note(&format!(
+        "(the relay was killed among these lines; {queued} of them waited in Alice's outbox and went out after it)"
+    ));
     group.say(&bob, GROUP, script.take(5)?)?;
     group.is_what_reads(&bob, GROUP)?;
+    group.is_on_the_page_of(&mut dora)?;
+    note("Dora's page went on by itself and shows all of it");
+
+    scene("The relay is killed again, and Dora writes into a page without a relay");
+    relay.kill()?;
+    dora.is_away()?;
+    let lines = script.take(3)?;
+    dora.write(&lines)?;
+    dora.shows_waiting(lines.len())?;
+    note(&format!("{} texts wait on the page, each with a clock beside it", lines.len()));
+    relay.start_again()?;
+    dora.is_connected()?;
+    dora.shows_waiting(0)?;
+    group.heard(&dora.name, lines);
+    group.is_what_reads(&bob, GROUP)?;
+    group.type_in(&mut dora, script.take(2)?)?;
 
     scene("Carol comes back and gets everything in order");
     group.is_what_reads(&carol, GROUP)?;
-    println!("   Carol reads {} lines, each once and in order", group.said.len());
+    note(&format!("Carol reads {} lines, each once and in order", group.said.len()));
 
     scene("Carol is removed and reads nothing after");
     alice.remove(GROUP, "carol")?;
     let until = group.said.clone();
     group.say(&alice, GROUP, script.take(3)?)?;
     group.say(&bob, GROUP, script.take(3)?)?;
+    group.type_in(&mut dora, script.take(2)?)?;
     group.is_what_reads(&alice, GROUP)?;
     group.is_what_reads(&bob, GROUP)?;
+    group.is_on_the_page_of(&mut dora)?;
     let carols = carol.history(GROUP)?;
     ensure!(carols == until, "Carol reads {} lines after her removal, not {}", carols.len(), until.len());
     carol.cannot_write(GROUP, "may I still write here?")?;
-    println!(
-        "   Carol still has her {} lines, and none of the {} that followed",
+    note(&format!(
+        "Carol still has her {} lines, and none of the {} that followed",
         until.len(),
-        group.said.len() - until.len()
-    );
+        group.said.len().saturating_sub(until.len())
+    ));
 
-    scene("The relay's disk is searched for what was said");
+    scene("The relay's disk is searched for what was said, and the browser's profile");
+    let profile = dora.close()?;
     relay.stop()?;
-    look_for_what_was_said(relay.data(), folder, &script.said)
+    look_for_what_was_said("the relay's data", relay.data(), "alice@demo.example", folder, &script.said)?;
+    look_for_what_was_said("the browser's profile", &profile, &relay.http, folder, &script.said)
 }
 
-/// The search, and two proofs that it would find something: a name that the relay does know, and a line planted in a copy.
-fn look_for_what_was_said(data: &Path, folder: &Path, said: &[String]) -> anyhow::Result<()> {
+/// The search, and two proofs that it would find something: a text that does lie there, and a line planted in a copy.
+fn look_for_what_was_said(
+    whose: &str,
+    data: &Path,
+    lies_there: &str,
+    folder: &Path,
+    said: &[String],
+) -> anyhow::Result<()> {
     let outcome = search::search(data, said)?;
-    println!(
-        "   {} lines, {} files, {} bytes: found {}",
+    note(&format!(
+        "{whose}: {} lines, {} files, {} bytes: found {}",
         said.len(),
         outcome.files,
         outcome.bytes,
         outcome.found.len()
-    );
+    ));
     if let Some((line, file)) = outcome.found.first() {
-        bail!("the relay's disk holds {line:?}, in {}", file.display());
+        bail!("{whose} holds {line:?}, in {}", file.display());
     }
-    let name = "alice@demo.example".to_owned();
-    let known = search::search(data, std::slice::from_ref(&name))?;
+    let known = search::search(data, &[lies_there.to_owned()])?;
     ensure!(
         !known.found.is_empty(),
-        "the search does not even find {name}, which the relay keeps: it proves nothing"
-    );
-    println!(
-        "   (the same search finds Alice's address, which the relay does keep, {} times;",
-        known.found.len()
+        "the search does not even find {lies_there}, which does lie in {whose}: it proves nothing"
     );
     let planted = folder.join("planted");
     let line = said.last().context("something was said")?;
     ensure!(
         program("cp", ["-R".as_ref(), data.as_os_str(), planted.as_os_str()]).succeeds(),
-        "cannot copy the relay's data"
+        "cannot copy {whose}"
     );
     plant(&planted, line)?;
     let control = search::search(&planted, said)?;
     ensure!(control.found.len() == 1, "a planted line was found {} times", control.found.len());
-    println!("   and one line planted in a copy of the data, once)");
+    fs::remove_dir_all(&planted)?;
+    note(&format!(
+        "(the same search finds {lies_there}, which does lie there, {} times, and one line planted in a copy, once)",
+        known.found.len()
+    ));
     Ok(())
 }
 
@@ -235,26 +276,40 @@ struct Talk {
 impl Talk {
     fn say(&mut self, person: &Person, to: &str, lines: Vec<String>) -> anyhow::Result<()> {
         person.write(to, &lines)?;
-        self.heard(person, lines);
+        self.heard(&person.name, lines);
         Ok(())
     }
 
-    fn heard(&mut self, person: &Person, lines: Vec<String>) {
-        let from = person.name.clone();
+    /// The same in a browser, until the relay has all of it.
+    fn type_in(&mut self, browser: &mut Browser, lines: Vec<String>) -> anyhow::Result<()> {
+        browser.write(&lines)?;
+        browser.shows_waiting(0)?;
+        self.heard(&browser.name, lines);
+        Ok(())
+    }
+
+    fn heard(&mut self, from: &str, lines: Vec<String>) {
         for line in lines {
-            println!("   {from:>5}: {line}");
-            self.said.push(Said { from: from.clone(), text: line });
+            show::said(from, &line);
+            self.said.push(Said { from: from.to_owned(), text: line });
         }
     }
 
     fn is_what_reads(&self, person: &Person, conversation: &str) -> anyhow::Result<()> {
-        let read = person.history(conversation)?;
-        if let Some(place) =
-            (0..read.len().max(self.said.len())).find(|place| read.get(*place) != self.said.get(*place))
-        {
+        self.is(&person.history(conversation)?, &person.name, conversation)
+    }
+
+    fn is_on_the_page_of(&self, browser: &mut Browser) -> anyhow::Result<()> {
+        let last = self.said.last().context("something was said")?;
+        let read = browser.reads(&last.text)?;
+        self.is(&read, &browser.name, "the page")
+    }
+
+    fn is(&self, read: &[Said], reader: &str, place_of_reading: &str) -> anyhow::Result<()> {
+        let places = read.len().max(self.said.len());
+        if let Some(place) = (0..places).find(|place| read.get(*place) != self.said.get(*place)) {
             bail!(
-                "{} reads {:?} at place {place} of {conversation}, where {:?} was said ({} read, {} said)",
-                person.name,
+                "{reader} reads {:?} at place {place} of {place_of_reading}, where {:?} was said ({} read, {} said)",
                 read.get(place),
                 self.said.get(place),
                 read.len(),

@@ -1,5 +1,6 @@
 //! A person with a home of their own, who types commands of the real `sotto`.
 
+use super::show::note;
 use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
 use std::fs::{self, File};
@@ -53,7 +54,7 @@ impl Person {
         let person = Self { name: name.to_owned(), sotto: sotto.to_owned(), home };
         let email = format!("{name}@demo.example");
         person.does(&["register", "--relay", link, "--username", name, "--email", &email], &[])?;
-        println!("   {name} registered");
+        note(&format!("{name} registered"));
         Ok(person)
     }
 
@@ -89,16 +90,24 @@ impl Person {
     }
 
     pub(super) fn create_group(&self, name: &str, members: &[&str]) -> anyhow::Result<()> {
-        let mut words = vec!["create", name];
+        let mut words = vec!["create", name, "--history", "all"];
         words.extend(members);
         self.does(&words, &[])?;
-        println!("   {} made the group {name} with {}", self.name, members.join(" and "));
+        note(&format!("{} made the group {name} with {}", self.name, members.join(" and ")));
         Ok(())
+    }
+
+    /// Makes an invite into a conversation; its code.
+    pub(super) fn invite(&self, conversation: &str) -> anyhow::Result<String> {
+        let answers = self.does(&["invite", conversation], &[])?;
+        let link = answers.iter().find_map(|answer| answer.get("link")?.as_str());
+        let code = link.and_then(|link| link.split_once("/i/")?.1.split('#').next());
+        code.map(str::to_owned).with_context(|| format!("`sotto invite` tells no link: {answers:?}"))
     }
 
     pub(super) fn remove(&self, conversation: &str, member: &str) -> anyhow::Result<()> {
         self.does(&["remove", conversation, member], &[])?;
-        println!("   {} removed {member} from {conversation}", self.name);
+        note(&format!("{} removed {member} from {conversation}", self.name));
         Ok(())
     }
 

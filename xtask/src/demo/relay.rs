@@ -22,6 +22,8 @@ pub(super) struct Relay {
     pub(super) link: String,
     /// Where it listens, so that it can be started there again.
     address: String,
+    /// Where browsers find it, on this machine.
+    pub(super) http: String,
 }
 
 impl Relay {
@@ -29,7 +31,7 @@ impl Relay {
     pub(super) fn start(program: &Path, folder: &Path) -> anyhow::Result<Self> {
         let data = folder.join("relay");
         let log = folder.join("relay.log");
-        let child = spawn(program, &data, &log, "127.0.0.1:0")?;
+        let child = spawn(program, &data, &log, "127.0.0.1:0", "127.0.0.1:0")?;
         let mut relay = Self {
             program: program.to_owned(),
             data,
@@ -37,6 +39,7 @@ impl Relay {
             child,
             link: String::new(),
             address: String::new(),
+            http: String::new(),
         };
         relay.wait_until_ready()?;
         Ok(relay)
@@ -47,11 +50,16 @@ impl Relay {
         &self.data
     }
 
-    /// `kill -9`, and a new process on the same data and address.
-    pub(super) fn kill_and_start_again(&mut self) -> anyhow::Result<()> {
+    /// `kill -9`.
+    pub(super) fn kill(&mut self) -> anyhow::Result<()> {
         self.child.kill().context("cannot kill the relay")?;
         self.child.wait().context("cannot wait for the relay")?;
-        self.child = spawn(&self.program, &self.data, &self.log, &self.address)?;
+        Ok(())
+    }
+
+    /// A new process on the same data and addresses.
+    pub(super) fn start_again(&mut self) -> anyhow::Result<()> {
+        self.child = spawn(&self.program, &self.data, &self.log, &self.address, &self.http)?;
         self.wait_until_ready()
     }
 
@@ -83,6 +91,7 @@ impl Relay {
                 let text = |name| field(name).and_then(|value| value.as_str().map(str::to_owned));
                 self.link = text("link").context("ready.json has the link")?;
                 self.address = text("quic").context("ready.json has the address")?;
+                self.http = text("http").context("ready.json has the address for browsers")?;
                 return Ok(());
             }
             if let Some(status) = self.child.try_wait()? {
@@ -108,12 +117,12 @@ impl Drop for Relay {
     }
 }
 
-fn spawn(program: &Path, data: &Path, log: &Path, address: &str) -> anyhow::Result<Child> {
+fn spawn(program: &Path, data: &Path, log: &Path, address: &str, http: &str) -> anyhow::Result<Child> {
     let log = File::options().create(true).append(true).open(log)?;
     Command::new(program)
         .arg("--data-dir")
         .arg(data)
-        .args(["--listen", address, "--http", "127.0.0.1:0"])
+        .args(["--listen", address, "--http", http])
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)

@@ -299,12 +299,15 @@ export type EngineEvent =
   | { type: "admitted"; conversation: Id }
   /** Loud: another identity key than before. */
   | { type: "identity_changed"; account: Id; username: string; was_verified: boolean }
-  /** Loud: the relay shows different logs to different members, or took entries back. */
+  /** Loud: the relay shows different logs to different members, took entries back, or gave keys that do not verify. */
   | { type: "log_tampered"; conversation: Id; text: string }
   | { type: "undecryptable"; conversation: Id; sequence: number; reason: string }
   | { type: "repaired"; conversation: Id; by: string }
-  /** The local store failed: nothing of the last input happened. `full`: the browser gives no more room. */
-  | { type: "store_failed"; text: string; full: boolean };
+  /**
+   * The local store failed: nothing of the last input happened. `full`: the browser gives no more room. `gone`: it threw away
+   * what was kept; the page goes on until it is closed.
+   */
+  | { type: "store_failed"; text: string; full: boolean; gone?: true };
 
 /** How the interface reaches the engine, whichever tab it runs in. */
 export interface Engine {

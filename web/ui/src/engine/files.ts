@@ -20,6 +20,8 @@ export interface Place {
   pages?: PrivateFile;
   secrets?: PrivateFile;
   key: Uint8Array;
+  /** Whether it is all still there: browsers throw away what was kept when room is short, or when they are told to. */
+  isKept(): Promise<boolean>;
   close(): void;
 }
 
@@ -69,7 +71,7 @@ export async function open(): Promise<Place> {
   } catch (error) {
     // Firefox says so in private windows; without IndexedDB there is no key that could be kept either.
     console.warn("this browser keeps nothing here", error);
-    return { key: crypto.getRandomValues(new Uint8Array(32)), close: () => {} };
+    return { key: crypto.getRandomValues(new Uint8Array(32)), isKept: () => Promise.resolve(true), close: () => {} };
   }
   const pages = await access(folder, PAGES);
   const secrets = await access(folder, SECRETS);
@@ -77,6 +79,8 @@ export async function open(): Promise<Place> {
     pages,
     secrets,
     key,
+    // Everything of a page goes at once. The open files stay readable until they are closed, so that nothing fails before.
+    isKept: async () => (await withKeys<Kept | undefined>("readonly", (keys) => keys.get(KEY))) !== undefined,
     close: () => {
       pages.close();
       secrets.close();

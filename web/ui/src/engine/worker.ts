@@ -10,6 +10,9 @@ import wasm from "./wasm/sotto_web_bg.wasm?url";
 /** Ids of requests that were answered, lest a repetition that crossed its answer be carried out again. */
 const ANSWERED_MAX = 1_000;
 
+/** How often it is looked whether what is stored is still there. */
+const LOOK_EVERY_MS = 60_000;
+
 /** Calls that change nothing that lasts: repeating them is harmless, remembering them is not worth a row. */
 const CHANGES = new Set([
   "send",
@@ -57,6 +60,14 @@ async function run(
   let running = await start(relay, deviceName, say);
   const answered = new Set<string>();
   const under_way = new Set<string>();
+  let told = false;
+  const look = async () => {
+    const { place } = running;
+    if (told || (await place.isKept().catch(() => true)) || running.place !== place || told) return;
+    told = true;
+    say({ to: "tabs", type: "event", event: { type: "store_failed", text: "", full: false, gone: true } });
+  };
+  setInterval(() => void look(), LOOK_EVERY_MS);
   channel.onmessage = async ({ data }: MessageEvent<Said>) => {
     if (data.to !== "engine" || under_way.has(data.id) || answered.has(data.id)) return;
     under_way.add(data.id);
@@ -65,8 +76,10 @@ async function run(
       const result: unknown = JSON.parse((await running.engine.call(data.method, JSON.stringify(data.args), id)) as string);
       if (data.method === "sign_out") {
         running.stop();
+        told = true;
         await wipe();
         running = await start(relay, deviceName, say);
+        told = false;
       }
       say({ to: "tabs", type: "answer", id: data.id, result });
     } catch (error) {
@@ -78,7 +91,10 @@ async function run(
     answered.add(data.id);
     if (answered.size > ANSWERED_MAX) answered.delete(answered.values().next().value as string);
   };
-  hurry = () => running.engine.hurry();
+  hurry = () => {
+    running.engine.hurry();
+    void look();
+  };
   say({ to: "tabs", type: "here" });
   // The lock goes with the worker.
   return new Promise<never>(() => {});
@@ -93,6 +109,7 @@ async function start(relay: URL, deviceName: string, say: (said: FromEngine) => 
   host.wake = () => engine.wake();
   return {
     engine,
+    place,
     stop: () => {
       host.stop();
       engine.close();

@@ -107,7 +107,8 @@ function AlarmBanner(props: { alarm: Alarm }) {
         <Match when={store()}>
           {(one) => (
             <p>
-              <strong>{one().full ? t().status.full : t().status.storeFailed}</strong> <small>{one().text}</small>
+              <strong>{one().gone ? t().status.gone : one().full ? t().status.full : t().status.storeFailed}</strong>{" "}
+              <small>{one().text}</small>
             </p>
           )}
         </Match>

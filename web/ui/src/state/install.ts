@@ -12,7 +12,15 @@ addEventListener("beforeinstallprompt", (event) => {
   event.preventDefault();
   setOffer(event as InstallPrompt);
 });
-addEventListener("appinstalled", () => setOffer(undefined));
+addEventListener("appinstalled", () => {
+  setOffer(undefined);
+  keepForGood();
+});
+
+/** Asks the browser not to throw away what is kept here when room is short. Some ask the person, so it is asked once there is something. */
+export function keepForGood(): void {
+  void navigator.storage?.persist?.().catch(() => undefined);
+}
 
 export function canInstall(): boolean {
   return offer() !== undefined;

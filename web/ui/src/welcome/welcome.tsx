@@ -2,6 +2,7 @@
 import { createEffect, createMemo, createSignal, Match, onMount, Show, Switch } from "solid-js";
 import { t } from "../i18n/index.ts";
 import { app, askAbout, call, failureOf } from "../state/app.ts";
+import { keepForGood } from "../state/install.ts";
 import { route } from "../state/route.ts";
 import { prefer, prefs } from "../state/prefs.ts";
 import { createAction, explain, FailureNote } from "../ui/failure.tsx";
@@ -59,6 +60,7 @@ export default function Welcome() {
         }
       } else {
         await call("recover", { name: name().trim(), password: password(), words: words().trim() });
+        keepForGood();
       }
     });
     const inside = app.state?.phase === "here";

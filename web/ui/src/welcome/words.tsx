@@ -2,12 +2,17 @@
 import { createSignal, For } from "solid-js";
 import { t } from "../i18n/index.ts";
 import { app } from "../state/app.ts";
+import { keepForGood } from "../state/install.ts";
 import { Icon } from "../ui/icon.tsx";
 import { copyText } from "../ui/overlay.tsx";
 import { setNewWords } from "./flow.ts";
 
 export default function NewWords(props: { words: string[] }) {
   const [kept, setKept] = createSignal(false);
+  function done(): void {
+    keepForGood();
+    setNewWords(undefined);
+  }
   return (
     <main class="welcome">
       <section class="card words-card" aria-labelledby="words-title">
@@ -18,7 +23,7 @@ export default function NewWords(props: { words: string[] }) {
           <input type="checkbox" checked={kept()} onChange={(event) => setKept(event.currentTarget.checked)} />
           <span>{t().words.written}</span>
         </label>
-        <button type="button" class="button primary wide" disabled={!kept()} onClick={() => setNewWords(undefined)}>
+        <button type="button" class="button primary wide" disabled={!kept()} onClick={done}>
           {t().common.done}
         </button>
       </section>
