@@ -338,8 +338,7 @@ impl WebEngine {
         let engine = self.0.clone();
         future_to_promise(async move {
             let request: Option<RequestId> = request.and_then(|id| id.try_into().ok());
-            let args = serde_json::from_str(&args).unwrap_or_default();
-            match engine.call(&method, args, request).await {
+            match engine.call(&method, &args, request).await {
                 Ok(answer) => Ok(answer.to_string().into()),
                 Err(error) => Err(error.to_json().to_string().into()),
             }

@@ -12,15 +12,17 @@ use sotto_mls::suite::Suite;
 use sotto_node_core::account::setup::{self, Ambient, Credentials, NewAccount, Place, SetupError, Start};
 use sotto_node_core::account::{Method, alarms, api, drafts};
 use sotto_node_core::command::{Command, NewConversation, Who};
-use sotto_node_core::event::{Failure, FailureCode, Outcome};
+use sotto_node_core::event::Failure;
 use sotto_node_core::search::{SearchPlace, SearchQuery};
 use sotto_protocol::body::conversation::{HistoryPolicy, Role};
 use sotto_protocol::ids::{AccountId, ConversationId, DeviceId, Sequence, UnixMillis};
 use sotto_protocol::invite::Invite;
 
 mod asked;
+mod commands;
 
 use asked::*;
+use commands::{came_of, command};
 
 /// Lines or hits that one call gives, at most.
 const LINES_MAX: usize = 500;
@@ -104,18 +106,19 @@ fn invalid(what: impl Into<String>) -> CallError {
     CallError::new("invalid", what)
 }
 
-fn args<T: DeserializeOwned>(args: Value) -> Result<T, CallError> {
-    serde_json::from_value(args).map_err(|error| invalid(error.to_string()))
+// From bytes, as everything else that is read here: a reader of text would be compiled beside it.
+fn args<T: DeserializeOwned>(given: &str) -> Result<T, CallError> {
+    serde_json::from_slice(given.as_bytes()).map_err(|error| invalid(error.to_string()))
 }
 
 type Answer = Result<Value, CallError>;
 
 impl<H: Host> Engine<H> {
-    /// Carries a call out. `request` is the id of one that changes something and may come again.
+    /// Carries a call out; `given` is the JSON of its arguments. `request` is the id of one that changes something and may come again.
     ///
     /// # Errors
     /// See [`CallError`].
-    pub async fn call(&self, method: &str, given: Value, request: Option<RequestId>) -> Answer {
+    pub async fn call(&self, method: &str, given: &str, request: Option<RequestId>) -> Answer {
         match method {
             "state" => Ok(self.0.inner.borrow().state(self.host().keeps())),
             "about" => self.open_call("/about").await,
@@ -134,7 +137,7 @@ impl<H: Host> Engine<H> {
             "qr" => qr(&args::<OneText>(given)?.text),
             "remove_device" => self.remove_device(args::<OneDevice>(given)?.device, request).await,
             "keep_draft" | "verify" => self.change(method, given).await,
-            _ => match self.question(method, &given) {
+            _ => match self.question(method, given) {
                 Some(answer) => answer,
                 None => {
                     let (command, until_queued) = command(method, given)?;
@@ -145,12 +148,11 @@ impl<H: Host> Engine<H> {
     }
 
     /// What the store answers by itself.
-    fn question(&self, method: &str, given: &Value) -> Option<Answer> {
+    fn question(&self, method: &str, given: &str) -> Option<Answer> {
         let inner = self.0.inner.borrow();
         let Some(Here { client, .. }) = &inner.here else {
             return Some(Err(nobody()));
         };
-        let given = given.clone();
         let answer = || -> Result<Option<Value>, CallError> {
             Ok(Some(match method {
                 "recovery_words" => {
@@ -209,7 +211,7 @@ impl<H: Host> Engine<H> {
     }
 
     /// What changes only rows of this shell, or checks before it asks the client.
-    async fn change(&self, method: &str, given: Value) -> Answer {
+    async fn change(&self, method: &str, given: &str) -> Answer {
         if method == "keep_draft" {
             let Draft { conversation, text } = args(given)?;
             return self.input(|inner, _| {
@@ -248,7 +250,7 @@ impl<H: Host> Engine<H> {
     }
 
     /// From nothing to an account on this browser, or back into the one that is here. One at a time: each opens the store.
-    async fn set_up(&self, method: &str, given: Value) -> Answer {
+    async fn set_up(&self, method: &str, given: &str) -> Answer {
         let again = self.input(|inner, _| inner.begin_setup(method == "sign_in"))?;
         let start = self.started(method, given, again).await;
         self.0.inner.borrow_mut().setting_up = false;
@@ -270,7 +272,7 @@ impl<H: Host> Engine<H> {
     async fn started(
         &self,
         method: &str,
-        given: Value,
+        given: &str,
         again: Option<Here>,
     ) -> Result<Start<BrowserStore>, CallError> {
         let (host, now) = (self.host().clone(), self.host().now());
@@ -489,17 +491,16 @@ fn search(client: &sotto_node_core::client::Client<BrowserStore>, asked: Search)
 
 /// The place of a hit, as it was handed out.
 fn place_of(text: &str) -> Result<SearchPlace, CallError> {
-    let mut parts = text.split('.');
-    let mut number = || parts.next().and_then(|part| part.parse().ok());
-    let time = number();
-    let conversation = text.split('.').nth(1).and_then(|id| serde_json::from_value(id.into()).ok());
-    let sequence = text.split('.').nth(2).and_then(|part| part.parse().ok());
-    match (time, conversation, sequence) {
-        (Some(time), Some(conversation), Some(sequence)) => {
-            Ok(SearchPlace { time: UnixMillis(time), conversation, sequence: Sequence(sequence) })
-        }
-        _ => Err(invalid("this is no place of a hit")),
-    }
+    let parsed = || {
+        let (time, rest) = text.split_once('.')?;
+        let (conversation, sequence) = rest.split_once('.')?;
+        Some(SearchPlace {
+            time: UnixMillis(time.parse().ok()?),
+            conversation: conversation.parse().ok()?,
+            sequence: Sequence(sequence.parse().ok()?),
+        })
+    };
+    parsed().ok_or_else(|| invalid("this is no place of a hit"))
 }
 
 /// The code of an invite, from itself or from a whole link, for nodes or for browsers.
@@ -518,93 +519,4 @@ fn qr(text: &str) -> Answer {
     let dark: Vec<bool> = code.into_colors().into_iter().map(|color| color == qrcode::Color::Dark).collect();
     let width = dark.len().isqrt().max(1);
     Ok(dark.chunks(width).map(|row| json!(row)).collect())
-}
-
-/// What the interface is told of what came of a command.
-fn came_of(outcome: Outcome) -> Value {
-    match outcome {
-        Outcome::Conversation(conversation) => json!({ "conversation": conversation }),
-        Outcome::Added { added, without_device } => {
-            json!({ "added": added, "without_device": without_device })
-        }
-        Outcome::Rooms(rooms) => rooms
-            .iter()
-            .map(|room| {
-                let name = sotto_node_core::format::harmless_line(&room.name);
-                json!({ "conversation": room.conversation, "name": name, "members": room.members })
-            })
-            .collect(),
-        Outcome::History { added, next, .. } => json!({ "added": added, "next": next }),
-        _ => json!({}),
-    }
-}
-
-/// The command of a method, and whether it is enough that its text is safe here.
-fn command(method: &str, given: Value) -> Result<(Command, bool), CallError> {
-    let command = match method {
-        "send" => {
-            let Texting { conversation, text, reply_to } = args(given)?;
-            return Ok((Command::Send { conversation, text, reply_to }, true));
-        }
-        "edit" => {
-            let Editing { conversation, target, text } = args(given)?;
-            Command::Edit { conversation, target, text }
-        }
-        "delete" => {
-            let At { conversation, target } = args(given)?;
-            Command::Delete { conversation, target }
-        }
-        "react" => {
-            let Reacting { conversation, target, emoji, on } = args(given)?;
-            Command::React { conversation, target, emoji, on }
-        }
-        "pin" => {
-            let Pinning { conversation, target, on } = args(given)?;
-            Command::Pin { conversation, target, on }
-        }
-        "set_timer" => {
-            let Timing { conversation, seconds } = args(given)?;
-            Command::SetTimer { conversation, seconds }
-        }
-        "mark_read" => {
-            let Reading { conversation, upto } = args(given)?;
-            Command::MarkRead { conversation, upto }
-        }
-        "typing" => Command::Typing { conversation: args::<One>(given)?.conversation },
-        "open_direct" => {
-            Command::OpenDirect { username: args::<OneName>(given)?.username, suite: Suite::XWing }
-        }
-        "create" => Command::CreateConversation(args::<Creating>(given)?.command()?),
-        "rooms" => Command::ListRooms,
-        "join" => Command::Join { conversation: args::<One>(given)?.conversation },
-        "join_listed" => Command::JoinListed { name: args::<Named>(given)?.name },
-        "leave" => Command::Leave { conversation: args::<One>(given)?.conversation },
-        "rename" => {
-            let Renaming { conversation, name } = args(given)?;
-            Command::Rename { conversation, name }
-        }
-        "add_members" => {
-            let Adding { conversation, usernames } = args(given)?;
-            Command::AddMembers { conversation, usernames }
-        }
-        "remove_member" => {
-            let Member { conversation, account } = args(given)?;
-            Command::RemoveMember { conversation, who: Who::Account(account) }
-        }
-        "set_role" => {
-            let Roles { conversation, account, role } = args(given)?;
-            Command::SetRole { conversation, who: Who::Account(account), role: role_of(&role)? }
-        }
-        "fetch_history" => {
-            let History { conversation, before, limit } = args(given)?;
-            let limit = u32::try_from(limit.min(LINES_MAX)).unwrap_or(u32::MAX);
-            Command::FetchHistory { conversation, before, limit }
-        }
-        "set_invisible" => Command::SetInvisible(args::<Switch>(given)?.on),
-        other => {
-            let text = format!("{other} is no call of this version");
-            return Err(Failure::new(FailureCode::Invalid, text).into());
-        }
-    };
-    Ok((command, false))
 }
