@@ -53,8 +53,9 @@ impl Core {
     fn refused(&mut self, ctx: &mut Ctx<'_>, ask: Ask, error: WireError) -> Result<(), StoreError> {
         let code = error.code();
         let rest = match code.map(ErrorCode::blame) {
-            Some(Blame::Relay) if error.retry_after_ms == 0 => Some(REST_MS),
-            Some(Blame::Relay) => Some(u64::from(error.retry_after_ms)),
+            // Also to an account that was too fast: what it wrote is to be sent, only later.
+            _ if error.retry_after_ms > 0 => Some(u64::from(error.retry_after_ms)),
+            Some(Blame::Relay) => Some(REST_MS),
             _ => None,
         };
         let until = rest.map(|rest| UnixMillis(ctx.now.0.saturating_add(rest)));

@@ -97,6 +97,8 @@ pub struct Relay {
     epochs: HashMap<(ConversationId, Epoch), EpochBegun>,
     connections: BTreeMap<ConnectionId, Connection>,
     last_connection: u64,
+    /// So many appends are still refused because their account was too fast.
+    pub too_fast: u32,
     /// What it counts, for tests.
     pub counts: Counts,
 }

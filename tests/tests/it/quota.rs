@@ -125,6 +125,18 @@ fn an_account_near_its_quota_is_reported_to_its_person_and_to_the_operator_befor
     let (hers, his) = (held("alice")?, held("bob")?);
     ensure!(hers > 40 * 100 && his * 2 < hers, "{accounts:?}");
 
+    // A backup has the figures, and compacting changes none.
+    let none = (ACCOUNT, "0");
+    let (backups, restored) = (home.path().join("backups"), home.path().join("restored"));
+    let text = |path: &Path| path.to_str().map(str::to_owned).context("a path of text");
+    let (backups, to) = (text(&backups)?, text(&restored)?);
+    ask(&data, &["backup", &backups], none)?;
+    ask(&data, &["restore", &backups, "--to", &to], none)?;
+    ask(&data, &["compact"], none)?;
+    for folder in [&restored, &data] {
+        ensure!(ask(folder, &["account", "list"], none)? == accounts, "in {}", folder.display());
+    }
+
     let quota = (hers + hers / 10).to_string();
     let stats = ask(&data, &["stats"], (ACCOUNT, &quota))?;
     ensure!(stats[0]["nearly_full_accounts_count"] == 1, "{stats:?}");

@@ -125,3 +125,25 @@ fn a_person_who_was_compared_is_drawn_as_verified_at_once() {
     let members = told.expect("the conversation is drawn again").members;
     assert!(members.iter().any(|member| member.username == "bob" && member.verified), "{members:?}");
 }
+
+#[test]
+fn what_was_written_too_fast_is_sent_when_the_relay_says_so_and_nothing_of_it_is_lost() {
+    let mut world = calm(340);
+    let (alice, bob) = (world.person("alice"), world.person("bob"));
+    world.settle();
+    let id = direct(&mut world, alice, "bob");
+    world.relay.too_fast = 7;
+    let wanted: Vec<String> = (0..5).map(|n| format!("quick {n}")).collect();
+    let tokens: Vec<Token> = wanted
+        .iter()
+        .map(|text| {
+            world.command(alice, Command::Send { conversation: id, text: text.clone(), reply_to: None })
+        })
+        .collect();
+    world.settle();
+    assert_eq!(world.relay.too_fast, 0, "it was refused at first");
+    assert_eq!(texts(&world, bob, id), wanted, "{}", world.story());
+    for token in tokens {
+        assert!(matches!(world.result(alice, token), Some(Ok(Outcome::Sent { .. }))));
+    }
+}

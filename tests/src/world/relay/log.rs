@@ -92,6 +92,11 @@ impl Relay {
         out: &mut Out,
     ) -> Result<Appended, Refused> {
         let id = body.conversation;
+        if let Some(left) = self.too_fast.checked_sub(1) {
+            self.too_fast = left;
+            let error = WireError::new(ErrorCode::QuotaExceeded, "the account has used up its rate");
+            return Err(error.with_retry_after_ms(500).into());
+        }
         let conversation = self.state.find(id);
         let decision = append::decide(conversation, who.account, who.device, body, &Quotas::NONE, 0);
         match decision.map_err(append::Refusal::wire) {

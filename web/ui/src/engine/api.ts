@@ -262,6 +262,7 @@ export interface Calls {
   verify: [{ account: Id; identity_key: string }, None];
   set_invisible: [{ on: boolean }, None];
   devices: [None, Device[]];
+  /** Out of every conversation, and off the list of the account. */
   remove_device: [{ device: Id }, None];
   sessions: [None, Session[]];
   end_session: [{ id: Id }, None];
