@@ -4,7 +4,7 @@
 //! through which it changes), [`append`] (may this be appended?), [`authorise`] and [`commit`] (may this
 //! change of members?), [`entry`] and [`record`] (how it lies on the disk), [`delivery`] (what becomes of a
 //! push whose receiver is slow), [`presence`] (who is here), [`quota`] (how much is too much) and [`check`] (whether a log is
-//! as it was written).
+//! as it was written). [`turn`] stands for itself: who may borrow the relay's address, to reach whom, and how much.
 
 pub mod append;
 pub mod authorise;
@@ -17,3 +17,4 @@ pub mod presence;
 pub mod quota;
 pub mod record;
 pub mod state;
+pub mod turn;

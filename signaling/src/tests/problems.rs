@@ -74,7 +74,10 @@ async fn every_operation_for_the_signed_in_refuses_the_others() {
             }
         }
     }
-    assert_eq!(checked, 20, "logout, me, and everything of sessions, devices, invites, vault and operator");
+    assert_eq!(
+        checked, 21,
+        "logout, me, ice, and everything of sessions, devices, invites, vault and operator"
+    );
 }
 
 #[tokio::test]
