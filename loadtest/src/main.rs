@@ -13,6 +13,7 @@ mod screen;
 mod search;
 mod sotto;
 mod target;
+mod turn;
 mod web;
 
 pub(crate) use sotto_loadtest::{drive, raw};
@@ -87,6 +88,27 @@ enum Command {
         #[arg(long)]
         relay: Option<PathBuf>,
         /// Where relay and store keep their data; a new folder in it is made and removed.
+        #[arg(long, default_value = "target")]
+        scratch: PathBuf,
+    },
+    /// TURN beside Debian's coturn: packets relayed for each CPU second, by coturn's own client.
+    Turn {
+        /// Allocations at a time.
+        #[arg(long, default_value_t = 10)]
+        clients: u32,
+        /// Packets of each, one in a millisecond.
+        #[arg(long, default_value_t = 3_000)]
+        packets: u32,
+        /// Bytes of each packet.
+        #[arg(long, default_value_t = 1_000)]
+        bytes: u32,
+        /// How often the two take turns; the table has the median of each figure.
+        #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+        rounds: u32,
+        /// The relay's program; by default `sotto-relay` beside this one.
+        #[arg(long)]
+        relay: Option<PathBuf>,
+        /// Where the relay keeps its data; a new folder in it is made and removed.
         #[arg(long, default_value = "target")]
         scratch: PathBuf,
     },
@@ -171,6 +193,11 @@ async fn run(arguments: Arguments) -> Result<()> {
         Command::Web { messages, rounds, relay, scratch: place } => {
             let dir = scratch(&place)?;
             report.web.push(web::measure(dir.path(), relay.as_deref(), messages, rounds).await?);
+        }
+        Command::Turn { clients, packets, bytes, rounds, relay, scratch: place } => {
+            let dir = scratch(&place)?;
+            let load = turn::Load { clients, packets, bytes };
+            report.turn = turn::measure(dir.path(), relay.as_deref(), load, rounds).await?;
         }
         Command::Search { messages, queries, scratch: place } => {
             let dir = scratch(&place)?;

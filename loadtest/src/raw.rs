@@ -61,6 +61,14 @@ pub struct Account {
     rng: ChaCha20Rng,
 }
 
+impl Account {
+    /// What its requests over HTTP are signed with.
+    #[must_use]
+    pub fn access_token(&self) -> &str {
+        &self.access_token
+    }
+}
+
 /// One proved connection.
 pub struct RawConnection {
     /// The QUIC connection.

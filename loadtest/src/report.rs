@@ -2,6 +2,13 @@
 
 use serde::Serialize;
 
+/// The median of one figure.
+fn middle<T>(rounds: &[T], figure: fn(&T) -> f64) -> f64 {
+    let mut figures: Vec<f64> = rounds.iter().map(figure).collect();
+    figures.sort_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
 /// Pairs that talk: one round, or the medians of several.
 #[derive(Serialize, Clone)]
 pub(crate) struct Talk {
@@ -19,17 +26,12 @@ pub(crate) struct Talk {
 impl Talk {
     /// One row of several rounds: each figure is the median of its own. `None` without rounds.
     pub(crate) fn median(rounds: &[Self]) -> Option<Self> {
-        let middle = |figure: fn(&Self) -> f64| {
-            let mut figures: Vec<f64> = rounds.iter().map(figure).collect();
-            figures.sort_by(f64::total_cmp);
-            figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
-        };
         let mut row = rounds.first()?.clone();
-        row.messages_per_second = middle(|round| round.messages_per_second);
-        row.latency_p50_ms = middle(|round| round.latency_p50_ms);
-        row.latency_p99_ms = middle(|round| round.latency_p99_ms);
-        row.relay_cpu_seconds_per_1000 = middle(|round| round.relay_cpu_seconds_per_1000);
-        row.fsync_share = middle(|round| round.fsync_share);
+        row.messages_per_second = middle(rounds, |round| round.messages_per_second);
+        row.latency_p50_ms = middle(rounds, |round| round.latency_p50_ms);
+        row.latency_p99_ms = middle(rounds, |round| round.latency_p99_ms);
+        row.relay_cpu_seconds_per_1000 = middle(rounds, |round| round.relay_cpu_seconds_per_1000);
+        row.fsync_share = middle(rounds, |round| round.fsync_share);
         Some(row)
     }
 }
@@ -90,6 +92,30 @@ pub(crate) struct Screen {
     pub(crate) max_ms: f64,
 }
 
+/// What is relayed for others: one round, or the medians of several.
+#[derive(Serialize, Clone)]
+pub(crate) struct Turn {
+    pub(crate) server: String,
+    /// Packets, in both directions.
+    pub(crate) relayed: u64,
+    pub(crate) lost: u64,
+    pub(crate) mib_per_second: f64,
+    pub(crate) packets_per_cpu_second: f64,
+    pub(crate) cpu_seconds_per_gib: f64,
+}
+
+impl Turn {
+    /// One row of several rounds: each figure is the median of its own, and what was lost is all. `None` without rounds.
+    pub(crate) fn median(rounds: &[Self]) -> Option<Self> {
+        let mut row = rounds.first()?.clone();
+        row.lost = rounds.iter().map(|round| round.lost).sum();
+        row.mib_per_second = middle(rounds, |round| round.mib_per_second);
+        row.packets_per_cpu_second = middle(rounds, |round| round.packets_per_cpu_second);
+        row.cpu_seconds_per_gib = middle(rounds, |round| round.cpu_seconds_per_gib);
+        Some(row)
+    }
+}
+
 /// One run.
 #[derive(Serialize, Default)]
 pub(crate) struct Report {
@@ -98,6 +124,7 @@ pub(crate) struct Report {
     pub(crate) screen: Vec<Screen>,
     pub(crate) search: Vec<Search>,
     pub(crate) web: Vec<Web>,
+    pub(crate) turn: Vec<Turn>,
 }
 
 impl Report {
@@ -170,6 +197,28 @@ impl Report {
                     row.p99_ms,
                     row.cpu_ms,
                     row.index_bytes_per_message
+                );
+            }
+        }
+        if !self.turn.is_empty() {
+            out += "\n| TURN | packets relayed | lost | MiB/s | packets per CPU second | CPU s per GiB |\n|---|---|---|---|---|---|\n";
+            for row in &self.turn {
+                out += &format!(
+                    "| {} | {} | {} | {:.1} | {:.0} | {:.1} |\n",
+                    row.server,
+                    row.relayed,
+                    row.lost,
+                    row.mib_per_second,
+                    row.packets_per_cpu_second,
+                    row.cpu_seconds_per_gib,
+                );
+            }
+            if let [base, ours] = self.turn.as_slice() {
+                out += &format!(
+                    "\n{} relays {:.2} times the packets of {} in a CPU second.\n",
+                    ours.server,
+                    ours.packets_per_cpu_second / base.packets_per_cpu_second,
+                    base.server,
                 );
             }
         }

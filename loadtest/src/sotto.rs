@@ -19,6 +19,25 @@ use tokio::process::Command;
 struct ReadyFile {
     link: String,
     http: Option<SocketAddr>,
+    turn: Option<SocketAddr>,
+}
+
+/// Where TURN is, and by which right it is used.
+pub(crate) struct Borrowed {
+    pub(crate) port: u16,
+    pub(crate) username: String,
+    pub(crate) credential: String,
+}
+
+#[derive(serde::Deserialize)]
+struct Ice {
+    ice_servers: Vec<IceServer>,
+}
+
+#[derive(serde::Deserialize)]
+struct IceServer {
+    username: String,
+    credential: String,
 }
 
 /// A relay in its own process.
@@ -27,6 +46,7 @@ pub(crate) struct Sotto {
     link: String,
     relay: Relay,
     http: SocketAddr,
+    turn: Option<SocketAddr>,
     accounts: usize,
     idle: Vec<Device>,
 }
@@ -34,6 +54,15 @@ pub(crate) struct Sotto {
 impl Sotto {
     /// Starts the relay's program with its data in `dir`.
     pub(crate) async fn start(dir: &Path, program: Option<&Path>) -> Result<Self> {
+        Self::start_with(dir, program, &[]).await
+    }
+
+    /// The same, with settings beside the defaults.
+    pub(crate) async fn start_with(
+        dir: &Path,
+        program: Option<&Path>,
+        settings: &[(&str, &str)],
+    ) -> Result<Self> {
         let beside = std::env::current_exe()?.with_file_name("sotto-relay");
         let program: PathBuf = program.map_or(beside, Path::to_owned);
         anyhow::ensure!(
@@ -50,7 +79,8 @@ impl Sotto {
             .env("SOTTO_RELAY_HTTP", "127.0.0.1:0")
             .env("SOTTO_RELAY_LOG_LEVEL", "warn")
             // All of a load's accounts are registered from one address within seconds.
-            .env("SOTTO_RELAY_LIMITS_RATES", "false");
+            .env("SOTTO_RELAY_LIMITS_RATES", "false")
+            .envs(settings.iter().copied());
         let process = Process::start(command)?;
         let ready = wait_until_ready(&data).await?;
         Ok(Self {
@@ -58,6 +88,7 @@ impl Sotto {
             relay: Relay::from_link(&ready.link)?,
             link: ready.link,
             http: ready.http.context("the relay serves no plain HTTP")?,
+            turn: ready.turn,
             accounts: 0,
             idle: Vec::new(),
         })
@@ -71,6 +102,18 @@ impl Sotto {
     /// Its plain listener on this machine.
     pub(crate) const fn http(&self) -> SocketAddr {
         self.http
+    }
+
+    /// What a new account is given for TURN.
+    pub(crate) async fn borrow_turn(&mut self) -> Result<Borrowed> {
+        let account = self.account().await?;
+        let answer = get(self.http, "/api/v1/ice", Some(account.access_token())).await?;
+        let (_, body) = answer.split_once("\r\n\r\n").context("the answer has no body")?;
+        let Ice { ice_servers } = serde_json::from_str(body)?;
+        let server = ice_servers.into_iter().next().context("the relay lends nothing")?;
+        let IceServer { username, credential } = server;
+        let port = self.turn.context("the relay does not say where TURN is")?.port();
+        Ok(Borrowed { port, username, credential })
     }
 
     async fn account(&mut self) -> Result<Account> {
@@ -137,7 +180,7 @@ impl Target for Sotto {
     }
 
     async fn totals(&mut self) -> Result<Totals> {
-        let metrics = get(self.http, "/metrics").await?;
+        let metrics = get(self.http, "/metrics", None).await?;
         Ok(Totals { fsync_seconds: metric(&metrics, FSYNC_SECONDS)? })
     }
 
@@ -155,9 +198,10 @@ fn metric(text: &str, name: &str) -> Result<f64> {
 }
 
 /// One plain HTTP/1.1 GET on loopback; the relay closes the connection after it.
-async fn get(address: SocketAddr, path: &str) -> Result<String> {
+async fn get(address: SocketAddr, path: &str, token: Option<&str>) -> Result<String> {
     let mut stream = tokio::net::TcpStream::connect(address).await?;
-    stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n").as_bytes()).await?;
+    let bearer = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
+    stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n{bearer}\r\n").as_bytes()).await?;
     let mut text = String::new();
     stream.read_to_string(&mut text).await?;
     anyhow::ensure!(text.contains(" 200 "), "GET {path}: {}", text.lines().next().unwrap_or_default());

@@ -11,6 +11,7 @@ use crate::operator::watch::Watch;
 use crate::session::Sessions;
 use crate::session::registry::Registry;
 use crate::site::Site;
+use crate::turn::Turn;
 use crate::webtransport::Door;
 use crate::{clock, exporter};
 use axum::Router;
@@ -55,6 +56,8 @@ pub struct Parts<'a> {
     pub web: String,
     /// How they reach the UDP port; `None` while nothing listens.
     pub door: Option<Door>,
+    /// What lends STUN and TURN; `None` if nothing does.
+    pub turn: Option<Arc<Turn>>,
     /// Whether the relay has started and does not drain.
     pub is_ready: Arc<AtomicBool>,
     /// Renders the metrics.
@@ -86,11 +89,23 @@ impl Api {
     /// # Errors
     /// If a key cannot be read or kept.
     pub fn new(parts: Parts<'_>) -> Result<Self, FolderError> {
-        let Parts { config, folder, store, engine, registry, watch, relay, web, door, is_ready, recorder } =
-            parts;
+        let Parts {
+            config,
+            folder,
+            store,
+            engine,
+            registry,
+            watch,
+            relay,
+            web,
+            door,
+            turn,
+            is_ready,
+            recorder,
+        } = parts;
         let seed = Zeroizing::new(folder.secret(TOKEN_KEY_FILE, rand::random)?);
         let site = Site::new(door.as_ref().map(|door| door.port));
-        let hooks = Arc::new(RelayHooks { engine: engine.clone(), registry, is_ready, watch, door });
+        let hooks = Arc::new(RelayHooks { engine: engine.clone(), registry, is_ready, watch, door, turn });
         let signaling = Signaling::new(
             SignalingConfig { web, ..signaling_config(config, relay) },
             store.clone(),

@@ -3,10 +3,14 @@
 use crate::engine::{AdmitError, Engine};
 use crate::operator::watch::{self, Watch};
 use crate::session::registry::Registry;
+use crate::turn::Turn;
 use crate::webtransport::Door;
 use futures_util::future::BoxFuture;
 use sotto_protocol::ids::{AccountId, ConversationId, DeviceId, SessionId};
-use sotto_signaling::hooks::{Admit, AdmitRefused, Figures, Hooks, Readiness, RoomPage, Usage, WebTransport};
+use sotto_signaling::hooks::{
+    Admit, AdmitRefused, Figures, Hooks, IceServer, Readiness, RoomPage, Usage, WebTransport,
+};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -22,10 +26,15 @@ pub struct RelayHooks {
     pub watch: Arc<Watch>,
     /// How browsers reach the UDP port; `None` while nothing listens.
     pub door: Option<Door>,
+    /// What lends STUN and TURN; `None` if nothing does.
+    pub turn: Option<Arc<Turn>>,
 }
 
 impl Hooks for RelayHooks {
     fn session_ended(&self, account: AccountId, session: SessionId) {
+        if let Some(turn) = &self.turn {
+            turn.revoke(session);
+        }
         self.registry.revoke(account, session);
     }
 
@@ -74,6 +83,10 @@ impl Hooks for RelayHooks {
 
     fn webtransport(&self) -> Option<WebTransport> {
         self.door.as_ref().map(Door::described)
+    }
+
+    fn ice(&self, account: AccountId, session: SessionId, from: IpAddr) -> Option<IceServer> {
+        self.turn.as_ref()?.ice(account, session, from)
     }
 
     fn readiness(&self) -> Readiness {

@@ -5,6 +5,7 @@
 //!                               >-- session -- gate ---<
 //!   devices ==WSS===> gateway -'                        '--> sotto-signaling --> accounts (durable)
 //!   browsers =HTTP/3=> quic -- webtransport -- session, as above
+//!   devices ==STUN, TURN=> turn -- peers that they do not reach directly
 //!   anybody ==HTTPS=> web -- site (the browser client) or api (sotto-signaling's router)
 //! ```
 //!
@@ -24,6 +25,7 @@ pub mod operator;
 pub mod quic;
 pub mod session;
 pub mod site;
+pub mod turn;
 pub mod web;
 pub mod webtransport;
 

@@ -12,6 +12,7 @@ use commands::room::{self, RoomCommand};
 use commands::stats;
 use sotto_protocol::ids::UnixMillis;
 use sotto_relay::config::{self, Config, ConfigError, ENVIRONMENT_FILE, Source, Values};
+use sotto_relay::turn::TurnError;
 use sotto_relay::{Relay, RunError, StartError, logs, metrics, tls, welcome};
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -186,7 +187,8 @@ enum Exit {
 impl From<&StartError> for Exit {
     fn from(error: &StartError) -> Self {
         match error {
-            StartError::Listen(_) => Self::Listen,
+            StartError::Listen(_) | StartError::Turn(TurnError::Listen(_)) => Self::Listen,
+            StartError::Turn(TurnError::NoAddress) => Self::Config,
             StartError::Tls(tls::TlsError::Folder(_))
             | StartError::Folder(_)
             | StartError::Accounts(_)

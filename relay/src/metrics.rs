@@ -62,6 +62,23 @@ pub const CERTIFICATE_ORDERS: &str = "sotto_certificate_orders_total";
 /// When the certificate of `domain` ends.
 pub const CERTIFICATE_EXPIRES: &str = "sotto_certificate_expires_timestamp_seconds";
 
+/// Allocations of TURN.
+pub const TURN_ALLOCATIONS: &str = "sotto_turn_allocations";
+/// Those that were made.
+pub const TURN_ALLOCATED: &str = "sotto_turn_allocated_total";
+/// Credentials given out.
+pub const TURN_CREDENTIALS: &str = "sotto_turn_credentials_total";
+/// Requests refused.
+pub const TURN_REFUSALS: &str = "sotto_turn_refusals_total";
+/// Packets relayed.
+pub const TURN_PACKETS: &str = "sotto_turn_packets_total";
+/// Bytes relayed.
+pub const TURN_BYTES: &str = "sotto_turn_bytes_total";
+/// Packets not relayed.
+pub const TURN_DROPPED: &str = "sotto_turn_dropped_total";
+/// Answers to who asks where he is.
+pub const TURN_BINDINGS: &str = "sotto_turn_bindings_total";
+
 /// Every metric of the sessions and the accounts' store.
 pub const METRICS: &[Metric] = &[
     Metric {
@@ -147,6 +164,54 @@ pub const METRICS: &[Metric] = &[
         kind: MetricKind::Gauge,
         labels: "",
         help: "When the certificate of `domain` ends, in seconds since 1970; 0 without one. It is renewed when a third of its life is left.",
+    },
+    Metric {
+        name: TURN_ALLOCATIONS,
+        kind: MetricKind::Gauge,
+        labels: "",
+        help: "Allocations of TURN now. Near `turn.allocations`: others get none.",
+    },
+    Metric {
+        name: TURN_ALLOCATED,
+        kind: MetricKind::Counter,
+        labels: "transport = udp | tcp | tls",
+        help: "Addresses lent. Much tls: people are in networks that let nothing else out.",
+    },
+    Metric {
+        name: TURN_CREDENTIALS,
+        kind: MetricKind::Counter,
+        labels: "",
+        help: "Credentials for TURN given to signed-in devices.",
+    },
+    Metric {
+        name: TURN_REFUSALS,
+        kind: MetricKind::Counter,
+        labels: "reason = password | credentials | expired | quota | full | peer | peers | unsupported | malformed",
+        help: "Requests to TURN refused. password, credentials: forged, or of a sign-in that ended or another start; peer: somebody tried to reach a range that `turn.peers` does not name.",
+    },
+    Metric {
+        name: TURN_PACKETS,
+        kind: MetricKind::Counter,
+        labels: "to = peers | clients",
+        help: "Packets relayed by TURN.",
+    },
+    Metric {
+        name: TURN_BYTES,
+        kind: MetricKind::Counter,
+        labels: "to = peers | clients",
+        help: "Bytes relayed by TURN, without headers: what counts for the quotas.",
+    },
+    Metric {
+        name: TURN_DROPPED,
+        kind: MetricKind::Counter,
+        labels: "reason = quota | peer | full",
+        help: "Packets that TURN did not relay: over the account's rate or day, to a refused peer, or a socket without room.",
+    },
+    Metric {
+        name: TURN_BINDINGS,
+        kind: MetricKind::Counter,
+        labels: "",
+        help: "STUN: answers over UDP to who asks as which address he is seen.",
     },
     Metric {
         name: ACCOUNTS_COMMIT_SECONDS,

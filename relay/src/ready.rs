@@ -21,6 +21,10 @@ pub struct ReadyFile {
     pub https: SocketAddr,
     /// TCP, for plain HTTP; `null` if it is off.
     pub http: Option<SocketAddr>,
+    /// UDP and TCP, for STUN and TURN; `null` if it is off.
+    pub turn: Option<SocketAddr>,
+    /// TCP, for TURN inside TLS; `null` if it is off.
+    pub turns: Option<SocketAddr>,
     /// SHA-256 of the certificate, in hex.
     pub fingerprint: String,
     /// The link that a node registers with.

@@ -21,6 +21,7 @@ use crate::session::{Counters, Sessions};
 use crate::sockets::{ListenError, bind_both, bind_tcp};
 use crate::store::{RealDisk, SledOptions};
 use crate::tls::{Identity, TlsError};
+use crate::turn::{Turn, TurnError};
 use crate::webtransport::Door;
 use crate::webtransport::certificate::ShortLived;
 use crate::{acme, api, clock, host, metrics, operator, quic, ready, site, tls, web};
@@ -74,6 +75,9 @@ pub enum StartError {
     /// An address.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// STUN and TURN.
+    #[error(transparent)]
+    Turn(#[from] TurnError),
     /// The QUIC endpoint.
     #[error(transparent)]
     Quic(#[from] QuicError),
@@ -123,6 +127,7 @@ impl Relay {
         tls::install_provider();
         let recorder = metrics::install();
         ::metrics::gauge!(metrics::CERTIFICATE_EXPIRES).set(0.0);
+        ::metrics::gauge!(metrics::TURN_ALLOCATIONS).increment(0.0);
         let opened = tokio::task::spawn_blocking({
             let config = config.clone();
             move || {
@@ -147,6 +152,9 @@ impl Relay {
 
         let registry = Registry::default();
         let is_ready = Arc::new(AtomicBool::new(false));
+        let lend = |turn| Turn::bind(turn, &link.relay, is_ready.clone());
+        let (turn, turn_listeners) = config.turn.as_ref().map(lend).transpose()?.unzip();
+        let turn = turn.map(Arc::new);
         let watched = Arc::new(Watch::new(config.data_dir.clone()));
         let api = api::Api::new(api::Parts {
             config: &config,
@@ -158,6 +166,7 @@ impl Relay {
             relay: link.clone(),
             web: browsers.clone(),
             door: Some(door),
+            turn: turn.clone(),
             is_ready: is_ready.clone(),
             recorder,
         })?;
@@ -185,6 +194,10 @@ impl Relay {
             admission.clone(),
             web_stops.clone(),
         ));
+        if let Some(listeners) = turn_listeners {
+            let tls = tokio_rustls::TlsAcceptor::from(identity.for_turn()?);
+            listeners.spawn(&mut tasks, tls, &admission, &web_stops)?;
+        }
         let control = channel::listen(folder.path())
             .map_err(|source| FolderError::Io { path: folder.join(operator::SOCKET), source })?;
         let backups = Backups::new(&config, engine.clone(), store.clone());
@@ -207,6 +220,8 @@ impl Relay {
             quic: endpoint.local_addr()?,
             https,
             http,
+            turn: turn.as_ref().map(|turn| turn.listen()),
+            turns: turn.as_ref().and_then(|turn| turn.tls()),
             fingerprint: identity.fingerprint().to_string(),
             link: link.to_string(),
             web: browsers,

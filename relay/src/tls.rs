@@ -24,6 +24,9 @@ use time::OffsetDateTime;
 /// ALPN of the frames over QUIC.
 pub const ALPN_SOTTO: &[u8] = b"sotto/1";
 
+/// ALPN of TURN (RFC 7443); who names none is served too.
+const ALPN_TURN: &[u8] = b"stun.turn";
+
 const CHAIN_FILE: &str = "certificate.pem";
 const KEY_FILE: &str = "certificate.key";
 
@@ -223,6 +226,14 @@ impl Identity {
     /// If the provider lacks what TLS 1.3 needs.
     pub fn for_https(&self) -> Result<Arc<rustls::ServerConfig>, TlsError> {
         Ok(Arc::new(server_config(self.serving.clone(), &[b"http/1.1"])?))
+    }
+
+    /// TLS for TURN on TCP.
+    ///
+    /// # Errors
+    /// If the provider lacks what TLS 1.3 needs.
+    pub fn for_turn(&self) -> Result<Arc<rustls::ServerConfig>, TlsError> {
+        Ok(Arc::new(server_config(self.serving.clone(), &[ALPN_TURN])?))
     }
 
     /// TLS for QUIC: nodes by `sotto/1`, browsers by HTTP/3.

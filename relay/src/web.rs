@@ -19,10 +19,10 @@ use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
 /// Time for a TLS handshake, and for the headers of a request.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What accepting waits after the operating system had no room for one more connection.
-const OUT_OF_DESCRIPTORS_PAUSE: Duration = Duration::from_millis(100);
+pub(crate) const OUT_OF_DESCRIPTORS_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until `stop` turns true, then until every connection has ended.
 pub async fn serve(
@@ -75,7 +75,7 @@ pub async fn serve(
 /// Has the operating system find out that the other side vanished, in about the time that QUIC takes: it probes an idle
 /// connection, and gives one up whose data stays unacknowledged. It sees acknowledgements and not messages, so a slow
 /// link with much to carry is not taken for a dead one.
-fn keep_alive(stream: &tokio::net::TcpStream) -> std::io::Result<()> {
+pub(crate) fn keep_alive(stream: &tokio::net::TcpStream) -> std::io::Result<()> {
     let socket = socket2::SockRef::from(stream);
     let every = Duration::from_millis(KEEP_ALIVE_MS);
     let probes = TcpKeepalive::new().with_time(every).with_interval(every);

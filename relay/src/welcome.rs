@@ -25,6 +25,10 @@ pub fn welcome(relay: &RelayHandle) -> String {
         line("HTTP", &format!("http://{http} (this machine; API, /metrics)"));
         line("API pages", &format!("http://{http}/api/docs"));
     }
+    if let Some(turn) = at.turn {
+        let who = if turn.ip().is_loopback() { "this machine" } else { "signed-in devices" };
+        line("TURN", &format!("{turn} (UDP, TCP; lent to {who})"));
+    }
     line("data", &config.data_dir.display().to_string());
     line("fingerprint", &at.fingerprint);
     line("link", &at.link);

@@ -2,7 +2,9 @@
 
 use futures_util::future::BoxFuture;
 use sotto_protocol::ids::{AccountId, ConversationId, DeviceId, SessionId};
+use std::net::IpAddr;
 use std::time::Duration;
+use zeroize::Zeroizing;
 
 /// Whether the relay takes requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +22,25 @@ pub struct WebTransport {
     pub port: u16,
     /// SHA-256 of certificates, one of which the browser will be shown; empty where an authority vouches for it.
     pub certificate_hashes: Vec<[u8; 32]>,
+}
+
+/// How a device finds its way through NATs: STUN, and TURN with credentials of its own.
+#[derive(Clone, PartialEq, Eq)]
+pub struct IceServer {
+    /// As WebRTC writes them: `stun:`, `turn:` and `turns:`.
+    pub urls: Vec<String>,
+    /// Until when, and for whom.
+    pub username: String,
+    /// The password.
+    pub credential: Zeroizing<String>,
+    /// How long both are good.
+    pub lifetime: Duration,
+}
+
+impl std::fmt::Debug for IceServer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "IceServer {{ urls: {:?}, username: {} }}", self.urls, self.username)
+    }
 }
 
 /// What the relay is doing, and what it keeps, beside accounts.
@@ -122,6 +143,9 @@ pub trait Hooks: Send + Sync + 'static {
 
     /// How browsers reach the relay's UDP port, for `/api/v1/about`; `None` if they cannot.
     fn webtransport(&self) -> Option<WebTransport>;
+
+    /// Credentials for STUN and TURN for a sign-in that asks from an address; `None` if the relay lends nothing there.
+    fn ice(&self, account: AccountId, session: SessionId, from: IpAddr) -> Option<IceServer>;
 
     /// Whether the relay takes requests, for `/api/v1/ready`.
     fn readiness(&self) -> Readiness;

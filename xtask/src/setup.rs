@@ -25,6 +25,9 @@ struct Package {
     why: &'static str,
 }
 
+/// What would start by itself once it is installed, and must not: the tests use a program of the package only.
+const SERVICES: &[(&str, &str)] = &[("coturn", "coturn.service")];
+
 /// What every run of the tests uses.
 const TEST_PACKAGES: &[Package] = &[
     Package {
@@ -53,6 +56,11 @@ const TEST_PACKAGES: &[Package] = &[
         why: "systemd-analyze reads the relay's service",
     },
     Package { name: "prometheus", files: &["/usr/bin/promtool"], why: "promtool reads the alert rules" },
+    Package {
+        name: "coturn",
+        files: &["/usr/bin/turnutils_uclient", "/usr/local/bin/turnutils_uclient"],
+        why: "coturn's client borrows of our TURN",
+    },
 ];
 
 /// What the demo uses too.
@@ -207,6 +215,13 @@ pub(crate) fn install(packages: &[&str], why: &str) -> anyhow::Result<()> {
         let words = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"].iter().chain(arguments);
         if is_root() { program("env", words.skip(1)) } else { program("sudo", words) }
     };
+    let service =
+        |name: &str| SERVICES.iter().find(|(package, _)| *package == name).map(|(_, service)| *service);
+    for service in packages.iter().filter_map(|name| service(name)) {
+        let mask = ["systemctl", "mask", service];
+        let masked = if is_root() { program(mask[0], &mask[1..]) } else { program("sudo", mask) };
+        masked.announced(&format!("keeping {service} from starting"))?;
+    }
     apt(&["update", "-q"]).announced("asking for the list of packages").context(by_hand.clone())?;
     let mut arguments = vec!["install", "-q", "-y", "--no-install-recommends"];
     arguments.extend(packages);

@@ -5,10 +5,12 @@
 
 pub mod keys;
 mod parse;
+pub mod turn;
 pub mod values;
 pub mod web;
 
 pub use self::keys::{ENVIRONMENT_FILE, KEYS, Key};
+pub use self::turn::TurnConfig;
 pub use self::values::{ConfigError, Source, Values};
 pub use self::web::{Origins, WebConfig};
 
@@ -43,6 +45,8 @@ pub struct Config {
     pub acme: Option<AcmeConfig>,
     /// What browsers are told.
     pub web: WebConfig,
+    /// STUN and TURN; `None` for none.
+    pub turn: Option<TurnConfig>,
     /// Who may register.
     pub registration: RegistrationPolicy,
     /// Whether the first account becomes the operator.
@@ -238,6 +242,7 @@ impl Config {
             certificate_pinned,
             acme,
             web: WebConfig::from_values(values)?,
+            turn: TurnConfig::from_values(values)?,
             registration: values.read("registration", |text| match text {
                 "open" => Some(RegistrationPolicy::Open),
                 "invite" => Some(RegistrationPolicy::Invite),

@@ -50,6 +50,7 @@ impl Desk {
             relay: link(config, config.listen.port(), &identity),
             web: site::origin(config, config.http, config.listen.port()),
             door: None,
+            turn: None,
             is_ready: Arc::new(AtomicBool::new(false)),
             recorder: crate::metrics::install(),
         })?;

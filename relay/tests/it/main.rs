@@ -13,4 +13,5 @@ mod program;
 mod sessions;
 mod store;
 mod telemetry;
+mod turn;
 mod world;

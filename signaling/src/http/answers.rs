@@ -1,7 +1,7 @@
 //! The JSON of answers.
 
 use crate::gateway::WEBTRANSPORT_PATH;
-use crate::hooks::{Usage, WebTransport};
+use crate::hooks::{IceServer, Usage, WebTransport};
 use crate::service::{MadeInvite, SignedIn, Tokens};
 use serde::Serialize;
 use sotto_protocol::ids::UnixMillis;
@@ -9,6 +9,7 @@ use sotto_signaling_core::account::{Account, RegistrationPolicy, Role};
 use sotto_signaling_core::device::Device;
 use sotto_signaling_core::invite::Invite;
 use sotto_signaling_core::session::Session;
+use std::time::Duration;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use utoipa::ToSchema;
@@ -85,6 +86,42 @@ pub(crate) struct SignedInJson {
 impl From<SignedIn> for SignedInJson {
     fn from(signed_in: SignedIn) -> Self {
         Self { user: (&signed_in.account).into(), tokens: signed_in.tokens.into() }
+    }
+}
+
+/// Where a device finds ways through NATs.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct IceJson {
+    /// For `RTCPeerConnection`, as they are. Empty where this relay lends nothing.
+    ice_servers: Vec<IceServerJson>,
+    /// How long they are good, in seconds. Ask again before a call begins, and when it lasts longer.
+    ttl_seconds: u64,
+}
+
+/// STUN and TURN of this relay.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct IceServerJson {
+    /// `stun:`, `turn:` and, where it is turned on, `turns:`.
+    #[schema(example = json!(["stun:chat.example.org:3478", "turn:chat.example.org:3478?transport=udp"]))]
+    urls: Vec<String>,
+    /// Until when it is good, and for whom.
+    username: String,
+    /// The password.
+    credential: String,
+}
+
+/// When it is worth to ask again a relay that lends nothing.
+const NOTHING_LENT_TTL: Duration = Duration::from_secs(3600);
+
+impl From<Option<IceServer>> for IceJson {
+    fn from(server: Option<IceServer>) -> Self {
+        let ttl = server.as_ref().map_or(NOTHING_LENT_TTL, |server| server.lifetime);
+        let server = server.map(|server| IceServerJson {
+            urls: server.urls,
+            username: server.username,
+            credential: server.credential.as_str().to_owned(),
+        });
+        Self { ice_servers: server.into_iter().collect(), ttl_seconds: ttl.as_secs() }
     }
 }
 

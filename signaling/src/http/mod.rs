@@ -10,6 +10,7 @@ mod auth;
 mod devices;
 mod document;
 mod extract;
+mod ice;
 mod invites;
 mod layer;
 mod meta;
@@ -77,6 +78,7 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(invites::redeem))
         .routes(routes!(invites::remove))
         .routes(routes!(vault::get, vault::put))
+        .routes(routes!(ice::get))
         .routes(routes!(websocket::open))
         .routes(routes!(operator::stats))
         .routes(routes!(operator::accounts))
@@ -116,6 +118,7 @@ mod tests {
         ("/api/v1/devices", &["get", "post"]),
         ("/api/v1/devices/{id}", &["delete"]),
         ("/api/v1/health", &["get"]),
+        ("/api/v1/ice", &["get"]),
         ("/api/v1/invites", &["get", "post"]),
         ("/api/v1/invites/redeem", &["post"]),
         ("/api/v1/invites/{id}", &["delete"]),

@@ -6,6 +6,7 @@ mod console;
 mod devices;
 mod directory;
 mod hashing;
+mod ice;
 mod invites;
 mod operator;
 mod rates;

@@ -5,6 +5,7 @@ mod accounts;
 mod browsers;
 mod devices;
 mod directory;
+mod ice;
 mod invites;
 mod operator;
 mod problems;
@@ -15,7 +16,9 @@ mod websocket;
 
 use crate::config::{Config, Rates};
 use crate::gateway::{Gateway, GatewayConnection};
-use crate::hooks::{Admit, AdmitRefused, Figures, Hooks, Readiness, Room, RoomPage, Usage, WebTransport};
+use crate::hooks::{
+    Admit, AdmitRefused, Figures, Hooks, IceServer, Readiness, Room, RoomPage, Usage, WebTransport,
+};
 use crate::service::Signaling;
 use crate::tokens::TokenKeys;
 use axum::Router;
@@ -29,7 +32,7 @@ use serde_json::{Value, json};
 use sotto_protocol::ids::{AccountId, ConversationId, DeviceId, SessionId, UnixMillis};
 use sotto_signaling_core::account::RegistrationPolicy;
 use sotto_signaling_core::password::PasswordCost;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use tower::ServiceExt;
@@ -107,6 +110,15 @@ impl Hooks for Diary {
 
     fn webtransport(&self) -> Option<WebTransport> {
         Some(WebTransport { port: 4433, certificate_hashes: vec![[7; 32]] })
+    }
+
+    fn ice(&self, account: AccountId, session: SessionId, from: IpAddr) -> Option<IceServer> {
+        (!from.is_loopback()).then(|| IceServer {
+            urls: vec!["turn:relay.example:3478?transport=udp".to_owned()],
+            username: format!("{account}.{session}"),
+            credential: Zeroizing::new("secret".to_owned()),
+            lifetime: std::time::Duration::from_secs(60),
+        })
     }
 
     fn readiness(&self) -> Readiness {

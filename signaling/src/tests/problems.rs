@@ -75,8 +75,8 @@ async fn every_operation_for_the_signed_in_refuses_the_others() {
         }
     }
     assert_eq!(
-        checked, 21,
-        "logout, me, usage, and everything of sessions, devices, invites, vault and operator"
+        checked, 22,
+        "logout, me, usage, ice, and everything of sessions, devices, invites, vault and operator"
     );
 }
 
