@@ -120,6 +120,9 @@ export function Messages(props: {
     }),
   );
 
+  // More came than the window holds: whoever was at the newest line goes on being there.
+  createEffect(on(lines.atEnd, (end) => !end && placed && stuck() && void toNewest(), { defer: true }));
+
   const stop = bus.on((event) => {
     if (event.type !== "message" || event.conversation !== lines.id) return;
     if (event.own) {
@@ -158,13 +161,17 @@ export function Messages(props: {
   onCleanup(() => clearTimeout(marking));
   createEffect(on([visible, all, () => props.one.unread], markSeen));
 
+  /** Only who moves up leaves the newest line: lines that come faster than they are drawn move nobody. */
+  let stood = 0;
   function scrolled(): void {
     if (!handle || !placed) return;
     // The virtual list's own figures: asking the element would lay everything out once more in each frame.
     const left = handle.scrollSize - handle.scrollOffset - handle.viewportSize;
+    const up = handle.scrollOffset < stood;
+    stood = handle.scrollOffset;
     batch(() => {
       const end = left < STICK_PX && lines.atEnd();
-      setStuck(end);
+      if (end || up || !lines.atEnd()) setStuck(end);
       if (end) setBelow(0);
     });
     if (handle.scrollOffset < NEAR_PX && !lines.olderFailed()) void lines.older();

@@ -2,46 +2,34 @@
 import { createSignal } from "solid-js";
 import { t } from "../i18n/index.ts";
 import { app, call } from "../state/app.ts";
-import { Dialog } from "../ui/dialog.tsx";
-import { createAction, FailureNote } from "../ui/failure.tsx";
+import { AskDialog } from "../ui/ask.tsx";
 import { Field } from "../ui/field.tsx";
 
 export default function SignInAgain(props: { close: () => void }) {
   const [password, setPassword] = createSignal("");
-  const action = createAction();
   return (
-    <Dialog title={t().status.signInAgain} onClose={props.close}>
-      <form
-        class="stack"
-        onSubmit={(event) => {
-          event.preventDefault();
-          void action
-            .run(async () => {
-              await call("sign_in", { name: app.state?.username ?? "", password: password() });
-              return true;
-            })
-            .then((done) => done && props.close());
-        }}
-      >
-        <p class="hint">
-          {t().settings.signedInAs} <bdi>{app.state?.username}</bdi>
-        </p>
-        <input type="text" name="username" autocomplete="username" value={app.state?.username ?? ""} hidden readonly />
-        <Field
-          label={t().welcome.password}
-          type="password"
-          value={password()}
-          onValue={setPassword}
-          autocomplete="current-password"
-          maxlength={256}
-          required
-          focus
-        />
-        <FailureNote error={action.failure()} />
-        <button type="submit" class="button primary wide" disabled={action.busy()}>
-          {action.busy() ? t().welcome.signingIn : t().welcome.signIn}
-        </button>
-      </form>
-    </Dialog>
+    <AskDialog
+      title={t().status.signInAgain}
+      submit={t().welcome.signIn}
+      submitting={t().welcome.signingIn}
+      wide
+      work={() => call("sign_in", { name: app.state?.username ?? "", password: password() })}
+      onClose={props.close}
+    >
+      <p class="hint">
+        {t().settings.signedInAs} <bdi>{app.state?.username}</bdi>
+      </p>
+      <input type="text" name="username" autocomplete="username" value={app.state?.username ?? ""} hidden readonly />
+      <Field
+        label={t().welcome.password}
+        type="password"
+        value={password()}
+        onValue={setPassword}
+        autocomplete="current-password"
+        maxlength={256}
+        required
+        focus
+      />
+    </AskDialog>
   );
 }

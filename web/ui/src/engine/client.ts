@@ -2,6 +2,7 @@
 
 import type { Args, Engine, EngineEvent, Failure, Method, Result } from "./api";
 import { scriptUrl } from "../trusted";
+import { namesOf } from "./agent";
 import { type FromTab, type FromWorker, nameOf, type Said, type ToWorker } from "./messages";
 import workerUrl from "./worker?worker&url";
 
@@ -117,9 +118,6 @@ export function connect(relay: URL = relayOf()): Promise<Engine> {
 
 /** "Firefox on Linux": what a person tells the devices of an account apart by. */
 function deviceName(): string {
-  const agent = navigator.userAgent;
-  const browser = /Firefox|Edg|OPR|Chrome|Safari/.exec(agent)?.[0] ?? "Browser";
-  const names: Record<string, string> = { Edg: "Edge", OPR: "Opera" };
-  const system = /Android|iPhone|iPad|Windows|Mac OS|Linux/.exec(agent)?.[0] ?? "";
-  return `${names[browser] ?? browser}${system ? ` on ${system}` : ""}`;
+  const { browser, system } = namesOf(navigator.userAgent);
+  return `${browser ?? "Browser"}${system ? ` on ${system}` : ""}`;
 }

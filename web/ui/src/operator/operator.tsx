@@ -1,8 +1,8 @@
 /** The operator's page: live figures, accounts, invites and rooms. What people say is not here: the relay cannot read it. */
-import { createSignal, For, Match, onMount, Show, Switch } from "solid-js";
+import { createSignal, For, Match, Show, Switch } from "solid-js";
 import { t } from "../i18n/index.ts";
 import { app } from "../state/app.ts";
-import { Icon } from "../ui/icon.tsx";
+import { Page } from "../ui/page.tsx";
 import { rove } from "../ui/roving.ts";
 import { Accounts } from "./accounts.tsx";
 import { Invites, Rooms } from "./invites.tsx";
@@ -13,18 +13,8 @@ type Tab = (typeof TABS)[number];
 
 export default function Operator() {
   const [tab, setTab] = createSignal<Tab>("overview");
-  let title!: HTMLHeadingElement;
-  onMount(() => title.focus());
   return (
-    <div class="page">
-      <header class="chat-head">
-        <a class="icon-button back" href="#/" aria-label={t().common.back}>
-          <Icon name="back" />
-        </a>
-        <h1 ref={title} tabindex="-1" class="page-title">
-          {t().operator.title}
-        </h1>
-      </header>
+    <Page title={t().operator.title}>
       <Show
         when={app.state?.role === "operator"}
         fallback={
@@ -70,6 +60,6 @@ export default function Operator() {
           </div>
         </div>
       </Show>
-    </div>
+    </Page>
   );
 }

@@ -3,9 +3,8 @@ import { createSignal } from "solid-js";
 import { t } from "../i18n/index.ts";
 import { span } from "../i18n/time.ts";
 import { call, type Conversation } from "../state/app.ts";
-import { createAction, FailureNote } from "../ui/failure.tsx";
+import { AskDialog } from "../ui/ask.tsx";
 import { Choice, Field } from "../ui/field.tsx";
-import { Dialog } from "../ui/dialog.tsx";
 import { attempt, confirmed, openDialog } from "../ui/overlay.tsx";
 
 /** The longest name that the protocol carries. */
@@ -15,28 +14,15 @@ const TIMERS = [30, 300, 3_600, 28_800, 86_400, 604_800, 2_419_200];
 export function askRename(one: Conversation): void {
   openDialog((close) => {
     const [name, setName] = createSignal(one.name);
-    const action = createAction();
     return (
-      <Dialog title={t().info.rename} onClose={close}>
-        <form
-          class="stack"
-          onSubmit={(event) => {
-            event.preventDefault();
-            void action
-              .run(async () => {
-                await call("rename", { conversation: one.conversation, name: name().trim() });
-                return true;
-              })
-              .then((done) => done && close());
-          }}
-        >
-          <Field label={t().info.name} value={name()} onValue={setName} maxlength={NAME_BYTES_MAX} focus />
-          <FailureNote error={action.failure()} />
-          <button type="submit" class="button primary" disabled={action.busy()}>
-            {t().common.save}
-          </button>
-        </form>
-      </Dialog>
+      <AskDialog
+        title={t().info.rename}
+        submit={t().common.save}
+        work={() => call("rename", { conversation: one.conversation, name: name().trim() })}
+        onClose={close}
+      >
+        <Field label={t().info.name} value={name()} onValue={setName} maxlength={NAME_BYTES_MAX} focus />
+      </AskDialog>
     );
   });
 }
@@ -44,7 +30,6 @@ export function askRename(one: Conversation): void {
 export function askTimer(one: Conversation): void {
   openDialog((close) => {
     const [value, setValue] = createSignal(String(one.timer ?? 0));
-    const action = createAction();
     const choices = (): [string, string][] => [
       ["0", t().info.timerOff],
       ...[...new Set([...TIMERS, ...(one.timer ? [one.timer] : [])])]
@@ -52,27 +37,15 @@ export function askTimer(one: Conversation): void {
         .map((seconds): [string, string] => [String(seconds), span(seconds)]),
     ];
     return (
-      <Dialog title={t().info.timer} onClose={close}>
-        <form
-          class="stack"
-          onSubmit={(event) => {
-            event.preventDefault();
-            void action
-              .run(async () => {
-                await call("set_timer", { conversation: one.conversation, seconds: Number(value()) || null });
-                return true;
-              })
-              .then((done) => done && close());
-          }}
-        >
-          <p class="hint">{t().info.timerExplain}</p>
-          <Choice label={t().info.timer} value={value()} options={choices()} onValue={setValue} />
-          <FailureNote error={action.failure()} />
-          <button type="submit" class="button primary" disabled={action.busy()}>
-            {t().common.save}
-          </button>
-        </form>
-      </Dialog>
+      <AskDialog
+        title={t().info.timer}
+        submit={t().common.save}
+        work={() => call("set_timer", { conversation: one.conversation, seconds: Number(value()) || null })}
+        onClose={close}
+      >
+        <p class="hint">{t().info.timerExplain}</p>
+        <Choice label={t().info.timer} value={value()} options={choices()} onValue={setValue} />
+      </AskDialog>
     );
   });
 }

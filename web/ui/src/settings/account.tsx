@@ -1,11 +1,37 @@
 /** Lists of the account that the relay keeps: devices and sessions; and counters of this device. */
-import { For, Show } from "solid-js";
+import { For, Show, type JSX } from "solid-js";
+import { namesOf } from "../engine/agent.ts";
 import { t } from "../i18n/index.ts";
 import { count, fullOf } from "../i18n/time.ts";
 import { call } from "../state/app.ts";
 import { FailureNote } from "../ui/failure.tsx";
 import { createLoad } from "../ui/load.ts";
 import { attempt, confirmed } from "../ui/overlay.tsx";
+
+/** One of a list that can be ended, unless it is the one that the person is at. */
+function Entry(props: {
+  title: JSX.Element;
+  hint: string;
+  here: string | false;
+  end: string;
+  /** What is ended, for who cannot see where the button stands. */
+  of: string;
+  onEnd: () => void;
+}) {
+  return (
+    <li>
+      <div class="rows-main">
+        {props.title}
+        <span class="hint">{props.hint}</span>
+      </div>
+      <Show when={!props.here} fallback={<span class="badge">{props.here}</span>}>
+        <button type="button" class="button small quiet" aria-label={`${props.end} ${props.of}`} onClick={props.onEnd}>
+          {props.end}
+        </button>
+      </Show>
+    </li>
+  );
+}
 
 export function Devices() {
   const devices = createLoad(() => call("devices"));
@@ -20,25 +46,14 @@ export function Devices() {
       <ul class="rows" role="list">
         <For each={devices.value()}>
           {(one) => (
-            <li>
-              <div class="rows-main">
-                <bdi>{one.name || one.device.slice(0, 8)}</bdi>
-                <span class="hint">{t().settings.since(fullOf(one.created_at))}</span>
-              </div>
-              <Show
-                when={!one.own}
-                fallback={<span class="badge">{t().settings.thisDevice}</span>}
-              >
-                <button
-                  type="button"
-                  class="button small quiet"
-                  aria-label={`${t().settings.removeDevice} ${one.name}`}
-                  onClick={() => void remove(one.device, one.name)}
-                >
-                  {t().settings.removeDevice}
-                </button>
-              </Show>
-            </li>
+            <Entry
+              title={<bdi>{one.name || one.device.slice(0, 8)}</bdi>}
+              hint={t().settings.since(fullOf(one.created_at))}
+              here={one.own && t().settings.thisDevice}
+              end={t().settings.removeDevice}
+              of={one.name}
+              onEnd={() => void remove(one.device, one.name)}
+            />
           )}
         </For>
       </ul>
@@ -48,11 +63,9 @@ export function Devices() {
 
 /** "Firefox on Linux" of what browsers call themselves; other programs by their own word. */
 function agentName(agent: string): string {
-  const browser = /Firefox|Edg|OPR|Chrome|Safari/.exec(agent)?.[0];
+  const { browser, system } = namesOf(agent);
   if (!browser) return agent.slice(0, 60);
-  const names: Record<string, string> = { Edg: "Edge", OPR: "Opera" };
-  const system = /Android|iPhone|iPad|Windows|Mac OS|Linux/.exec(agent)?.[0];
-  return `${names[browser] ?? browser}${system ? `, ${system}` : ""}`;
+  return `${browser}${system ? `, ${system}` : ""}`;
 }
 
 export function Sessions() {
@@ -68,22 +81,14 @@ export function Sessions() {
       <ul class="rows" role="list">
         <For each={sessions.value()}>
           {(one) => (
-            <li>
-              <div class="rows-main">
-                <bdi title={one.agent}>{agentName(one.agent) || t().settings.since(fullOf(one.created_at))}</bdi>
-                <span class="hint">{t().settings.lastUsed(fullOf(one.last_used_at))}</span>
-              </div>
-              <Show when={!one.current} fallback={<span class="badge">{t().settings.thisSession}</span>}>
-                <button
-                  type="button"
-                  class="button small quiet"
-                  aria-label={`${t().settings.endSession} ${agentName(one.agent)}`}
-                  onClick={() => void end(one.id)}
-                >
-                  {t().settings.endSession}
-                </button>
-              </Show>
-            </li>
+            <Entry
+              title={<bdi title={one.agent}>{agentName(one.agent) || t().settings.since(fullOf(one.created_at))}</bdi>}
+              hint={t().settings.lastUsed(fullOf(one.last_used_at))}
+              here={one.current && t().settings.thisSession}
+              end={t().settings.endSession}
+              of={agentName(one.agent)}
+              onEnd={() => void end(one.id)}
+            />
           )}
         </For>
       </ul>

@@ -1,5 +1,5 @@
 /** Settings: the account and its devices, privacy, looks, notifications, and how this installation does. */
-import { onMount, Show, type JSX } from "solid-js";
+import { Show, type JSX } from "solid-js";
 import { openInvite, openKeys, openWords } from "../dialogs/open.ts";
 import { t } from "../i18n/index.ts";
 import { span } from "../i18n/time.ts";
@@ -13,6 +13,7 @@ import { createAction, FailureNote } from "../ui/failure.tsx";
 import { Choice, Switch } from "../ui/field.tsx";
 import { Icon } from "../ui/icon.tsx";
 import { attempt, confirmed } from "../ui/overlay.tsx";
+import { Page } from "../ui/page.tsx";
 import { Devices, Health, Sessions } from "./account.tsx";
 
 /** A clock that is further off than this is worth a word. */
@@ -20,8 +21,6 @@ const CLOCK_OFF_MS = 60_000;
 
 export default function Settings() {
   const leaving = createAction();
-  let title!: HTMLHeadingElement;
-  onMount(() => title.focus());
   const blocked = (): boolean => "Notification" in window && Notification.permission === "denied";
 
   async function words(): Promise<void> {
@@ -42,15 +41,7 @@ export default function Settings() {
   }
 
   return (
-    <div class="page">
-      <header class="chat-head">
-        <a class="icon-button back" href="#/" aria-label={t().common.back}>
-          <Icon name="back" />
-        </a>
-        <h1 ref={title} tabindex="-1" class="page-title">
-          {t().settings.title}
-        </h1>
-      </header>
+    <Page title={t().settings.title}>
       <div class="page-body">
         <div class="card profile">
           <Avatar id={app.state?.account ?? ""} name={app.state?.username ?? ""} size="large" />
@@ -187,7 +178,7 @@ export default function Settings() {
           </button>
         </Section>
       </div>
-    </div>
+    </Page>
   );
 }
 

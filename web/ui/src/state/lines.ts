@@ -257,6 +257,7 @@ export function createLines(id: Id, conversation: () => Conversation | undefined
     if (closed) return;
     const kept = atEnd() ? page : page.filter((one) => one.sequence <= last);
     put(taken(kept), false);
+    if (page.length === WINDOW_MAX) setAtEnd(false);
     if (kept.length < PAGE / 2) void older();
   }
 
@@ -269,8 +270,9 @@ export function createLines(id: Id, conversation: () => Conversation | undefined
     }
     const last = list.at(-1);
     if (!last || message.sequence > last.sequence) {
-      if (!atEnd()) return;
-      put([...list, rowOf(message)], false);
+      // A full window is at the end no longer: whoever looks at the newest line asks for it, others stay where they are.
+      if (list.length >= WINDOW_MAX) setAtEnd(false);
+      if (atEnd()) put([...list, rowOf(message)], false);
       return;
     }
     const first = list[0];
@@ -290,8 +292,9 @@ export function createLines(id: Id, conversation: () => Conversation | undefined
     const page = await call("history_after", { conversation: id, after: last, limit: WINDOW_MAX });
     if (closed || page.length === 0) return;
     const known = new Set(rows().map((row) => row.sequence));
-    put([...rows(), ...taken(page.filter((one) => !known.has(one.sequence)))], false);
-    trimStart();
+    const list = [...rows(), ...taken(page.filter((one) => !known.has(one.sequence)))];
+    if (list.length > WINDOW_MAX) setAtEnd(false);
+    else put(list, false);
   }
 
   async function readOutbox(): Promise<void> {
