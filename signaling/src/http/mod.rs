@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     /// The API of `docs/protocol.md` and of every client; a route that is missing here is news to them.
-    const ROUTES: [(&str, &[&str]); 29] = [
+    const ROUTES: [(&str, &[&str]); 30] = [
         ("/.well-known/jwks.json", &["get"]),
         ("/api/docs", &["get"]),
         ("/api/docs/docs.css", &["get"]),
