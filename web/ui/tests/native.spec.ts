@@ -26,7 +26,7 @@ test("a page at the newest line stays there while more lines come than it holds"
   const anna = await somebody("anna");
   await anna.writeTo("terry");
   await anna.say("from a browser");
-  const count = 700;
+  const count = 2_000;
   const lines = Array.from({ length: count }, (_, number) => `line ${number} of many`);
   await terminal.sends("anna", lines);
   const last = anna.line(`line ${count - 1} of many`);

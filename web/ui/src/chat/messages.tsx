@@ -19,6 +19,8 @@ import { Line, QueuedLine } from "./line.tsx";
 const NEAR_PX = 1_500;
 /** This close to the newest line counts as there. */
 const STICK_PX = 60;
+/** What moves within this time after a wheel, a finger, a pointer or a key was moved by the reader; so does what rolls on. */
+const BY_HAND_MS = 700;
 const MARK_EVERY_MS = 300;
 
 export function Messages(props: {
@@ -120,7 +122,8 @@ export function Messages(props: {
     }),
   );
 
-  // More came than the window holds: whoever was at the newest line goes on being there.
+  createEffect(() => lines.follow(stuck()));
+  // More was missed than the window holds: whoever was at the newest line goes on being there.
   createEffect(on(lines.atEnd, (end) => !end && placed && stuck() && void toNewest(), { defer: true }));
 
   const stop = bus.on((event) => {
@@ -161,20 +164,30 @@ export function Messages(props: {
   onCleanup(() => clearTimeout(marking));
   createEffect(on([visible, all, () => props.one.unread], markSeen));
 
-  /** Only who moves up leaves the newest line: lines that come faster than they are drawn move nobody. */
-  let stood = 0;
+  /**
+   * Only the reader leaves the newest line, by moving up: with a hand, or in a list that is as long as it was (a search of the
+   * browser does that). Lines that come faster than they are drawn, or get another size, move nobody.
+   */
+  let stood = { offset: 0, size: 0 };
+  let byHand = -BY_HAND_MS;
+  const hand = (): void => {
+    byHand = performance.now();
+  };
   function scrolled(): void {
     if (!handle || !placed) return;
     // The virtual list's own figures: asking the element would lay everything out once more in each frame.
-    const left = handle.scrollSize - handle.scrollOffset - handle.viewportSize;
-    const up = handle.scrollOffset < stood;
-    stood = handle.scrollOffset;
+    const { scrollOffset: offset, scrollSize: size, viewportSize } = handle;
+    const left = size - offset - viewportSize;
+    const moving = performance.now() - byHand < BY_HAND_MS && Math.abs(offset - stood.offset) >= 1;
+    const up = offset < stood.offset - 1 && (moving || size === stood.size);
+    if (moving) hand();
+    stood = { offset, size };
     batch(() => {
       const end = left < STICK_PX && lines.atEnd();
-      if (end || up || !lines.atEnd()) setStuck(end);
+      if (end || up) setStuck(end);
       if (end) setBelow(0);
     });
-    if (handle.scrollOffset < NEAR_PX && !lines.olderFailed()) void lines.older();
+    if (offset < NEAR_PX && !lines.olderFailed()) void lines.older();
     if (left < NEAR_PX) void lines.newer();
     markSeen();
   }
@@ -226,7 +239,13 @@ export function Messages(props: {
         aria-label={t().conversation.messages}
         aria-busy={lines.loading()}
         tabindex="-1"
-        onKeyDown={press}
+        onKeyDown={(event) => {
+          hand();
+          press(event);
+        }}
+        on:wheel={{ handleEvent: hand, passive: true }}
+        on:touchmove={{ handleEvent: hand, passive: true }}
+        on:pointerdown={hand}
       >
         <Show when={lines.ready() && all().length === 0}>
           <div class="first-words">

@@ -76,6 +76,8 @@ export function createLines(id: Id, conversation: () => Conversation | undefined
   const [shift, setShift] = createSignal(false);
   let unreadFrom: number | undefined;
   let archive: number | null | undefined;
+  /** The newest line is looked at. */
+  let following = true;
   let closed = false;
   let work = Promise.resolve();
 
@@ -218,12 +220,16 @@ export function createLines(id: Id, conversation: () => Conversation | undefined
   function trimStart(): void {
     if (rows().length <= WINDOW_MAX) return;
     requestAnimationFrame(() => {
-      if (closed || rows().length <= WINDOW_MAX) return;
-      batch(() => {
-        setAtStart(false);
-        archive = undefined;
-        put(rows().slice(-WINDOW_MAX), true);
-      });
+      if (!closed && rows().length > WINDOW_MAX) moveOn(rows().slice(-WINDOW_MAX));
+    });
+  }
+
+  /** The window leaves its oldest lines behind. */
+  function moveOn(list: LineRow[]): void {
+    batch(() => {
+      setAtStart(false);
+      archive = undefined;
+      put(list, true);
     });
   }
 
@@ -270,9 +276,11 @@ export function createLines(id: Id, conversation: () => Conversation | undefined
     }
     const last = list.at(-1);
     if (!last || message.sequence > last.sequence) {
-      // A full window is at the end no longer: whoever looks at the newest line asks for it, others stay where they are.
-      if (list.length >= WINDOW_MAX) setAtEnd(false);
-      if (atEnd()) put([...list, rowOf(message)], false);
+      if (!atEnd()) return;
+      if (list.length < WINDOW_MAX) put([...list, rowOf(message)], false);
+      // Whoever looks at the newest line moves on with it; for others a full window is at the end no longer.
+      else if (following) moveOn([...list.slice(PAGE), rowOf(message)]);
+      else setAtEnd(false);
       return;
     }
     const first = list[0];
@@ -332,6 +340,10 @@ export function createLines(id: Id, conversation: () => Conversation | undefined
     open,
     older,
     newer,
+    /** Whether the newest line is looked at, so that the window moves with it. */
+    follow(newest: boolean): void {
+      following = newest;
+    },
     /** Takes the line over unread messages away. */
     forgetUnread(): void {
       unreadFrom = undefined;
