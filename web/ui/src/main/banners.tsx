@@ -39,20 +39,6 @@ export function Banners() {
           </button>
         </div>
       </Show>
-      <Show when={app.state?.phase === "here" && shouldAsk()}>
-        <div class="banner note" role="status">
-          <Icon name="bell" />
-          <p>{t().notify.ask}</p>
-          <span class="row">
-            <button type="button" class="button small" onClick={() => void allowNotifications()}>
-              {t().notify.yes}
-            </button>
-            <button type="button" class="button small quiet" onClick={() => prefer({ asked: true })}>
-              {t().notify.no}
-            </button>
-          </span>
-        </div>
-      </Show>
     </div>
   );
 }
@@ -122,6 +108,26 @@ function AlarmBanner(props: { alarm: Alarm }) {
         <Icon name="close" />
       </button>
     </div>
+  );
+}
+
+/** Asked below the list: a question that comes while somebody reaches for a conversation must not move it away. */
+export function AskToNotify() {
+  return (
+    <Show when={shouldAsk()}>
+      <div class="banner note ask" role="status">
+        <Icon name="bell" />
+        <p>{t().notify.ask}</p>
+        <span class="row">
+          <button type="button" class="button small" onClick={() => void allowNotifications()}>
+            {t().notify.yes}
+          </button>
+          <button type="button" class="button small quiet" onClick={() => prefer({ asked: true })}>
+            {t().notify.no}
+          </button>
+        </span>
+      </div>
+    </Show>
   );
 }
 

@@ -9,7 +9,7 @@ import { Icon } from "../ui/icon.tsx";
 import { openMenu } from "../ui/menu.tsx";
 import { rove } from "../ui/roving.ts";
 import { Hits } from "../panels/hits.tsx";
-import { ConnectionState } from "./banners.tsx";
+import { AskToNotify, ConnectionState } from "./banners.tsx";
 import { FILTERS, filter, query, setFilter, setQuery, shownIds } from "./filter.ts";
 import { ListItem } from "./list-item.tsx";
 
@@ -133,6 +133,7 @@ export function Sidebar() {
           <Hits words={settled()} />
         </Show>
       </nav>
+      <AskToNotify />
       <ConnectionState />
     </aside>
   );

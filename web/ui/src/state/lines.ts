@@ -317,10 +317,20 @@ export function createLines(id: Id, conversation: () => Conversation | undefined
     );
   }
 
+  /** What was sent stands in the log before the outbox is read again; until then it would be there twice. */
+  function sent(text: string | undefined): void {
+    const at = queued().findIndex((row) => row.queued.text === text);
+    if (at >= 0) setQueued(queued().toSpliced(at, 1));
+  }
+
   function hear(event: EngineEvent): void {
     if (event.type === "state" && event.state.status.status === "synchronised" && ready()) catchUp();
     if (!("conversation" in event) || event.conversation !== id) return;
-    if (event.type === "message") arrived(event);
+    if (event.type === "message")
+      batch(() => {
+        if (event.origin === "own") sent(event.text);
+        arrived(event);
+      });
     else if (event.type === "changed") void inTurn(() => changed(event.sequence));
     else if (event.type === "history_added") void inTurn(again);
     else if (event.type === "outbox") void readOutbox().catch(() => undefined);
