@@ -14,10 +14,11 @@ use crate::profile::{Profile, ProfileError, ProfileLock, sync_folder};
 use flat::FlatFile;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, params};
 use sha2::{Digest as _, Sha256};
-use sotto_e2ee::store::{Batch, Row, Scan, Store, StoreError, Value, after_all_with};
+use sotto_e2ee::store::{Batch, Row, Scan, Store, StoreError, Value};
 use sotto_node_core::sealed::{RowKeys, Sealer, Slot};
 use std::collections::{BTreeMap, HashSet};
 use std::io::Read as _;
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 
 /// The layout this program reads and writes.
@@ -363,23 +364,13 @@ impl Store for SqliteStore {
     }
 
     fn scan(&self, scan: &Scan) -> Result<Vec<Row>, StoreError> {
-        // The range of a prefix is [prefix, end); a prefix of nothing but 0xff bytes has no end.
-        let end = after_all_with(&scan.prefix);
-        let sql = format!(
-            "SELECT key, value FROM rows WHERE key >= ?1 AND (?2 IS NULL OR key < ?2) \
-             AND (?3 IS NULL OR key > ?3) AND (?4 IS NULL OR key < ?4) ORDER BY key {} LIMIT ?5",
-            if scan.backwards { "DESC" } else { "ASC" }
-        );
+        let Some((sql, [start, end])) = select("key, value", scan) else { return Ok(Vec::new()) };
         let limit = i64::try_from(scan.limit).unwrap_or(i64::MAX);
         let sealed: Vec<(Vec<u8>, Vec<u8>)> = self
             .connection
             .prepare_cached(&sql)
             .and_then(|mut select| {
-                select
-                    .query_map(params![scan.prefix, end, scan.after, scan.before, limit], |row| {
-                        Ok((row.get(0)?, row.get(1)?))
-                    })?
-                    .collect()
+                select.query_map(params![start, end, limit], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
             })
             .map_err(|error| self.judge(&error))?;
         sealed
@@ -392,11 +383,10 @@ impl Store for SqliteStore {
     }
 
     fn keys(&self, prefix: &[u8]) -> Result<Vec<Vec<u8>>, StoreError> {
+        let Some((sql, [start, end])) = select("key", &Scan::prefix(prefix)) else { return Ok(Vec::new()) };
         self.connection
-            .prepare_cached("SELECT key FROM rows WHERE key >= ?1 AND (?2 IS NULL OR key < ?2) ORDER BY key")
-            .and_then(|mut select| {
-                select.query_map(params![prefix, after_all_with(prefix)], |row| row.get(0))?.collect()
-            })
+            .prepare_cached(&sql)
+            .and_then(|mut select| select.query_map(params![start, end, -1], |row| row.get(0))?.collect())
             .map_err(|error| self.judge(&error))
     }
 
@@ -419,6 +409,23 @@ impl Store for SqliteStore {
         self.forget_old_images();
         Ok(())
     }
+}
+
+/// How SQL asks for the rows of a scan, with the keys at both ends; its third argument is the limit, negative for none.
+/// `None` where there can be no rows.
+fn select(columns: &str, scan: &Scan) -> Option<(String, [Option<Vec<u8>>; 2])> {
+    let (start, end) = scan.range()?;
+    // Plain comparisons alone: a bound behind an OR is a filter, and all rows on its far side would be read.
+    let condition = |end, [inclusive, exclusive]: [&'static str; 2]| match end {
+        Bound::Included(key) => (inclusive, Some(key)),
+        Bound::Excluded(key) => (exclusive, Some(key)),
+        Bound::Unbounded => ("TRUE", None),
+    };
+    let (from, start) = condition(start, ["key >= ?1", "key > ?1"]);
+    let (to, end) = condition(end, ["key <= ?2", "key < ?2"]);
+    let direction = if scan.backwards { "DESC" } else { "ASC" };
+    let sql = format!("SELECT {columns} FROM rows WHERE {from} AND {to} ORDER BY key {direction} LIMIT ?3");
+    Some((sql, [start, end]))
 }
 
 /// Every secret that a row names.

@@ -72,6 +72,23 @@ fn it_passes_the_conformance_suite_of_the_contract() {
 }
 
 #[test]
+fn a_scan_reads_nothing_beside_the_keys_it_asks_for() {
+    let home = Home::new();
+    let store = home.create();
+    let middle = Scan::prefix(*b"h").after(*b"h1").before(*b"h2");
+    for scan in [middle.clone(), middle.backwards(), Scan::prefix(*b"h"), Scan::prefix(*b"h").backwards()] {
+        let (sql, [start, end]) = select("key, value", &scan).expect("there can be rows");
+        let plan: String = store
+            .connection
+            .query_row(&format!("EXPLAIN QUERY PLAN {sql}"), params![start, end, 200], |row| {
+                row.get("detail")
+            })
+            .expect("a plan");
+        assert!(plan.contains("(key>? AND key<?)"), "{plan}");
+    }
+}
+
+#[test]
 fn nothing_that_is_stored_can_be_read_in_the_files() {
     let home = Home::new();
     let mut store = home.create();

@@ -22,9 +22,6 @@ pub(super) type RunningNode = Node<SqliteStore>;
 const PAGES_MAX: usize = 40;
 const PAGE: usize = 500;
 
-/// The longest stretch of a log that is read at once.
-const STRETCH_MAX: usize = 2_000;
-
 /// So many lines are found at once: a few screens.
 const HITS_MAX: usize = 100;
 
@@ -225,40 +222,15 @@ pub(crate) fn lines<S: Store>(client: &Client<S>, wanted: Lines) -> Result<Vec<M
         }
         LinesPlace::Newest => client.history(id, None, wanted.limit),
         LinesPlace::Before(place) => client.history(id, Some(place), wanted.limit),
-        LinesPlace::Oldest => lines_after(client, id, Sequence(0), wanted.limit),
-        LinesPlace::After(place) => lines_after(client, id, place, wanted.limit),
+        LinesPlace::Oldest => client.history_after(id, Sequence(0), wanted.limit),
+        LinesPlace::After(place) => client.history_after(id, place, wanted.limit),
         LinesPlace::Around(place) => {
             let half = wanted.limit / 2;
             let mut found = client.history(id, Some(Sequence(place.0.saturating_add(1))), half)?;
-            found.extend(lines_after(client, id, place, half)?);
+            found.extend(client.history_after(id, place, half)?);
             Ok(found)
         }
     }
-}
-
-/// The first lines after a place. The store reads backwards, so stretches of the log are read one after the other; a
-/// stretch holds at most as many lines as it has places, and grows where most places hold none.
-fn lines_after<S: Store>(
-    client: &Client<S>,
-    id: ConversationId,
-    after: Sequence,
-    limit: usize,
-) -> Result<Vec<Message>, StoreError> {
-    let newest = client.history(id, None, 1)?.first().map_or(0, |line| line.sequence.0);
-    let (mut from, mut width) = (after.0, limit);
-    let mut found = Vec::new();
-    while from < newest && found.len() < limit {
-        let to = from.saturating_add(u64::try_from(width).unwrap_or(u64::MAX)).min(newest);
-        let mut lines = client.history(id, Some(Sequence(to.saturating_add(1))), width)?;
-        lines.retain(|line| line.sequence.0 > from);
-        if lines.len() < width / 2 {
-            width = (width * 2).min(STRETCH_MAX);
-        }
-        found.append(&mut lines);
-        from = to;
-    }
-    found.truncate(limit);
-    Ok(found)
 }
 
 async fn invite(node: &RunningNode, conversation: Option<ConversationId>) -> Result<String, String> {

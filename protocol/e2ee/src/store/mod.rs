@@ -152,8 +152,7 @@ impl Scan {
 }
 
 /// The first key after all keys that start with `prefix`; `None` if there is none.
-#[must_use]
-pub fn after_all_with(prefix: &[u8]) -> Option<Vec<u8>> {
+fn after_all_with(prefix: &[u8]) -> Option<Vec<u8>> {
     let mut end = prefix.to_vec();
     while let Some(last) = end.pop() {
         if let Some(next) = last.checked_add(1) {
