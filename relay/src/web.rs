@@ -19,10 +19,10 @@ use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
 /// Time for a TLS handshake, and for the headers of a request.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What accepting waits after the operating system had no room for one more connection.
-pub(crate) const OUT_OF_DESCRIPTORS_PAUSE: Duration = Duration::from_millis(100);
+const OUT_OF_DESCRIPTORS_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until `stop` turns true, then until every connection has ended.
 pub async fn serve(
@@ -30,8 +30,41 @@ pub async fn serve(
     tls: Option<TlsAcceptor>,
     router: Router,
     admission: Admission,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
 ) {
+    accept(listener, tls, admission, "HTTP", stop, move |Accepted { stream, remote, stop, .. }| {
+        connection(stream, remote, router.clone(), stop)
+    })
+    .await;
+}
+
+/// A connection that may stay.
+pub(crate) struct Accepted {
+    pub(crate) stream: Box<dyn Stream>,
+    pub(crate) remote: SocketAddr,
+    /// Whether the stream is TLS.
+    pub(crate) encrypted: bool,
+    /// Turns true when the relay ends.
+    pub(crate) stop: watch::Receiver<bool>,
+}
+
+/// Bytes both ways.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
+/// Accepts until `stop` turns true and gives each connection that may stay to `serve`; then waits until every one
+/// has ended. `purpose` is named in the logs.
+pub(crate) async fn accept<F>(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    admission: Admission,
+    purpose: &'static str,
+    mut stop: watch::Receiver<bool>,
+    serve: impl Fn(Accepted) -> F + Clone + Send + 'static,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
     let open = tokio_util::task::TaskTracker::new();
     loop {
         let accepted = tokio::select! {
@@ -42,7 +75,7 @@ pub async fn serve(
             Ok(accepted) => accepted,
             Err(error) => {
                 // Out of file descriptors, or a connection that was gone before it was accepted.
-                tracing::warn!(%error, "cannot accept a TCP connection");
+                tracing::warn!(%error, purpose, "cannot accept a TCP connection");
                 tokio::time::sleep(OUT_OF_DESCRIPTORS_PAUSE).await;
                 continue;
             }
@@ -54,16 +87,20 @@ pub async fn serve(
         // Small frames must not wait for more to come. An error means that the connection is gone.
         let _ = stream.set_nodelay(true);
         let _ = keep_alive(&stream);
-        let (tls, router, stop) = (tls.clone(), router.clone(), stop.clone());
+        let (tls, serve, stop) = (tls.clone(), serve.clone(), stop.clone());
         open.spawn(async move {
-            match tls {
-                None => connection(stream, remote, router, stop).await,
+            let encrypted = tls.is_some();
+            let stream: Box<dyn Stream> = match tls {
+                None => Box::new(stream),
                 Some(tls) => match tokio::time::timeout(PATIENCE, tls.accept(stream)).await {
-                    Ok(Ok(stream)) => connection(stream, remote, router, stop).await,
-                    Ok(Err(error)) => tracing::debug!(%remote, %error, "no TLS"),
-                    Err(_) => tracing::debug!(%remote, "the TLS handshake did not come in time"),
+                    Ok(Ok(stream)) => Box::new(stream),
+                    Ok(Err(error)) => return tracing::debug!(%remote, %error, purpose, "no TLS"),
+                    Err(_) => {
+                        return tracing::debug!(%remote, purpose, "the TLS handshake did not come in time");
+                    }
                 },
-            }
+            };
+            serve(Accepted { stream, remote, encrypted, stop }).await;
             drop(permit);
         });
     }
@@ -75,7 +112,7 @@ pub async fn serve(
 /// Has the operating system find out that the other side vanished, in about the time that QUIC takes: it probes an idle
 /// connection, and gives one up whose data stays unacknowledged. It sees acknowledgements and not messages, so a slow
 /// link with much to carry is not taken for a dead one.
-pub(crate) fn keep_alive(stream: &tokio::net::TcpStream) -> std::io::Result<()> {
+fn keep_alive(stream: &tokio::net::TcpStream) -> std::io::Result<()> {
     let socket = socket2::SockRef::from(stream);
     let every = Duration::from_millis(KEEP_ALIVE_MS);
     let probes = TcpKeepalive::new().with_time(every).with_interval(every);

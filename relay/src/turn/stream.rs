@@ -3,12 +3,12 @@
 use super::Lending;
 use super::client::{Back, Client, lock};
 use crate::admission::Admission;
-use crate::web::{OUT_OF_DESCRIPTORS_PAUSE, PATIENCE, keep_alive, told};
+use crate::web::{Accepted, accept, told};
 use bytes::{Bytes, BytesMut};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, WriteHalf};
+use tokio::io::{AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, WriteHalf};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio_rustls::TlsAcceptor;
@@ -64,60 +64,22 @@ pub(super) async fn serve(
     tls: Option<TlsAcceptor>,
     lending: Arc<Lending>,
     admission: Admission,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
 ) {
     let Ok(listen) = listener.local_addr() else { return };
-    let open = tokio_util::task::TaskTracker::new();
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = told(&mut stop) => break,
-        };
-        let (stream, remote) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept a TCP connection for TURN");
-                tokio::time::sleep(OUT_OF_DESCRIPTORS_PAUSE).await;
-                continue;
-            }
-        };
-        let Some(permit) = admission.admit(remote.ip()) else {
-            metrics::counter!(crate::metrics::CONNECTIONS_REFUSED, "reason" => "limit").increment(1);
-            continue;
-        };
-        // An error means that the connection is gone.
-        let _ = stream.set_nodelay(true);
-        let _ = keep_alive(&stream);
-        let (tls, lending, stop) = (tls.clone(), lending.clone(), stop.clone());
-        open.spawn(async move {
-            match tls {
-                None => connection(stream, "tcp", remote, listen, lending, stop).await,
-                Some(tls) => match tokio::time::timeout(PATIENCE, tls.accept(stream)).await {
-                    Ok(Ok(stream)) => connection(stream, "tls", remote, listen, lending, stop).await,
-                    Ok(Err(error)) => tracing::debug!(%remote, %error, "no TLS for TURN"),
-                    Err(_) => tracing::debug!(%remote, "the TLS handshake for TURN did not come in time"),
-                },
-            }
-            drop(permit);
-        });
-    }
-    drop(listener);
-    open.close();
-    open.wait().await;
+    accept(listener, tls, admission, "TURN", stop, move |accepted| {
+        connection(accepted, listen, lending.clone())
+    })
+    .await;
 }
 
-async fn connection<S: AsyncRead + AsyncWrite + Send + 'static>(
-    stream: S,
-    transport: &'static str,
-    remote: SocketAddr,
-    listen: SocketAddr,
-    lending: Arc<Lending>,
-    mut stop: watch::Receiver<bool>,
-) {
+async fn connection(accepted: Accepted, listen: SocketAddr, lending: Arc<Lending>) {
+    let Accepted { stream, remote, encrypted, mut stop } = accepted;
+    let transport = if encrypted { "tls" } else { "tcp" };
     let (mut incoming, outgoing) = tokio::io::split(stream);
     let (sender, waiting) = mpsc::channel(WAITING_MAX);
     let client = Client::new(lending, Back::Stream(sender), transport, remote, listen);
-    let mut writer = tokio::spawn(write(outgoing, waiting));
+    let mut writer = tokio::spawn(write(outgoing, waiting, encrypted));
     let mut look = tokio::time::interval(LOOK_EVERY);
     let mut bytes = BytesMut::new();
     'open: loop {
@@ -148,13 +110,21 @@ async fn connection<S: AsyncRead + AsyncWrite + Send + 'static>(
 }
 
 /// Writes what is said to a client until nobody can say anything any more, or it takes nothing.
-async fn write<S: AsyncWrite>(mut outgoing: WriteHalf<S>, mut waiting: mpsc::Receiver<Vec<u8>>) {
+async fn write<S: AsyncWrite>(
+    mut outgoing: WriteHalf<S>,
+    mut waiting: mpsc::Receiver<Vec<u8>>,
+    encrypted: bool,
+) {
     let mut packets = Vec::with_capacity(WRITTEN_AT_ONCE);
     while waiting.recv_many(&mut packets, WRITTEN_AT_ONCE).await > 0 {
-        let bytes = packets.concat();
+        // In TLS a record for each: there are clients, coturn's among them, that take a record for one message and
+        // lose what follows in it.
+        let pieces = if encrypted { std::mem::take(&mut packets) } else { vec![packets.concat()] };
         packets.clear();
         let written = async {
-            outgoing.write_all(&bytes).await?;
+            for piece in &pieces {
+                outgoing.write_all(piece).await?;
+            }
             outgoing.flush().await
         };
         if !matches!(tokio::time::timeout(WRITE_PATIENCE, written).await, Ok(Ok(()))) {
