@@ -1,7 +1,6 @@
 //! What a relay says to the person who started it.
 
 use crate::relay::RelayHandle;
-use sotto_protocol::invite::Invite;
 use sotto_signaling_core::account::RegistrationPolicy;
 use std::fmt::Write as _;
 
@@ -34,6 +33,7 @@ pub fn welcome(relay: &RelayHandle) -> String {
     line("link", &at.link);
 
     let link = relay.link();
+    let client = client();
     match config.registration {
         RegistrationPolicy::Open => {
             if crate::site::is_built() {
@@ -41,21 +41,21 @@ pub fn welcome(relay: &RelayHandle) -> String {
             } else {
                 let _ = writeln!(out, "\nNext, in another terminal:");
             }
-            let _ = writeln!(out, "  {}", register(link));
+            let _ = writeln!(out, "  {}", register(&client, &link.to_string()));
         }
         RegistrationPolicy::Invite => {
             let folder = config.data_dir.display();
             let _ = writeln!(
                 out,
                 "\nRegistering needs an invite. Next, in another terminal, make one:\n  \
-                 sotto-relay --data-dir '{folder}' invite create\nand register with the link that it prints:\n  \
-                 sotto register --relay 'LINK' --username alice --email alice@example.org"
+                 sotto-relay --data-dir '{folder}' invite create\nand register with the link that it prints:\n  {}",
+                register(&client, "LINK")
             );
         }
         RegistrationPolicy::Closed => {
             let _ = writeln!(
                 out,
-                "\nRegistration is closed; who has an account signs in:\n  sotto login --relay '{link}' --username alice"
+                "\nRegistration is closed; who has an account signs in:\n  {client} login --relay '{link}' --username alice"
             );
         }
     }
@@ -69,6 +69,19 @@ pub fn welcome(relay: &RelayHandle) -> String {
     out
 }
 
-fn register(link: &Invite) -> String {
-    format!("sotto register --relay '{link}' --username alice --email alice@example.org")
+fn register(client: &str, link: &str) -> String {
+    format!("{client} register --relay '{link}' --username alice --email alice@example.org")
+}
+
+/// How a shell here calls the client: by its name; by its path where it is not installed and stands beside this program,
+/// as it does after it was built from source.
+fn client() -> String {
+    const NAME: &str = "sotto";
+    let installed = std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(NAME).is_file()));
+    let beside = std::env::current_exe().ok().map(|program| program.with_file_name(NAME));
+    let Some(beside) = beside.filter(|beside| !installed && beside.is_file()) else { return NAME.to_owned() };
+    let path = beside.display().to_string();
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte);
+    if path.bytes().all(plain) { path } else { format!("'{}'", path.replace('\'', r"'\''")) }
 }
