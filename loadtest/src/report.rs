@@ -57,8 +57,11 @@ pub(crate) struct Web {
     pub(crate) sign_in_usable_ms: f64,
     /// From signing in on a new browser to the first decrypted message.
     pub(crate) first_message_ms: f64,
-    /// Scrolling back through so many messages: frames, and how far they are apart.
+    /// So many messages came, until the last was on the page.
     pub(crate) messages: usize,
+    pub(crate) received_s: f64,
+    /// Scrolling back through so many of them: frames, and how far they are apart.
+    pub(crate) scrolled: usize,
     pub(crate) frames: usize,
     pub(crate) frame_p50_ms: f64,
     pub(crate) frame_p99_ms: f64,
@@ -226,13 +229,15 @@ impl Report {
             out += &format!(
                 "\n| in a browser, medians of {} | ms |\n|---|---|\n| echo page: usable | {:.0} |\n| echo page: first echo | {:.0} |\n| \
                  Sotto: first screen usable | {:.0} |\n| Sotto: from signing in on a new browser to the first message | {:.0} |\n\n\
-                 Scrolling back through {} messages: {} frames, {:.1} ms apart (median), {:.1} (p99), {:.1} at most.\n",
+                 {} messages were in the browser after {:.0} s. Scrolling back through {} of them: {} frames, {:.1} ms apart (median), {:.1} (p99), {:.1} at most.\n",
                 row.rounds,
                 row.echo_usable_ms,
                 row.echo_first_ms,
                 row.sign_in_usable_ms,
                 row.first_message_ms,
                 row.messages,
+                row.received_s,
+                row.scrolled,
                 row.frames,
                 row.frame_p50_ms,
                 row.frame_p99_ms,

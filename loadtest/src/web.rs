@@ -14,6 +14,8 @@ struct Measured {
     echo_first_ms: Vec<f64>,
     sign_in_usable_ms: Vec<f64>,
     first_message_ms: Vec<f64>,
+    received_s: f64,
+    scrolled: usize,
     frames: Vec<f64>,
 }
 
@@ -38,13 +40,13 @@ pub(crate) async fn measure(dir: &Path, relay: Option<&Path>, messages: usize, r
     let output = Command::new("node")
         .arg(script)
         .arg(task.to_string())
-        .stderr(Stdio::inherit())
+        .stdout(Stdio::piped())
         .kill_on_drop(true)
-        .output()
-        .await
+        .spawn()
         .context(
-            "Node.js is needed, with the packages of web/ui and tests/npm (`cargo xtask web` gets them)",
+            "Node.js is needed, with the packages of web/ui and tests/npm (`cargo xtask setup` gets them)",
         )?;
+    let output = output.wait_with_output().await?;
     ensure!(output.status.success(), "the measurement in the browser ended with {}", output.status);
     let measured: Measured = serde_json::from_slice(&output.stdout)?;
     sotto.finish().await?;
@@ -58,6 +60,8 @@ pub(crate) async fn measure(dir: &Path, relay: Option<&Path>, messages: usize, r
         sign_in_usable_ms: median(measured.sign_in_usable_ms),
         first_message_ms: median(measured.first_message_ms),
         messages,
+        received_s: measured.received_s,
+        scrolled: measured.scrolled,
         frames: frames.len(),
         frame_p50_ms: at(50),
         frame_p99_ms: at(99),

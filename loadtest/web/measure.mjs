@@ -2,27 +2,39 @@
  * What a person waits for in a browser: measured in a real Chromium, in turns with a plain WebSocket echo page as the base.
  *
  * One JSON object comes in as the argument: `url` of the relay, `link` for nodes, `sotto` and `home` for a native person, `messages`,
- * `rounds`. One comes out: lists of milliseconds.
+ * `rounds`. One comes out: lists of milliseconds, and how the messages came and were scrolled through.
  */
-import { execFileSync } from "node:child_process";
+import { execFile } from "node:child_process";
 import http from "node:http";
 import { createRequire } from "node:module";
+import { promisify } from "node:util";
 import { CHROMIUM, chromium, PAGE, register } from "../../web/ui/tests/drive.mjs";
 
 const { url, link, sotto, home, messages, rounds } = JSON.parse(process.argv[2]);
 const { WebSocketServer } = createRequire(new URL("../../tests/npm/package.json", import.meta.url))("ws");
 
 const PASSWORD = "a password of the load";
+
+/** Several at once, as a relay is fastest. */
+const WRITERS = ["writer", "another", "third", "fourth"];
+
+/** Messages of one command. */
+const PORTION = 2_500;
+
+/** How long it is scrolled at most. */
+const SCROLL_MS = 300_000;
+
 const say = (text) => process.stderr.write(`${text}\n`);
 
-/** A command of the native program. */
-const native = (args, input = "") =>
-  execFileSync(sotto, [...args, "--quiet"], {
-    input,
-    encoding: "utf8",
+/** A command of the native program, of one of the people who write. */
+async function native(who, args, input = "") {
+  const running = promisify(execFile)(sotto, [...args, "--quiet"], {
     maxBuffer: 64 << 20,
-    env: { ...process.env, SOTTO_HOME: home, SOTTO_PASSWORD: PASSWORD, SOTTO_PASSPHRASE: "a passphrase of the load" },
+    env: { ...process.env, SOTTO_HOME: `${home}-${who}`, SOTTO_PASSWORD: PASSWORD, SOTTO_PASSPHRASE: "a passphrase of the load" },
   });
+  running.child.stdin.end(input);
+  return (await running).stdout;
+}
 
 /** The base: as little of a page as can talk to a server. */
 const ECHO = `<!doctype html><meta charset="utf-8"><title>echo</title><input id="say"><ol id="said"></ol><script>
@@ -57,16 +69,15 @@ async function timed(work) {
   return performance.now() - began;
 }
 
-const result = { echo_usable_ms: [], echo_first_ms: [], sign_in_usable_ms: [], first_message_ms: [], frames: null };
+const result = { echo_usable_ms: [], echo_first_ms: [], sign_in_usable_ms: [], first_message_ms: [] };
 
-say("somebody writes, and somebody reads in a browser ...");
-native(["register", "--relay", link, "--username", "writer", "--email", "writer@example.org"]);
+say("some people write, and one reads in a browser ...");
+for (const who of WRITERS) await native(who, ["register", "--relay", link, "--username", who, "--email", `${who}@example.org`]);
 const reader = await browser.newContext(PAGE);
 const page = await reader.newPage();
 const words = await register(page, url, { name: "reader", password: PASSWORD });
-native(["create", "many", "--history", "all"]);
-native(["add", "many", "reader"]);
-native(["send", "many", "the first of all"]);
+await native(WRITERS[0], ["create", "many", ...WRITERS.slice(1), "reader", "--history", "all"]);
+await native(WRITERS[0], ["send", "many", "the first of all"]);
 await page.locator(".item", { hasText: "many" }).click();
 await page.locator(".message", { hasText: "the first of all" }).waitFor();
 
@@ -111,33 +122,49 @@ for (let round = 0; round < rounds; round += 1) {
 
 say(`writing ${messages} messages that the browser receives ...`);
 const began = performance.now();
-for (let from = 0; from < messages; from += 5_000) {
-  const lines = [];
-  for (let number = from; number < Math.min(from + 5_000, messages); number += 1) {
-    lines.push(`message ${number}, of a length that people write in a room where much is said`);
+const seconds = () => ((performance.now() - began) / 1000).toFixed(0);
+/** One of the people: every so many-th message, some thousands to a command, so that a failure is soon seen. */
+async function write(who, first) {
+  for (let from = first; from < messages; from += PORTION * WRITERS.length) {
+    const lines = [];
+    for (let number = from; number < Math.min(from + PORTION * WRITERS.length, messages); number += WRITERS.length)
+      lines.push(`message ${number}, of a length that people write in a room where much is said`);
+    await native(who, ["send", "many", "--lines"], `${lines.join("\n")}\n`);
+    say(`${who} is at message ${from + PORTION * WRITERS.length} after ${seconds()} s`);
   }
-  native(["send", "many", "--lines"], `${lines.join("\n")}\n`);
 }
-say(`written in ${((performance.now() - began) / 1000).toFixed(0)} s`);
-await page.locator(".message", { hasText: `message ${messages - 1},` }).waitFor({ timeout: 600_000 });
+await Promise.all(WRITERS.map(write));
+await native(WRITERS[0], ["send", "many", "the last of all"]);
+say(`written in ${seconds()} s`);
+await page.locator(".message", { hasText: "the last of all" }).waitFor({ timeout: 3_600_000 });
+result.received_s = (performance.now() - began) / 1000;
+say(`all of it in the browser after ${seconds()} s`);
 
 say("scrolling back through them ...");
-result.frames = await page.evaluate(async () => {
-  const list = document.querySelector(".message").closest("[class*=scroll], [style*=overflow], .messages") ?? document.querySelector(".message").parentElement;
-  let scroller = list;
-  while (scroller && scroller.scrollHeight <= scroller.clientHeight + 1) scroller = scroller.parentElement;
-  const frames = [];
-  let last = performance.now();
-  const until = last + 15_000;
-  while (performance.now() < until) {
-    await new Promise(requestAnimationFrame);
-    const now = performance.now();
-    frames.push(now - last);
-    last = now;
-    scroller.scrollBy(0, -400);
-  }
-  return frames.slice(1);
-});
+Object.assign(
+  result,
+  await page.evaluate(async (patience) => {
+    const scroller = document.querySelector(".scroller");
+    const places = () => [...scroller.querySelectorAll("[data-sequence]")].map((row) => Number(row.dataset.sequence));
+    const newest = Math.max(...places());
+    let oldest = newest;
+    const frames = [];
+    const began = performance.now();
+    let last = began;
+    while (last - began < patience) {
+      await new Promise(requestAnimationFrame);
+      const now = performance.now();
+      frames.push(now - last);
+      last = now;
+      if (frames.length % 30 === 0) oldest = Math.min(oldest, ...places().filter((place) => place < oldest));
+      if (scroller.scrollTop <= 0 && scroller.querySelector(".beginning")) break;
+      // A wheel that is spun: some fifteen messages a frame.
+      scroller.scrollBy(0, -1_000);
+    }
+    oldest = Math.min(oldest, ...places());
+    return { frames: frames.slice(1), scrolled: newest - oldest + 1 };
+  }, SCROLL_MS),
+);
 await browser.close();
 echo.closeAllConnections();
 echo.close();
