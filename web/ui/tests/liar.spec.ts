@@ -5,18 +5,15 @@
 import type { Browser } from "@playwright/test";
 import { Liar } from "./liar.ts";
 import type { Relay } from "./relay.ts";
-import { expect, type Person, register, test, visit } from "./support.ts";
+import { expect, type Person, registered, test, visit } from "./support.ts";
 
 /** Somebody whose relay lies, once it is told to. */
 async function victim(browser: Browser, relay: Relay, work: (bert: Person, liar: Liar) => Promise<void>): Promise<void> {
   const liar = await Liar.before(relay);
-  const bert = await visit(browser, liar, "bert");
   try {
-    await register(bert);
-    await work(bert, liar);
-    expect(bert.faults).toEqual([]);
+    const bert = await visit(browser, liar, "bert");
+    await registered(bert, () => work(bert, liar));
   } finally {
-    await bert.context.close();
     liar.stop();
   }
 }

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { type CDPSession, chromium } from "@playwright/test";
 import { CHROMIUM, PAGE, read } from "./drive.mjs";
 import type { Relay } from "./relay.ts";
-import { expect, PASSWORD, Person, register, test } from "./support.ts";
+import { expect, PASSWORD, Person, registered, test } from "./support.ts";
 
 /** Somebody whose browser keeps things on a disk, as anybody's does, and what rules over its storage. */
 async function kept(relay: Relay, work: (bert: Person, storage: CDPSession, words: string[]) => Promise<void>): Promise<void> {
@@ -16,9 +16,8 @@ async function kept(relay: Relay, work: (bert: Person, storage: CDPSession, word
     const page = context.pages()[0] ?? (await context.newPage());
     const bert = new Person("bert", context, page, relay);
     await page.goto(relay.url);
-    const words = await register(bert);
-    await work(bert, await context.newCDPSession(page), words);
-    expect(bert.faults).toEqual([]);
+    const storage = await context.newCDPSession(page);
+    await registered(bert, (words) => work(bert, storage, words));
   } finally {
     await context.close();
     rmSync(profile, { recursive: true, force: true });

@@ -116,6 +116,16 @@ export async function register(person: Person, hash = ""): Promise<string[]> {
   return shown;
 }
 
+/** Somebody registers, then comes the work, with the recovery words; nothing of the page may have failed. */
+export async function registered(person: Person, work: (words: string[]) => Promise<void>): Promise<void> {
+  try {
+    await work(await register(person));
+    expect(person.faults).toEqual([]);
+  } finally {
+    await person.context.close();
+  }
+}
+
 interface Fixtures {
   relay: Relay;
   /** Somebody with a browser of their own who has just registered. */
