@@ -280,7 +280,7 @@ impl Core {
             load_group(tx, &mut convo)?;
             convos.insert(id, convo);
         }
-        let calls = Calls::new(me.device(), me.account(), now);
+        let calls = Calls::new(me.device(), me.account(), now).load(tx)?;
         let accounts = rows::accounts(tx)?.into_iter().map(|(id, row)| (id, row.username)).collect();
         let upkeep: UpkeepRow = rows::get(tx, &rows::upkeep_key())?.unwrap_or_default();
         let vault_due = upkeep.vault_changed.then_some(now);

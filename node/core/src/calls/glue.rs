@@ -6,7 +6,6 @@ use super::{CallCommand, CallId};
 use crate::command::Token;
 use crate::core::{Convo, Core, Ctx};
 use crate::event::{Event, Failure, FailureCode, Outcome};
-use crate::rows::Kept;
 use sotto_e2ee::content::Ephemeral;
 use sotto_e2ee::content::call::CallSignal;
 use sotto_e2ee::conversation::Sender;
@@ -114,8 +113,9 @@ impl Core {
         self.call_acts(ctx)
     }
 
-    /// Ends a call with a device that is out of the conversation now.
+    /// Ends a call with a device that is out of the conversation now, and one in which this device was stopped.
     pub(crate) fn check_call(&mut self, ctx: &mut Ctx<'_>) -> Result<(), StoreError> {
+        self.record_left_over(ctx)?;
         let Some((conversation, device)) = self.calls.place() else { return Ok(()) };
         let there = self.convos.get(&conversation).is_some_and(|convo| {
             let is_there = |device| {
@@ -142,16 +142,10 @@ impl Core {
                 }
                 Act::Tell(view) => ctx.event(Event::Call(view)),
                 Act::Negotiate(call, negotiation) => ctx.event(Event::Negotiate { call, negotiation }),
-                Act::Record(id, record) => {
-                    self.with(id, |core, convo| {
-                        if convo.row().standing == crate::view::Standing::Member {
-                            core.queue(ctx, convo, Kept::Call(record));
-                        }
-                        Ok(())
-                    })?;
-                }
+                Act::Record(id, record) => self.write_record(ctx, id, record)?,
             }
         }
+        self.keep_call(ctx);
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! The state of the one call that a device can be in. Inputs go in with the time; what is to be done comes out.
 
 use super::guard::{Bucket, Window};
+use super::record::UnderWay;
 use super::{
     ALIVE_MS, CallCommand, CallId, CallOutcome, CallRecord, CallState, CallView, CallWarning, Candidate,
     EndReason, MediaReport, MediaState, Negotiation, RING_MS, sdp,
@@ -36,9 +37,6 @@ pub(super) const CANDIDATES_MAX: usize = 128;
 
 /// Attempts to connect in one call: one a minute for an hour and a half on a train.
 pub(super) const ROUNDS_MAX: u32 = 100;
-
-/// Calls that are remembered so that nothing old makes it ring again.
-const KNOWN_MAX: usize = 64;
 
 /// Devices of which signals count in one call: those of both accounts.
 const SPEAKERS_MAX: usize = 2 * sotto_protocol::limits::DEVICES_PER_ACCOUNT_MAX;
@@ -77,7 +75,7 @@ pub(super) struct Call {
     pub(super) peer: AccountId,
     pub(super) outgoing: bool,
     /// As the caller began it.
-    video: bool,
+    pub(super) video: bool,
     /// As this person takes it.
     own_video: bool,
     pub(super) phase: Phase,
@@ -87,7 +85,7 @@ pub(super) struct Call {
     pub(super) windows: BTreeMap<DeviceId, Window>,
     pub(super) bucket: Bucket,
     pub(super) began: UnixMillis,
-    connected: Option<UnixMillis>,
+    pub(super) connected: Option<UnixMillis>,
     pub(super) deadline: Option<UnixMillis>,
     pub(super) repeat: Option<UnixMillis>,
     alive: UnixMillis,
@@ -118,6 +116,10 @@ pub(crate) struct Calls {
     /// New calls, and words about calls that are over.
     pub(super) arrivals: Bucket,
     pub(super) acts: Vec<Act>,
+    /// The call that this device began, as its row has it.
+    pub(super) kept: Option<UnderWay>,
+    /// One that it began before it was stopped.
+    pub(super) left_over: Option<UnderWay>,
 }
 
 fn no_such_call() -> Failure {
@@ -167,7 +169,7 @@ impl Call {
         }
     }
 
-    fn view(&self, state: CallState) -> CallView {
+    pub(super) fn view(&self, state: CallState) -> CallView {
         CallView {
             call: self.id,
             conversation: self.conversation,
@@ -220,6 +222,8 @@ impl Calls {
             known: VecDeque::new(),
             arrivals: Bucket::new(10, 1, now),
             acts: Vec::new(),
+            kept: None,
+            left_over: None,
         }
     }
 
@@ -310,24 +314,6 @@ impl Calls {
         self.say(caller, Signal::Accept { video });
         self.tell();
         Ok(())
-    }
-
-    fn hang_up(&mut self, now: UnixMillis) {
-        let Some(call) = &self.call else { return };
-        let (why, device) = match call.phase {
-            // Every device that rings has to hear it.
-            Phase::Calling | Phase::Ringing => (HangUp::Ended, None),
-            _ => (HangUp::Ended, call.device),
-        };
-        let outcome = if call.connected.is_some() {
-            CallOutcome::Answered
-        } else if call.device.is_none() {
-            CallOutcome::Missed
-        } else {
-            CallOutcome::Failed
-        };
-        self.say(device, Signal::HangUp { why });
-        self.end(EndReason::Ended, Some(outcome), now);
     }
 
     fn described(&mut self, round: u32, sdp: String, now: UnixMillis) -> Result<(), Failure> {
@@ -427,12 +413,6 @@ impl Calls {
             call.repeat = Some(after(now, wait_ms));
             self.tell();
         }
-    }
-
-    /// How it went so far, for the record.
-    pub(super) fn outcome(&self) -> Option<CallOutcome> {
-        let call = self.call.as_ref()?;
-        Some(if call.connected.is_some() { CallOutcome::Answered } else { CallOutcome::Failed })
     }
 
     /// When [`Self::on_time`] is due.
@@ -546,33 +526,6 @@ impl Calls {
         call.number = call.number.saturating_add(1);
         let signal = CallSignal { call: call.id, to, number: call.number, signal };
         self.acts.push(Act::Send(call.conversation, signal));
-    }
-
-    /// The call is over: it is remembered with the last word about it, and its caller writes the record.
-    pub(super) fn end(&mut self, reason: EndReason, outcome: Option<CallOutcome>, now: UnixMillis) {
-        let Some(call) = self.call.take() else { return };
-        let last_word = self.acts.iter().rev().find_map(|act| match act {
-            Act::Send(_, said) if said.call == call.id => match &said.signal {
-                word @ (Signal::HangUp { .. } | Signal::Decline | Signal::Busy) => Some(word.clone()),
-                _ => None,
-            },
-            _ => None,
-        });
-        self.remember(call.id, last_word);
-        self.acts.push(Act::Tell(call.view(CallState::Ended(reason))));
-        if let Some(outcome) = outcome.filter(|_| call.outgoing) {
-            let seconds = call.connected.map_or(0, |at| now.0.saturating_sub(at.0) / 1_000);
-            let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
-            let record = CallRecord::new(call.id, call.video, call.began, outcome, seconds);
-            self.acts.push(Act::Record(call.conversation, record));
-        }
-    }
-
-    pub(super) fn remember(&mut self, call: CallId, last_word: Option<Signal>) {
-        if self.known.len() >= KNOWN_MAX {
-            self.known.pop_front();
-        }
-        self.known.push_back((call, last_word));
     }
 
     /// Whether a signal of this device counts: a number that is new, and not one of a flood.

@@ -15,12 +15,13 @@
 //! Nothing about where a device is goes out before its person took the call. Since ephemerals can be lost, each step is said
 //! again until the next one is heard; since they can be repeated, each has a number that counts once.
 //!
-//! [`machine`] is the whole decision, without clock, network or store; [`signals`](self) is its ear; `glue` ties it to the rest of the
+//! `machine` is the whole decision, without clock, network or store; `signals` is its ear, `record` what stays of a call; `glue` ties it to the rest of the
 //! client. The shell sends [`MediaReport::Alive`] every few seconds, so that a call does not outlive the page that it runs in.
 
 mod glue;
 mod guard;
 mod machine;
+mod record;
 mod sdp;
 mod signals;
 #[cfg(test)]

@@ -120,6 +120,45 @@ fn a_missed_call_is_news_in_the_history_of_who_was_away() {
 }
 
 #[test]
+fn a_call_whose_caller_was_stopped_while_it_rang_is_missed_all_the_same() {
+    let mut world = calm(405);
+    let (alice, bob) = (world.person("alice"), world.person("bob"));
+    world.settle();
+    let id = direct(&mut world, alice, "bob");
+    start(&mut world, alice, id);
+    world.switch_off(alice);
+    world.crash(alice);
+    world.pass(11_000);
+    assert_eq!(state(&world, bob), Some(CallState::Ended(EndReason::Unanswered)), "{}", world.story());
+    world.switch_on(alice);
+    world.settle();
+    for who in [alice, bob] {
+        let records =
+            world.history(who, id).into_iter().filter(|message| matches!(message.line, Line::Call(_)));
+        assert_eq!(records.count(), 1, "{}", world.story());
+        assert_eq!(last_call(&world, who, id), Some(CallOutcome::Missed));
+    }
+}
+
+#[test]
+fn a_device_that_was_removed_is_in_no_call() {
+    let mut world = calm(402);
+    let (alice, bob) = (world.person("alice"), world.person("bob"));
+    world.settle();
+    let id = direct(&mut world, alice, "bob");
+    let laptop = world.further_device(bob, ArchiveKeys::default());
+    world.settle();
+    let call = start(&mut world, alice, id);
+    command(&mut world, laptop, CallCommand::Answer { call, video: false });
+    assert_eq!(state(&world, bob), Some(CallState::Ended(EndReason::AnsweredElsewhere)));
+    let device = world.devices[laptop].id;
+    assert_eq!(world.run(bob, Command::RemoveDevice(device)), Ok(Outcome::Nothing));
+    world.settle();
+    assert_eq!(state(&world, alice), Some(CallState::Ended(EndReason::Removed)), "{}", world.story());
+    assert_eq!(state(&world, laptop).map(CallState::name), Some("ended"));
+}
+
+#[test]
 fn in_a_group_nobody_is_called() {
     let mut world = calm(403);
     let (alice, _bob) = (world.person("alice"), world.person("bob"));
