@@ -109,6 +109,25 @@ test("a call that is declined is over on both sides, and one that nobody takes i
   await expect(notice(anna)).toHaveText("Video call, no answer");
 });
 
+test("when both call each other at the same moment, they talk", async ({ somebody }) => {
+  const anna = await somebody("anna");
+  const bert = await somebody("bert");
+  await anna.writeTo("bert");
+  await anna.say("call me");
+  await bert.open("anna");
+  for (let tries = 0; tries < 3; tries += 1) {
+    // Whoever was quicker is answered; at the same moment nobody has to.
+    await Promise.all([anna, bert].map((one) => one.page.getByRole("button", { name: "Voice call" }).click({ noWaitAfter: true })));
+    await expect(panel(anna)).toBeVisible();
+    for (const one of [anna, bert]) if (await button(one, "Answer").isVisible()) await button(one, "Answer").click();
+    await talks(anna, bert);
+    await hears(anna);
+    await hears(bert);
+    await button(anna, "Hang up").click();
+    for (const one of [anna, bert]) await expect(panel(one)).toBeHidden();
+  }
+});
+
 test("who is in a call is busy for everybody else", async ({ somebody }) => {
   const anna = await somebody("anna");
   const bert = await somebody("bert");

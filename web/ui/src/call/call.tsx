@@ -7,7 +7,7 @@ import { Avatar } from "../ui/avatar.tsx";
 import { attempt, remark } from "../ui/overlay.tsx";
 import { Controls } from "./controls.tsx";
 import { CallIcon } from "./icon.tsx";
-import { callView, setWanted } from "./open.ts";
+import { callView, forgetCall, setWanted } from "./open.ts";
 import { announce, ring } from "./ring.ts";
 import { Session } from "./session.ts";
 import { words } from "./words.ts";
@@ -38,7 +38,7 @@ async function enter(video: boolean, begin: () => Promise<Id>): Promise<void> {
   } catch {
     // It was said.
   } finally {
-    if (entered.call === undefined) leave(entered);
+    if (entered.call === undefined || entered.isOver) leave(entered);
     setBusy(false);
   }
 }
@@ -46,6 +46,17 @@ async function enter(video: boolean, begin: () => Promise<Id>): Promise<void> {
 function leave(left: Session): void {
   left.close();
   if (session() === left) setSession(undefined);
+}
+
+/** Ends it at both ends; an engine that was started anew meanwhile knows nothing of it, and then it ends here. */
+async function hangUp(mine: Session): Promise<void> {
+  if (!mine.call) return;
+  try {
+    await call("call_hang_up", { call: mine.call });
+  } catch {
+    forgetCall();
+    leave(mine);
+  }
 }
 
 export async function start(where: Id, video: boolean): Promise<void> {
@@ -82,7 +93,7 @@ export default function Panel() {
   // Whoever closes the page hangs up; if the word does not get out, the other end notices by the silence.
   const bye = (): void => {
     const mine = session();
-    if (mine?.call) void call("call_hang_up", { call: mine.call }).catch(() => undefined);
+    if (mine) void hangUp(mine);
   };
   addEventListener("pagehide", bye);
   onCleanup(() => removeEventListener("pagehide", bye));
@@ -234,7 +245,7 @@ function Live(props: { one: Call; session: Session; name: string }) {
         <span class="call-locked">{words().encrypted}</span>
         <span data-quality>{line()}</span>
       </p>
-      <Controls one={props.one} session={props.session} />
+      <Controls session={props.session} onHangUp={() => void hangUp(props.session)} />
     </div>
   );
 }

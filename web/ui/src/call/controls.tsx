@@ -1,14 +1,12 @@
 /** The buttons of a call that goes on, and the choice of devices. */
 import { createSignal, createUniqueId, For, onCleanup, onMount, Show } from "solid-js";
-import type { Call } from "../engine/api.ts";
-import { call } from "../state/app.ts";
 import { prefs } from "../state/prefs.ts";
 import { attempt, remark } from "../ui/overlay.tsx";
 import { CallIcon } from "./icon.tsx";
 import type { DeviceKind, Session } from "./session.ts";
 import { words } from "./words.ts";
 
-export function Controls(props: { one: Call; session: Session }) {
+export function Controls(props: { session: Session; onHangUp: () => void }) {
   const [choosing, setChoosing] = createSignal(false);
   const mine = () => props.session.mine();
   const picture = (show: () => Promise<void>): void => {
@@ -71,7 +69,7 @@ export function Controls(props: { one: Call; session: Session }) {
           type="button"
           class="call-button end"
           aria-label={words().hangUp}
-          onClick={() => void attempt(() => call("call_hang_up", { call: props.one.call }))}
+          onClick={() => props.onHangUp()}
         >
           <CallIcon name="hangUp" />
         </button>

@@ -15,6 +15,11 @@ export { view as callView };
 const [wanted, setWanted] = createSignal(false);
 export { setWanted };
 
+/** The engine knows nothing of it any more. */
+export function forgetCall(): void {
+  setView(undefined);
+}
+
 export function canCall(): boolean {
   return "RTCPeerConnection" in window && !!navigator.mediaDevices;
 }

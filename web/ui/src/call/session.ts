@@ -40,7 +40,8 @@ export class Session {
   private found: Way[] = [];
   private gathering: ReturnType<typeof setTimeout> | undefined;
   private readonly timers: ReturnType<typeof setInterval>[] = [];
-  private readonly early: Negotiate[] = [];
+  /** What came about calls before it was known which one this is. */
+  private readonly early: EngineEvent[] = [];
   private counters: Counters | undefined;
   private state: Call["state"] = "calling";
   private readonly ice: Promise<RTCIceServer[]>;
@@ -73,16 +74,24 @@ export class Session {
     if (this.mine().camera !== this.video) this.tell();
   }
 
+  /** It ended before it was known which one it is. */
+  get isOver(): boolean {
+    return this.state === "ended";
+  }
+
   // --- What the engine wants.
 
   private heard(event: EngineEvent): void {
-    if (event.type === "call" && this.call !== undefined) {
+    if (event.type !== "call" && event.type !== "call_negotiate") return;
+    if (this.call === undefined) {
+      this.early.push(event);
+      return;
+    }
+    if (event.type === "call") {
       if (event.replaces === this.call) this.call = event.call;
       if (event.call === this.call) this.state = event.state;
     }
-    if (event.type !== "call_negotiate") return;
-    if (this.call === undefined) this.early.push(event);
-    if (event.call !== this.call) return;
+    if (event.type !== "call_negotiate" || event.call !== this.call) return;
     // One after the other: a candidate follows its description.
     this.work = this.work.then(() => this.negotiate(event)).catch((error: unknown) => console.warn(failureOf(error).text));
   }
