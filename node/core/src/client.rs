@@ -1,5 +1,6 @@
 //! The client and how it is driven.
 
+use crate::calls::CallView;
 use crate::command::{Command, Token, Who};
 use crate::core::{Core, Ctx};
 use crate::event::{Event, Failure, FailureCode, Output};
@@ -137,6 +138,7 @@ impl<S: Store> Client<S> {
             Ok(mut core) => {
                 core.token = std::mem::take(&mut self.core.token);
                 core.waiting = std::mem::take(&mut self.core.waiting);
+                std::mem::swap(&mut core.calls, &mut self.core.calls);
                 self.core = core;
                 self.stale = false;
                 true
@@ -337,6 +339,11 @@ impl<S: Store> Client<S> {
     /// How many accounts of a conversation are here; `None` while it is not known.
     pub fn present_count(&self, conversation: ConversationId) -> Option<u32> {
         self.core.presence.count(conversation)
+    }
+
+    /// How the call stands that this device is in, or that rings here.
+    pub fn call(&self) -> Option<CallView> {
+        self.core.calls.view()
     }
 
     /// Whether the person does not want to be shown as being here.

@@ -1,5 +1,6 @@
 //! What a person or a program asks of a client.
 
+use crate::calls::CallCommand;
 use sotto_e2ee::archive_keys::ArchiveKey;
 use sotto_mls::suite::Suite;
 use sotto_protocol::body::conversation::{HistoryPolicy, Kind, Role};
@@ -157,6 +158,8 @@ pub enum Command {
         /// The new one.
         role: Role,
     },
+    /// About a call. Done at once: what comes of it is told by [`Event::Call`](crate::event::Event::Call).
+    Call(CallCommand),
     /// Tells the members a new name of the conversation. *Kept.* Done: `Outcome::Sent`.
     Rename {
         /// Which.

@@ -88,6 +88,7 @@ impl Core {
                 self.say_typing(ctx, conversation)?;
                 ctx.done(Some(token), Outcome::Nothing);
             }
+            Command::Call(call) => self.call_command(ctx, token, call)?,
             Command::SetInvisible(invisible) => self.set_invisible(ctx, token, invisible),
             Command::RepublishKeyPackages => {
                 if self.link.is_ready() {

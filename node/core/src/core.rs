@@ -4,6 +4,7 @@
 //! [`Flight`] of each conversation, the [`Link`]). When a commit of the store fails, all of it is dropped and
 //! loaded again.
 
+use crate::calls::Calls;
 use crate::command::Token;
 use crate::event::{Event, Failure, FailureCode, Outcome, Output};
 use crate::kinds::ask::HeldWish;
@@ -249,6 +250,7 @@ pub(crate) struct Core {
     pub(crate) operations: Operations,
     pub(crate) answers: Vec<Answer>,
     pub(crate) presence: Presence,
+    pub(crate) calls: Calls,
     pub(crate) search: Search,
     pub(crate) vault_due: Option<UnixMillis>,
     /// When the next text disappears.
@@ -278,6 +280,7 @@ impl Core {
             load_group(tx, &mut convo)?;
             convos.insert(id, convo);
         }
+        let calls = Calls::new(me.device(), me.account(), now).load(tx)?;
         let accounts = rows::accounts(tx)?.into_iter().map(|(id, row)| (id, row.username)).collect();
         let upkeep: UpkeepRow = rows::get(tx, &rows::upkeep_key())?.unwrap_or_default();
         let vault_due = upkeep.vault_changed.then_some(now);
@@ -297,6 +300,7 @@ impl Core {
             operations: Operations::default(),
             answers: Vec::new(),
             presence: Presence::load(tx)?,
+            calls,
             search: Search::load(tx)?,
             vault_due,
             next_expiry: expiry::next(tx)?,
@@ -429,6 +433,7 @@ impl Core {
     ) -> Result<(), StoreError> {
         let own = line.account == self.me.account();
         let is_text = matches!(line.line, crate::view::Line::Text(_));
+        let is_news = line.line.is_news();
         if is_text && own && convo.kinds().last_own.0 < sequence {
             convo.kinds_mut().last_own = (sequence, line.time);
         }
@@ -438,7 +443,7 @@ impl Core {
         if convo.row().last_line < sequence {
             convo.row_mut().last_line = sequence;
         }
-        if is_text && !own && sequence > convo.row().read_upto {
+        if is_news && !own && sequence > convo.row().read_upto {
             let row = convo.row_mut();
             row.unread = row.unread.saturating_add(1);
         }

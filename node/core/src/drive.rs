@@ -34,6 +34,7 @@ impl Core {
         self.typing_ends(ctx);
         self.expire(ctx)?;
         self.answers_due(ctx)?;
+        self.calls_due(ctx)?;
         self.index_step(ctx)?;
         self.vault(ctx)
     }
@@ -50,6 +51,7 @@ impl Core {
         sooner(self.next_expiry);
         sooner(self.convos.values().filter_map(|convo| convo.receipts.typing_until()).min());
         sooner(self.search.next_due());
+        sooner(self.calls.deadline());
         if self.link.is_ready() {
             sooner(self.convos.values().filter_map(|convo| convo.wake).min());
             sooner(self.answers.iter().map(|answer| answer.due).min());
@@ -71,11 +73,13 @@ impl Core {
             }
             self.vault_due = self.vault_due.map(|_| now);
             self.search.clamp(now);
+            self.calls.clamp(now);
         }
         self.last_now = now;
     }
 
     pub(crate) fn drive(&mut self, ctx: &mut Ctx<'_>) -> Result<(), StoreError> {
+        self.check_call(ctx)?;
         if !self.link.is_ready() {
             return Ok(());
         }

@@ -1,5 +1,6 @@
 //! What a client tells its shell.
 
+use crate::calls::{CallId, CallView, Negotiation};
 use crate::command::Token;
 use crate::view::{ConversationView, Message};
 use bytes::Bytes;
@@ -180,6 +181,15 @@ pub enum Event {
         /// How many.
         count: u32,
     },
+    /// A call began, rings, goes on or is over.
+    Call(CallView),
+    /// The shell is to do something about the media of the call that it runs.
+    Negotiate {
+        /// Which call.
+        call: CallId,
+        /// What to do.
+        negotiation: Negotiation,
+    },
     /// The vault's contents changed: put these bytes (sealed under the recovery key) on the relay by HTTP.
     VaultChanged(Bytes),
     /// The local store failed: nothing of the last input happened, nothing was sent. The client went back to
@@ -195,6 +205,8 @@ pub enum Outcome {
     Nothing,
     /// This conversation is there now.
     Conversation(ConversationId),
+    /// A call was begun.
+    Call(CallId),
     /// The relay has it on disk.
     Sent {
         /// Where.

@@ -1,5 +1,6 @@
 //! What programs are shown of a client: the objects of `sotto --json`, of the daemon and of the browser's engine.
 
+use crate::calls::outcome_name;
 use crate::view::{ConversationView, Line, Message, Origin, Standing};
 use serde_json::{Value, json};
 use sotto_protocol::body::conversation::{HistoryPolicy, Kind, Role};
@@ -17,6 +18,15 @@ pub fn message_json(message: &Message, title: Option<&str>) -> Value {
         Line::Missing(why) => ("missing", json!({ "reason": why })),
         Line::Deleted { by } => ("deleted", json!({ "by": by })),
         Line::Timer(seconds) => ("timer", json!({ "seconds": seconds })),
+        Line::Call(record) => (
+            "call",
+            json!({
+                "call": record.call.to_string(),
+                "outcome": outcome_name(record),
+                "video": record.video,
+                "seconds": record.seconds,
+            }),
+        ),
         _ => ("unknown", json!({})),
     };
     let mut object = json!({

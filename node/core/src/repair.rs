@@ -277,6 +277,7 @@ impl Core {
             }
             Line::Named(name) => Content::Info { name },
             Line::Timer(seconds) => Content::Timer { seconds },
+            Line::Call(record) => Content::Call(record),
             _ => return Ok(None),
         };
         let HistoryRow { account, device, number, sent_at, epoch, .. } = row;

@@ -3,6 +3,7 @@
 //! Rows are in the bincode 2 standard format, the ids in keys big-endian, so that a scan is in the order of
 //! the log. The number in [`FORMAT`] stands in the first row; a store of a newer format is not touched.
 
+use crate::calls::CallRecord;
 use crate::view::{Line, Origin, Standing};
 use bincode::{Decode, Encode};
 use sotto_e2ee::content::{Content, RequestTag, Text};
@@ -12,8 +13,9 @@ use sotto_protocol::ids::{AccountId, ConversationId, DeviceId, Epoch, MessageNum
 use sotto_protocol::limits::FRAME_BODY_BYTES_MAX;
 
 /// The format of the rows. 2 added, beside what was there and without changing it, what the `kinds` module keeps, and
-/// kinds of lines and of waiting contents; a program of format 1 would take those for damage, hence the number.
-pub(crate) const FORMAT: u32 = 2;
+/// kinds of lines and of waiting contents; a program of format 1 would take those for damage, hence the number. 3 added
+/// a line and a waiting content for calls.
+pub(crate) const FORMAT: u32 = 3;
 
 const META: u8 = 0x40;
 const CONVERSATION: u8 = 0x41;
@@ -23,7 +25,7 @@ pub(crate) const HISTORY: u8 = 0x44;
 const ACCOUNT: u8 = 0x45;
 const UPKEEP: u8 = 0x46;
 const BROKEN: u8 = 0x47;
-// 0x50 to 0x55 are what `kinds` keeps, 0x57 is of `presence`, 0x58 to 0x5a are of `search`.
+// 0x50 to 0x55 are what `kinds` keeps, 0x57 is of `presence`, 0x58 to 0x5a are of `search`, 0x5f is of `calls`.
 
 /// The one row that says whose store this is.
 #[derive(Encode, Decode)]
@@ -171,6 +173,8 @@ pub(crate) enum Kept {
     React { target: Sequence, emoji: String, on: bool },
     Pin { target: Sequence, on: bool },
     Timer { seconds: Option<u32> },
+    // Since format 3.
+    Call(CallRecord),
 }
 
 impl Kept {
@@ -190,6 +194,7 @@ impl Kept {
             Content::React { target, emoji, on } => Self::React { target, emoji, on },
             Content::Pin { target, on } => Self::Pin { target, on },
             Content::Timer { seconds } => Self::Timer { seconds },
+            Content::Call(record) => Self::Call(record),
             _ => return None,
         })
     }
@@ -210,6 +215,7 @@ impl Kept {
             Self::React { target, emoji, on } => Content::React { target, emoji, on },
             Self::Pin { target, on } => Content::Pin { target, on },
             Self::Timer { seconds } => Content::Timer { seconds },
+            Self::Call(record) => Content::Call(record),
         }
     }
 }
@@ -477,7 +483,7 @@ pub(crate) fn oldest_line(
     rows.first().map(|row| Ok(Sequence(number_of(&row.key)?))).transpose()
 }
 
-/// How many texts of others stand after a place.
+/// How many lines of others that are news stand after a place.
 pub(crate) fn count_unread(
     tx: &Transaction<'_>,
     conversation: ConversationId,
@@ -489,7 +495,7 @@ pub(crate) fn count_unread(
     let mut count = 0_u32;
     for row in &rows {
         let row: HistoryRow = decode(&row.value)?;
-        if row.account != me && matches!(row.line, Line::Text(_)) {
+        if row.account != me && row.line.is_news() {
             count = count.saturating_add(1);
         }
     }

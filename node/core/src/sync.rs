@@ -525,20 +525,6 @@ impl Core {
         ctx.event(Event::Conversation(view));
         Ok(())
     }
-
-    pub(crate) fn ephemeral(
-        &mut self,
-        ctx: &mut Ctx<'_>,
-        ephemeral: &push::Ephemeral,
-    ) -> Result<(), StoreError> {
-        self.with(ephemeral.conversation, |core, convo| {
-            // One that does not open is of another epoch, or somebody's mischief: nothing is lost with it.
-            let opened = convo.group.as_ref().and_then(|group| group.open_ephemeral(ephemeral).ok());
-            let Some((sender, _, content)) = opened else { return Ok(()) };
-            core.ephemeral_came(ctx, convo, &sender, content)
-        })?;
-        Ok(())
-    }
 }
 
 /// Where a content stands in the log.

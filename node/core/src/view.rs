@@ -1,5 +1,6 @@
 //! What a person can look at: conversations, members, lines, queued texts, counters.
 
+use crate::calls::{CallOutcome, CallRecord};
 use sotto_mls::suite::Suite;
 use sotto_protocol::body::conversation::{HistoryPolicy, Kind, Role};
 use sotto_protocol::ids::{AccountId, ConversationId, DeviceId, Epoch, MessageNumber, Sequence, UnixMillis};
@@ -161,6 +162,19 @@ pub enum Line {
     },
     /// Texts from then on disappear after so many seconds, or stay.
     Timer(Option<u32>),
+    /// A call that is over; whoever called says so.
+    Call(CallRecord),
+}
+
+impl Line {
+    /// Worth a mark until it is read, when it is somebody else's: a text, and a call that nobody took.
+    pub(crate) const fn is_news(&self) -> bool {
+        match self {
+            Self::Text(_) => true,
+            Self::Call(record) => matches!(record.outcome(), Some(CallOutcome::Missed | CallOutcome::Busy)),
+            _ => false,
+        }
+    }
 }
 
 /// How a line came here.

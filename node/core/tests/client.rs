@@ -5,6 +5,8 @@
 #[allow(dead_code, unreachable_pub, clippy::disallowed_methods)]
 mod world;
 
+#[path = "client/calls.rs"]
+mod calls;
 #[path = "client/heard_of.rs"]
 mod heard_of;
 #[path = "client/kinds.rs"]

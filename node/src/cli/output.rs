@@ -2,6 +2,7 @@
 
 use super::exit::Failed;
 use serde_json::{Value, json};
+use sotto_node_core::calls::{CallRecord, outcome_name};
 use sotto_node_core::format::{harmless, harmless_line};
 use sotto_node_core::json::message_json;
 use sotto_node_core::view::{ConversationView, Line, Message};
@@ -192,7 +193,20 @@ fn line_text(line: &Line, names: &Names) -> String {
         Line::Deleted { by } => format!("a message was deleted by {}", names.of(*by, "")),
         Line::Timer(Some(seconds)) => format!("texts from now on disappear after {seconds} seconds"),
         Line::Timer(None) => "texts from now on stay".to_owned(),
+        Line::Call(record) => call_text(record),
         _ => "a message of a kind that this version does not know; update sotto".to_owned(),
+    }
+}
+
+fn call_text(record: &CallRecord) -> String {
+    let what = if record.video { "a video call" } else { "a call" };
+    match outcome_name(record) {
+        "answered" => format!("{what} of {} min {:02} s", record.seconds / 60, record.seconds % 60),
+        "missed" => format!("{what} that nobody took"),
+        "declined" => format!("{what} that was declined"),
+        "busy" => format!("{what} while the other one was in another one"),
+        "failed" => format!("{what} that found no way from one device to the other"),
+        _ => what.to_owned(),
     }
 }
 

@@ -20,6 +20,7 @@
 //! | 9 | reaction | target, emoji, on or off |
 //! | 10 | pin | target, on or off |
 //! | 11 | timer | seconds after which texts from now on disappear, or none |
+//! | 13 | call | what stays of a [`call`]: which, with a picture, when, how it went, seconds |
 //!
 //! A target is a place in the log of the same conversation. What these mean, and who may, is decided by the client core.
 
@@ -30,6 +31,10 @@ use sotto_protocol::body::conversation::HistoryPolicy;
 use sotto_protocol::ids::{AccountId, DeviceId, Epoch, MessageNumber, Sequence, UnixMillis};
 use sotto_protocol::limits::{CONTENT_BYTES_MAX, EXTENSION_BYTES_MAX, EXTENSIONS_MAX};
 use zeroize::Zeroizing;
+
+pub mod call;
+
+use call::{CallRecord, CallSignal};
 
 /// Bytes of the body of a text: [`CONTENT_BYTES_MAX`] less 1 KiB for head, extensions and the padding's mark. The head
 /// takes less than 90 bytes and the extensions of a text with the most mentions less than 540.
@@ -164,6 +169,8 @@ pub enum Content {
         /// How long; `None` for ever.
         seconds: Option<u32>,
     },
+    /// A call that is over.
+    Call(CallRecord),
     /// A kind of a later version.
     Unknown {
         /// Its number.
@@ -172,7 +179,7 @@ pub enum Content {
 }
 
 /// What is routed and never stored. New kinds are added at the end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Ephemeral {
     /// The sender is writing.
@@ -191,6 +198,8 @@ pub enum Ephemeral {
     ReceiptsWanted,
     /// The sender gave somebody another role: ask the relay, whose word on roles it is.
     RolesChanged,
+    /// About a call.
+    Call(CallSignal),
     /// A kind of a later version.
     Unknown {
         /// Its number.
@@ -312,6 +321,7 @@ impl Content {
             Self::React { target, emoji, on } => (9, write(&(target, emoji, on))),
             Self::Pin { target, on } => (10, write(&(target, on))),
             Self::Timer { seconds } => (11, write(seconds)),
+            Self::Call(record) => (13, write(record)),
             Self::Unknown { kind } => return Err(ContentError::UnknownKind(*kind)),
         };
         Ok((kind, body))
@@ -355,20 +365,22 @@ impl Content {
                 Self::Pin { target, on }
             }
             11 => Self::Timer { seconds: read(body)? },
+            13 => Self::Call(read(body)?),
             _ => Self::Unknown { kind },
         })
     }
 }
 
 impl Ephemeral {
-    fn to_body(self) -> Result<(u16, Zeroizing<Vec<u8>>), ContentError> {
+    fn to_body(&self) -> Result<(u16, Zeroizing<Vec<u8>>), ContentError> {
         match self {
             Self::Typing => Ok((1, Zeroizing::default())),
-            Self::Receipt { upto } => Ok((2, write(&upto))),
-            Self::Delivered { upto } => Ok((3, write(&upto))),
+            Self::Receipt { upto } => Ok((2, write(upto))),
+            Self::Delivered { upto } => Ok((3, write(upto))),
             Self::ReceiptsWanted => Ok((4, Zeroizing::default())),
             Self::RolesChanged => Ok((5, Zeroizing::default())),
-            Self::Unknown { kind } => Err(ContentError::UnknownKind(kind)),
+            Self::Call(signal) => signal.to_body().map(|body| (6, body)).ok_or(ContentError::TooLarge),
+            Self::Unknown { kind } => Err(ContentError::UnknownKind(*kind)),
         }
     }
 
@@ -379,6 +391,7 @@ impl Ephemeral {
             3 => Self::Delivered { upto: read(body)? },
             4 if body.is_empty() => Self::ReceiptsWanted,
             5 if body.is_empty() => Self::RolesChanged,
+            6 => Self::Call(CallSignal::from_body(body)?),
             1 | 4 | 5 => return Err(Malformed),
             _ => Self::Unknown { kind },
         })

@@ -99,6 +99,8 @@ pub struct Relay {
     last_connection: u64,
     /// So many appends are still refused because their account was too fast.
     pub too_fast: u32,
+    /// It lies: a bit of every ephemeral is another one on its way.
+    pub alters_ephemerals: bool,
     /// What it counts, for tests.
     pub counts: Counts,
 }
@@ -116,6 +118,8 @@ pub struct Counts {
     pub repeats: u64,
     /// Appends refused as stale.
     pub stale: u64,
+    /// Ephemerals that it altered.
+    pub altered: u64,
 }
 
 /// Why a frame is answered with an error, or ends the connection.

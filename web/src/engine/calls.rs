@@ -20,6 +20,7 @@ use sotto_protocol::invite::Invite;
 
 mod asked;
 mod commands;
+pub(super) mod voice;
 
 use asked::*;
 use commands::{came_of, command};
@@ -200,6 +201,7 @@ impl<H: Host> Engine<H> {
                     let contact = client.contact(&Who::Account(account))?;
                     contact.as_ref().map(shapes::contact).unwrap_or_default()
                 }
+                "call" => client.call().as_ref().map(voice::view).unwrap_or_default(),
                 "stats" => {
                     let stats = client.stats()?;
                     json!({ "failures": stats.failures, "repairs": stats.repairs })

@@ -1,6 +1,7 @@
 //! What the interface is shown: the objects of `sotto_node_core::json`, with what drawing needs besides. Every text for showing
 //! is made harmless here, so that the interface cannot forget to.
 
+use super::calls::voice;
 use super::host::{BrowserStore, Host};
 use super::{Here, Inner};
 use serde_json::{Map, Value, json};
@@ -175,6 +176,8 @@ pub(super) fn event(event: &Event) -> Option<Value> {
         Event::Repaired { conversation, by } => {
             json!({ "type": "repaired", "conversation": conversation, "by": format!("{by:?}") })
         }
+        Event::Call(view) => voice::view(view),
+        Event::Negotiate { call, negotiation } => voice::negotiation(*call, negotiation),
         Event::StoreFailed(text) => {
             json!({ "type": "store_failed", "text": text, "full": text == &StoreError::Full.to_string() })
         }

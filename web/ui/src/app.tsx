@@ -4,6 +4,7 @@ import { t } from "./i18n/index.ts";
 import { app } from "./state/app.ts";
 import { watchMessages } from "./state/notify.ts";
 import { applyPrefs } from "./state/prefs.ts";
+import { CallHost, watchCalls } from "./call/open.ts";
 import { Banners } from "./main/banners.tsx";
 import { Main } from "./main/main.tsx";
 import { explain } from "./ui/failure.tsx";
@@ -23,6 +24,7 @@ export function App() {
   onMount(() => {
     applyPrefs();
     watchMessages();
+    watchCalls();
   });
   createEffect(() => {
     if (app.state?.phase === "empty") document.title = "Sotto";
@@ -51,6 +53,7 @@ export function App() {
           </Match>
         </Switch>
       </Suspense>
+      <CallHost />
       <MenuHost />
       <EmojiHost />
       <Overlay />

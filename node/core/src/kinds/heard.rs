@@ -82,6 +82,16 @@ impl Core {
         let (target, mark) = match content {
             Content::Text(text) => return self.text_came(ctx, convo, speech, text),
             Content::Timer { seconds } => return self.timer_came(ctx, convo, speech, seconds),
+            Content::Call(record) => {
+                self.add_line(
+                    ctx,
+                    convo,
+                    speech.place.sequence,
+                    &speech.row(Line::Call(record)),
+                    speech.live,
+                )?;
+                return Ok(true);
+            }
             Content::Edit { target, text } => {
                 let end = |seconds| expiry::end(speech.place.time, ctx.now, seconds);
                 let expires_at = text.expires_after.map(end);

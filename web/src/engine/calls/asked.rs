@@ -47,6 +47,14 @@ asked! {
     Adding { conversation: ConversationId, usernames: Vec<String> }
     Member { conversation: ConversationId, account: AccountId }
     Roles { conversation: ConversationId, account: AccountId, role: String }
+    Calling { conversation: ConversationId, video: bool }
+    OneCall { call: String }
+    Taking { call: String, video: bool }
+    Described { call: String, round: u32, sdp: String }
+    Way { line: String, mid: Option<String>, section: Option<u16> }
+    Found { call: String, round: u32, list: Vec<Way> }
+    Reported { call: String, media: String, fingerprint: Option<String> }
+    Sending { call: String, muted: bool, camera: bool, held: bool, screen: bool }
     Creating {
         name: String,
         room: bool,

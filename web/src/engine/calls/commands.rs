@@ -1,7 +1,7 @@
 //! Calls that become a command of the client, and what the interface is told of what came of it.
 
 use super::asked::*;
-use super::{CallError, LINES_MAX, args};
+use super::{CallError, LINES_MAX, args, voice};
 use serde_json::{Value, json};
 use sotto_mls::suite::Suite;
 use sotto_node_core::command::{Command, Who};
@@ -10,6 +10,7 @@ use sotto_node_core::event::{Failure, FailureCode, Outcome};
 /// What the interface is told of what came of a command.
 pub(super) fn came_of(outcome: Outcome) -> Value {
     match outcome {
+        Outcome::Call(call) => json!({ "call": call.to_string() }),
         Outcome::Conversation(conversation) => json!({ "conversation": conversation }),
         Outcome::Added { added, without_device } => {
             json!({ "added": added, "without_device": without_device })
@@ -89,6 +90,9 @@ pub(super) fn command(method: &str, given: &str) -> Result<(Command, bool), Call
         }
         "set_invisible" => Command::SetInvisible(args::<Switch>(given)?.on),
         other => {
+            if let Some(command) = voice::command(other, given)? {
+                return Ok((command, false));
+            }
             let text = format!("{other} is no call of this version");
             return Err(Failure::new(FailureCode::Invalid, text).into());
         }

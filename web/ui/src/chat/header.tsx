@@ -1,5 +1,6 @@
 /** Who one talks to here, and the way to everything about the conversation. */
 import { Show } from "solid-js";
+import { callView, canCall, startCall } from "../call/open.ts";
 import { openInvite, openSafety } from "../dialogs/open.ts";
 import { t } from "../i18n/index.ts";
 import { span } from "../i18n/time.ts";
@@ -71,6 +72,26 @@ export function Header(props: { one: Conversation }) {
           </span>
         </span>
       </a>
+      <Show when={props.one.kind === "direct" && isMember(props.one) && canCall()}>
+        <button
+          type="button"
+          class="icon-button"
+          aria-label={t().conversation.voiceCall}
+          disabled={callView() !== undefined}
+          onClick={() => startCall(props.one.conversation, false)}
+        >
+          <Icon name="phone" />
+        </button>
+        <button
+          type="button"
+          class="icon-button"
+          aria-label={t().conversation.videoCall}
+          disabled={callView() !== undefined}
+          onClick={() => startCall(props.one.conversation, true)}
+        >
+          <Icon name="camera" />
+        </button>
+      </Show>
       <Show when={props.one.pins.length > 0}>
         <a class="icon-button wide-only" href={to.panel(props.one.conversation, "pins")} aria-label={t().conversation.pins}>
           <Icon name="pin" />

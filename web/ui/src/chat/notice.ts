@@ -41,10 +41,29 @@ export function noticeText(message: Message, within: Conversation | undefined): 
       return message.by && message.by !== message.account ? words.deletedBy(name(message.by)) : words.deleted;
     case "timer":
       return message.seconds ? words.timerSet(who, span(message.seconds)) : words.timerOff(who);
+    case "call":
+      return callText(message);
     case "unknown":
       return words.unknown;
     case "text":
       return plainText(message.spans);
+  }
+}
+
+function callText(message: Message): string {
+  const words = t().line.call;
+  const { video = false, own } = message;
+  switch (message.outcome) {
+    case "answered":
+      return words.answered(video, own, span(Math.max(1, message.seconds ?? 0)));
+    case "declined":
+      return words.declined(video, own);
+    case "failed":
+      return words.failed(video, own);
+    case "busy":
+      return own ? words.busy(video) : words.missed(video);
+    default:
+      return own ? words.unanswered(video) : words.missed(video);
   }
 }
 

@@ -120,6 +120,7 @@ export interface Message {
     | "missing"
     | "deleted"
     | "timer"
+    | "call"
     | "unknown";
   /** With `text`: as it was typed (for editing; never to be shown), and in pieces for showing. */
   text?: string;
@@ -132,8 +133,11 @@ export interface Message {
   reason?: string;
   /** With `deleted`. */
   by?: Id;
-  /** With `timer`; null: texts stay. */
+  /** With `timer` (null: texts stay) and `call` (how long they talked). */
   seconds?: number | null;
+  /** With `call`; who called is the author. */
+  outcome?: "answered" | "missed" | "declined" | "busy" | "failed" | "unknown";
+  video?: boolean;
   reply: { sequence: number; account: Id | null; username: string; excerpt: string } | null;
   edited_at_ms: number | null;
   reactions: { emoji: string; accounts: Id[] }[];
@@ -143,6 +147,61 @@ export interface Message {
   read_by: Id[];
   delivered_to: Id[];
 }
+
+/** What one of the two in a call sends. */
+export interface MediaState {
+  muted: boolean;
+  camera: boolean;
+  held: boolean;
+  screen: boolean;
+}
+
+/** A call, told anew with every change. */
+export interface Call {
+  type: "call";
+  call: Id;
+  conversation: Id;
+  /** The other one. */
+  account: Id;
+  outgoing: boolean;
+  video: boolean;
+  state: "calling" | "ringing" | "incoming" | "connecting" | "connected" | "reconnecting" | "ended";
+  /** With `ended`. */
+  reason:
+    | "ended"
+    | "hung_up"
+    | "unanswered"
+    | "declined"
+    | "busy"
+    | "answered_elsewhere"
+    | "declined_elsewhere"
+    | "failed"
+    | "lost"
+    | "tampered"
+    | "removed"
+    | null;
+  /** Since when they talk, by this device's clock. */
+  since_ms: number | null;
+  theirs: MediaState;
+  /** The relay altered messages about this call; they were refused. */
+  altered: boolean;
+  /** Both called at once: the own call that this one goes on for. */
+  replaces: Id | null;
+}
+
+/** A way to a device, as `RTCIceCandidate` has it. */
+export interface Way {
+  line: string;
+  mid: string | null;
+  section: number | null;
+}
+
+/** What the tab that runs the media of a call is to do; see `Negotiation` in `node/core/src/calls`. */
+export type Negotiate = { type: "call_negotiate"; call: Id; round: number } & (
+  | { what: "offer"; given: null }
+  | { what: "take_offer" | "take_answer"; given: string }
+  | { what: "take_candidates"; given: Way[] }
+);
 
 /** A text that waits for the relay. */
 export interface Queued {
@@ -241,6 +300,18 @@ export interface Calls {
   typing: [{ conversation: Id }, None];
   keep_draft: [{ conversation: Id; text: string }, None];
 
+  /** How the call stands that this browser is in, or that rings here. */
+  call: [None, Call | null];
+  call_start: [{ conversation: Id; video: boolean }, { call: Id }];
+  call_answer: [{ call: Id; video: boolean }, None];
+  call_decline: [{ call: Id }, None];
+  call_hang_up: [{ call: Id }, None];
+  call_description: [{ call: Id; round: number; sdp: string }, None];
+  call_candidates: [{ call: Id; round: number; list: Way[] }, None];
+  /** How the media do. `fingerprint`, with `connected`: of the certificate at the other end, as the transport has it. */
+  call_media: [{ call: Id; media: "connected" | "alive" | "disconnected" | "failed"; fingerprint?: string }, None];
+  call_state: [{ call: Id } & MediaState, None];
+
   open_direct: [{ username: string }, { conversation: Id }];
   create: [
     { name: string; room: boolean; listed_name?: string; history: HistoryPolicy; members: string[] },
@@ -295,6 +366,8 @@ export type EngineEvent =
   | { type: "history_added"; conversation: Id; lines: number }
   /** New, or something about it changed (also unread, draft, presence, typing, last line). */
   | Conversation
+  | Call
+  | Negotiate
   | { type: "outbox"; conversation: Id }
   | { type: "not_added"; conversation: Id; accounts: Id[] }
   | { type: "admitted"; conversation: Id }

@@ -97,6 +97,8 @@ export const en = {
     kind: { direct: "Direct conversation", group: "Group", room: "Room" },
     members: n({ one: "# member", other: "# members" }),
     here: n({ one: "# online", other: "# online" }),
+    voiceCall: "Voice call",
+    videoCall: "Video call",
     online: "online",
     offline: "offline",
     encrypted: "End-to-end encrypted",
@@ -149,6 +151,17 @@ export const en = {
     left: (who: string) => `${who} left`,
     rejoined: (who: string) => `${who} came back with new keys`,
     timerSet: (who: string, time: string) => `${who} made messages disappear after ${time}`,
+    call: {
+      answered: (video: boolean, own: boolean, time: string) =>
+        `${own ? "Outgoing" : "Incoming"} ${video ? "video call" : "call"}, ${time}`,
+      missed: (video: boolean) => (video ? "Missed video call" : "Missed call"),
+      unanswered: (video: boolean) => `${video ? "Video call" : "Call"}, no answer`,
+      declined: (video: boolean, own: boolean) =>
+        own ? `${video ? "Video call" : "Call"}, declined` : `You declined a ${video ? "video call" : "call"}`,
+      busy: (video: boolean) => `${video ? "Video call" : "Call"}, the other side was busy`,
+      failed: (video: boolean, own: boolean) =>
+        `${own ? "Outgoing" : "Incoming"} ${video ? "video call" : "call"}, no connection`,
+    },
     timerOff: (who: string) => `${who} turned disappearing messages off`,
     showAll: "Show the whole message",
     showLess: "Show less",
@@ -309,6 +322,9 @@ export const en = {
     recoveryHint: "They open your messages on a new device.",
     recoveryShow: "Show recovery words",
     privacy: "Privacy",
+    relayOnly: "Relayed calls only",
+    relayOnlyHint:
+      "Calls go through the server, so that the other side does not learn your address. Sound and picture stay encrypted; they may take a little longer.",
     invisible: "Invisible",
     invisibleHint: "Others do not see when you are here.",
     appearance: "Appearance",

@@ -88,6 +88,12 @@ export default function Settings() {
             on={app.state?.invisible ?? false}
             onChange={(on) => attempt(() => call("set_invisible", { on }))}
           />
+          <Switch
+            label={t().settings.relayOnly}
+            hint={t().settings.relayOnlyHint}
+            on={prefs.relayOnly}
+            onChange={(relayOnly) => prefer({ relayOnly })}
+          />
         </Section>
 
         <Section title={t().settings.appearance}>

@@ -12,6 +12,12 @@ interface Prefs {
   /** Notifications show who wrote and what. */
   preview: boolean;
   enterSends: boolean;
+  /** Calls show the other one no address of this device. */
+  relayOnly: boolean;
+  /** The devices that were chosen for calls; empty for the browser's own choice. */
+  microphone: string;
+  camera: string;
+  speaker: string;
   recentEmoji: string[];
   /** The question about notifications was answered. */
   asked: boolean;
@@ -28,6 +34,10 @@ function read(): Prefs {
     notify: false,
     preview: true,
     enterSends: true,
+    relayOnly: false,
+    microphone: "",
+    camera: "",
+    speaker: "",
     recentEmoji: ["👍", "❤️", "😂", "🎉", "🙏", "🔥"],
     asked: false,
   };
@@ -35,8 +45,10 @@ function read(): Prefs {
     const kept = JSON.parse(localStorage.getItem(KEY) ?? "{}") as Partial<Prefs>;
     if (kept.theme === "light" || kept.theme === "dark") start.theme = kept.theme;
     if (kept.language === "en" || kept.language === "ru") start.language = kept.language;
-    for (const key of ["notify", "preview", "enterSends", "asked"] as const)
+    for (const key of ["notify", "preview", "enterSends", "asked", "relayOnly"] as const)
       if (typeof kept[key] === "boolean") start[key] = kept[key];
+    for (const key of ["microphone", "camera", "speaker"] as const)
+      if (typeof kept[key] === "string" && kept[key].length <= 512) start[key] = kept[key];
     if (Array.isArray(kept.recentEmoji))
       start.recentEmoji = kept.recentEmoji.filter((e) => typeof e === "string" && e.length < 32).slice(0, RECENT_MAX);
   } catch {

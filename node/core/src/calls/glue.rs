@@ -1,0 +1,151 @@
+//! Calls and the rest of the client: signals in and out, events for the shell, records for the log.
+
+use super::machine::Act;
+use super::signals::Heard;
+use super::{CallCommand, CallId};
+use crate::command::Token;
+use crate::core::{Convo, Core, Ctx};
+use crate::event::{Event, Failure, FailureCode, Outcome};
+use sotto_e2ee::content::Ephemeral;
+use sotto_e2ee::content::call::CallSignal;
+use sotto_e2ee::conversation::Sender;
+use sotto_e2ee::seal::SealError;
+use sotto_e2ee::store::StoreError;
+use sotto_protocol::body::conversation::Kind;
+use sotto_protocol::body::push;
+use sotto_protocol::ids::{AccountId, ConversationId, UnixMillis};
+
+/// What became of an ephemeral.
+enum Opened {
+    Signal(Sender, UnixMillis, CallSignal),
+    Other,
+    Altered,
+}
+
+impl Core {
+    /// What came that is not stored.
+    pub(crate) fn ephemeral(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        ephemeral: &push::Ephemeral,
+    ) -> Result<(), StoreError> {
+        let id = ephemeral.conversation;
+        let opened = self.with(id, |core, convo| {
+            let Some(group) = convo.group.as_ref() else { return Ok(Opened::Other) };
+            Ok(match group.open_ephemeral(ephemeral) {
+                Ok((sender, sent_at, Ephemeral::Call(signal))) if convo.row().kind == Kind::Direct => {
+                    Opened::Signal(sender, sent_at, signal)
+                }
+                Ok((sender, _, content)) => {
+                    core.ephemeral_came(ctx, convo, &sender, content)?;
+                    Opened::Other
+                }
+                // Of an epoch that has ended, or one that this device is not in yet: nothing is lost with it.
+                Err(SealError::NoKey) => Opened::Other,
+                Err(_) => Opened::Altered,
+            })
+        })?;
+        match opened {
+            Some(Opened::Signal(Sender { account, device, .. }, sent_at, signal)) => {
+                self.calls.heard(Heard { conversation: id, account, device, sent_at, signal }, ctx.now);
+            }
+            Some(Opened::Altered) if self.calls.place().is_some_and(|(place, _)| place == id) => {
+                self.calls.altered();
+            }
+            _ => {}
+        }
+        self.call_acts(ctx)
+    }
+
+    pub(crate) fn call_command(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        token: Token,
+        command: CallCommand,
+    ) -> Result<(), StoreError> {
+        let done = if let CallCommand::Start { conversation, video } = command {
+            self.start_call(ctx, conversation, video).map(Outcome::Call)
+        } else {
+            self.calls.command(command, ctx.now).map(|()| Outcome::Nothing)
+        };
+        match done {
+            Ok(outcome) => ctx.done(Some(token), outcome),
+            Err(failure) => ctx.failed(Some(token), failure),
+        }
+        self.call_acts(ctx)
+    }
+
+    fn start_call(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        conversation: ConversationId,
+        video: bool,
+    ) -> Result<CallId, Failure> {
+        let convo = self.convos.get(&conversation).ok_or_else(crate::outbox::unknown_conversation)?;
+        let peer = self.callee(convo)?;
+        if !self.link.is_ready() {
+            let text = "there is no connection to the relay, so nobody can be called";
+            return Err(Failure::new(FailureCode::Offline, text));
+        }
+        let mut id = [0; 16];
+        ctx.rng.fill_bytes(&mut id);
+        let id = CallId(id);
+        self.calls.start(id, conversation, peer, video, ctx.now)?;
+        Ok(id)
+    }
+
+    /// Whom a call in this conversation would reach.
+    fn callee(&self, convo: &Convo) -> Result<AccountId, Failure> {
+        if convo.row().kind != Kind::Direct {
+            let text = "calls are between two people: open the conversation with one of them";
+            return Err(Failure::new(FailureCode::Invalid, text));
+        }
+        let me = self.me.account();
+        let other = convo.members().into_iter().map(|member| member.account).find(|account| *account != me);
+        other.filter(|_| convo.is_member()).ok_or_else(|| {
+            Failure::new(FailureCode::NotMember, "there is nobody in this conversation who could be called")
+        })
+    }
+
+    /// Time has passed for the call.
+    pub(crate) fn calls_due(&mut self, ctx: &mut Ctx<'_>) -> Result<(), StoreError> {
+        self.calls.on_time(ctx.now);
+        self.call_acts(ctx)
+    }
+
+    /// Ends a call with a device that is out of the conversation now, and one in which this device was stopped.
+    pub(crate) fn check_call(&mut self, ctx: &mut Ctx<'_>) -> Result<(), StoreError> {
+        self.record_left_over(ctx)?;
+        let Some((conversation, device)) = self.calls.place() else { return Ok(()) };
+        let there = self.convos.get(&conversation).is_some_and(|convo| {
+            let is_there = |device| {
+                convo.group.is_none() || convo.members().iter().any(|member| member.device == device)
+            };
+            convo.row().standing != crate::view::Standing::Gone && device.is_none_or(is_there)
+        });
+        if there {
+            return Ok(());
+        }
+        self.calls.removed(ctx.now);
+        self.call_acts(ctx)
+    }
+
+    fn call_acts(&mut self, ctx: &mut Ctx<'_>) -> Result<(), StoreError> {
+        for act in self.calls.take_acts() {
+            match act {
+                // What cannot be sent now is said again, or the other end notices by itself.
+                Act::Send(id, signal) => {
+                    self.with(id, |core, convo| {
+                        core.send_ephemeral(ctx, convo, Ephemeral::Call(signal));
+                        Ok(())
+                    })?;
+                }
+                Act::Tell(view) => ctx.event(Event::Call(view)),
+                Act::Negotiate(call, negotiation) => ctx.event(Event::Negotiate { call, negotiation }),
+                Act::Record(id, record) => self.write_record(ctx, id, record)?,
+            }
+        }
+        self.keep_call(ctx);
+        Ok(())
+    }
+}

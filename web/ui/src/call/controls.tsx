@@ -1,0 +1,125 @@
+/** The buttons of a call that goes on, and the choice of devices. */
+import { createSignal, createUniqueId, For, onCleanup, onMount, Show } from "solid-js";
+import { prefs } from "../state/prefs.ts";
+import { attempt, remark } from "../ui/overlay.tsx";
+import { CallIcon } from "./icon.tsx";
+import type { DeviceKind, Session } from "./session.ts";
+import { words } from "./words.ts";
+
+export function Controls(props: { session: Session; onHangUp: () => void }) {
+  const [choosing, setChoosing] = createSignal(false);
+  const mine = () => props.session.mine();
+  const picture = (show: () => Promise<void>): void => {
+    void show().catch(() => remark(words().pictureDenied, true));
+  };
+  return (
+    <>
+      <Show when={choosing()}>
+        <Devices session={props.session} />
+      </Show>
+      <div class="call-buttons" role="group">
+        <button
+          type="button"
+          class="call-button"
+          aria-pressed={mine().muted}
+          aria-label={mine().muted ? words().unmute : words().mute}
+          onClick={() => props.session.mute(!mine().muted)}
+        >
+          <CallIcon name={mine().muted ? "micOff" : "mic"} />
+        </button>
+        <button
+          type="button"
+          class="call-button"
+          aria-pressed={mine().camera}
+          aria-label={mine().camera ? words().cameraOff : words().cameraOn}
+          onClick={() => picture(() => (mine().camera ? props.session.hide() : props.session.show("camera")))}
+        >
+          <CallIcon name={mine().camera ? "camera" : "cameraOff"} />
+        </button>
+        <Show when={"getDisplayMedia" in navigator.mediaDevices}>
+          <button
+            type="button"
+            class="call-button"
+            aria-pressed={mine().screen}
+            aria-label={mine().screen ? words().unshare : words().share}
+            onClick={() => picture(() => (mine().screen ? props.session.hide() : props.session.show("screen")))}
+          >
+            <CallIcon name="screen" />
+          </button>
+        </Show>
+        <button
+          type="button"
+          class="call-button"
+          aria-pressed={mine().held}
+          aria-label={mine().held ? words().resume : words().hold}
+          onClick={() => props.session.hold(!mine().held)}
+        >
+          <CallIcon name={mine().held ? "resume" : "hold"} />
+        </button>
+        <button
+          type="button"
+          class="call-button"
+          aria-expanded={choosing()}
+          aria-label={words().devices}
+          onClick={() => setChoosing(!choosing())}
+        >
+          <CallIcon name="gear" />
+        </button>
+        <button
+          type="button"
+          class="call-button end"
+          aria-label={words().hangUp}
+          onClick={() => props.onHangUp()}
+        >
+          <CallIcon name="hangUp" />
+        </button>
+      </div>
+    </>
+  );
+}
+
+const KINDS = { microphone: "audioinput", camera: "videoinput", speaker: "audiooutput" } as const;
+
+function Devices(props: { session: Session }) {
+  const [all, setAll] = createSignal<MediaDeviceInfo[]>([]);
+  const look = (): void => void navigator.mediaDevices.enumerateDevices().then(setAll);
+  onMount(() => {
+    look();
+    navigator.mediaDevices.addEventListener("devicechange", look);
+  });
+  onCleanup(() => navigator.mediaDevices.removeEventListener("devicechange", look));
+  const of = (kind: DeviceKind) => all().filter((one) => one.kind === KINDS[kind] && one.deviceId);
+  const label: Record<DeviceKind, () => string> = {
+    microphone: () => words().microphone,
+    camera: () => words().camera,
+    speaker: () => words().speaker,
+  };
+  return (
+    <div class="call-devices">
+      <For each={Object.keys(KINDS) as DeviceKind[]}>
+        {(kind) => {
+          const id = createUniqueId();
+          return (
+            <Show when={of(kind).length > 0 && (kind !== "speaker" || "setSinkId" in HTMLMediaElement.prototype)}>
+              <label for={id}>{label[kind]()}</label>
+              <select
+                id={id}
+                value={prefs[kind]}
+                onChange={(event) => void attempt(() => props.session.choose(kind, event.currentTarget.value))}
+              >
+                <option value="">{words().usual}</option>
+                <For each={of(kind)}>
+                  {(one, place) => (
+                    <option value={one.deviceId} selected={prefs[kind] === one.deviceId}>
+                      {one.label || words().unnamed(place() + 1)}
+                    </option>
+                  )}
+                </For>
+              </select>
+            </Show>
+          );
+        }}
+      </For>
+    </div>
+  );
+}

@@ -1,0 +1,106 @@
+/** Sound and picture for calls: a tone and a colour that the fake devices of Chromium send, and what of them arrives. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Page } from "@playwright/test";
+import { CHROMIUM } from "./drive.mjs";
+
+export const TONE_HZ = 440;
+/** A red that no part of the interface has. */
+export const COLOUR = { red: 200, green: 40, blue: 40 };
+
+const RATE = 48_000;
+const folder = mkdtempSync(join(tmpdir(), "sotto-web-media-"));
+process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+
+/** Half a second of a tone and a short pause, so that no filter takes it for noise. */
+function tone(): string {
+  const samples = new Int16Array(RATE);
+  for (let at = 0; at < samples.length; at += 1)
+    samples[at] = at % RATE < 0.8 * RATE ? 12_000 * Math.sin((2 * Math.PI * TONE_HZ * at) / RATE) : 0;
+  const head = Buffer.alloc(44);
+  head.write("RIFF", 0);
+  head.writeUInt32LE(36 + samples.byteLength, 4);
+  head.write("WAVEfmt ", 8);
+  head.writeUInt32LE(16, 16);
+  head.writeUInt16LE(1, 20);
+  head.writeUInt16LE(1, 22);
+  head.writeUInt32LE(RATE, 24);
+  head.writeUInt32LE(RATE * 2, 28);
+  head.writeUInt16LE(2, 32);
+  head.writeUInt16LE(16, 34);
+  head.write("data", 36);
+  head.writeUInt32LE(samples.byteLength, 40);
+  const path = join(folder, "tone.wav");
+  writeFileSync(path, Buffer.concat([head, Buffer.from(samples.buffer)]));
+  return path;
+}
+
+/** Frames of one colour, by the equations of BT.601. */
+function picture(): string {
+  const { red, green, blue } = COLOUR;
+  const [width, height] = [320, 240];
+  const luma = Math.round(0.257 * red + 0.504 * green + 0.098 * blue + 16);
+  const cb = Math.round(-0.148 * red - 0.291 * green + 0.439 * blue + 128);
+  const cr = Math.round(0.439 * red - 0.368 * green - 0.071 * blue + 128);
+  const quarter = (width * height) / 4;
+  const frame = Buffer.concat([
+    Buffer.from("FRAME\n"),
+    Buffer.alloc(width * height, luma),
+    Buffer.alloc(quarter, cb),
+    Buffer.alloc(quarter, cr),
+  ]);
+  const path = join(folder, "colour.y4m");
+  writeFileSync(path, Buffer.concat([Buffer.from(`YUV4MPEG2 W${width} H${height} F20:1 Ip A1:1 C420jpeg\n`), ...Array<Buffer>(10).fill(frame)]));
+  return path;
+}
+
+/** Chromium with a microphone and a camera that send these. */
+export const WITH_DEVICES = {
+  ...CHROMIUM,
+  args: [
+    ...CHROMIUM.args,
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+    "--autoplay-policy=no-user-gesture-required",
+    `--use-file-for-fake-audio-capture=${tone()}`,
+    `--use-file-for-fake-video-capture=${picture()}`,
+  ],
+};
+
+/** The loudest frequency of what comes from the other end, in hertz; 0 where nothing is to be heard. */
+export function heard(page: Page): Promise<number> {
+  return page.evaluate(async () => {
+    const stream = document.querySelector<HTMLVideoElement>(".call-remote")?.srcObject as MediaStream | null;
+    if (!stream?.getAudioTracks().length) return 0;
+    const context = new AudioContext();
+    await context.resume();
+    const analyser = context.createAnalyser();
+    analyser.fftSize = 16_384;
+    analyser.smoothingTimeConstant = 0;
+    context.createMediaStreamSource(stream).connect(analyser);
+    const levels = new Float32Array(analyser.frequencyBinCount);
+    let loudest = 0;
+    for (let tries = 0; tries < 20 && loudest === 0; tries += 1) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      analyser.getFloatFrequencyData(levels);
+      const peak = levels.indexOf(Math.max(...levels));
+      if ((levels[peak] ?? -200) > -50) loudest = (peak * context.sampleRate) / analyser.fftSize;
+    }
+    await context.close();
+    return Math.round(loudest);
+  });
+}
+
+/** The colour in the middle of the picture that comes from the other end. */
+export function seen(page: Page): Promise<number[]> {
+  return page.evaluate(() => {
+    const video = document.querySelector<HTMLVideoElement>(".call-remote");
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [16, 16];
+    const drawing = canvas.getContext("2d");
+    if (!video?.videoWidth || !drawing) return [];
+    drawing.drawImage(video, 0, 0, 16, 16);
+    return [...drawing.getImageData(8, 8, 1, 1).data.slice(0, 3)];
+  });
+}
