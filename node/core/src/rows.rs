@@ -6,14 +6,16 @@
 use crate::view::{Line, Origin, Standing};
 use bincode::{Decode, Encode};
 use sotto_e2ee::content::{Content, RequestTag, Text};
+use sotto_e2ee::file::FileAbout;
 use sotto_e2ee::store::{Scan, StoreError, Transaction};
 use sotto_protocol::body::conversation::{HistoryPolicy, Kind, Role};
 use sotto_protocol::ids::{AccountId, ConversationId, DeviceId, Epoch, MessageNumber, Sequence, UnixMillis};
 use sotto_protocol::limits::FRAME_BODY_BYTES_MAX;
 
 /// The format of the rows. 2 added, beside what was there and without changing it, what the `kinds` module keeps, and
-/// kinds of lines and of waiting contents; a program of format 1 would take those for damage, hence the number.
-pub(crate) const FORMAT: u32 = 2;
+/// kinds of lines and of waiting contents; a program of format 1 would take those for damage, hence the number. So it is with 3,
+/// which added files.
+pub(crate) const FORMAT: u32 = 3;
 
 const META: u8 = 0x40;
 const CONVERSATION: u8 = 0x41;
@@ -171,6 +173,8 @@ pub(crate) enum Kept {
     React { target: Sequence, emoji: String, on: bool },
     Pin { target: Sequence, on: bool },
     Timer { seconds: Option<u32> },
+    // Since format 3.
+    File { about: FileAbout, caption: Text },
 }
 
 impl Kept {
@@ -190,6 +194,7 @@ impl Kept {
             Content::React { target, emoji, on } => Self::React { target, emoji, on },
             Content::Pin { target, on } => Self::Pin { target, on },
             Content::Timer { seconds } => Self::Timer { seconds },
+            Content::File { about, caption } => Self::File { about, caption },
             _ => return None,
         })
     }
@@ -210,6 +215,7 @@ impl Kept {
             Self::React { target, emoji, on } => Content::React { target, emoji, on },
             Self::Pin { target, on } => Content::Pin { target, on },
             Self::Timer { seconds } => Content::Timer { seconds },
+            Self::File { about, caption } => Content::File { about, caption },
         }
     }
 }
@@ -489,7 +495,7 @@ pub(crate) fn count_unread(
     let mut count = 0_u32;
     for row in &rows {
         let row: HistoryRow = decode(&row.value)?;
-        if row.account != me && matches!(row.line, Line::Text(_)) {
+        if row.account != me && row.line.is_said() {
             count = count.saturating_add(1);
         }
     }
