@@ -4,7 +4,7 @@
 //! (how others add this device), [`conversation`] (one MLS group and its place in the log), [`content`] and
 //! [`padding`] (what is inside an envelope), [`seal`] and [`archive_keys`] (the second encryption, that a new device
 //! reads), [`pins`] (which identity keys were seen), [`repair`] (never "unable to decrypt") and
-//! [`file`] (what is too large for the log).
+//! [`mod@file`] (what is too large for the log).
 //!
 //! Nothing here knows a socket, a clock or a source of randomness: they come in as arguments. There are two
 //! exceptions, both inside libraries and both harmless: OpenMLS compares the lifetime of a key package with the
