@@ -133,3 +133,20 @@ pub const SILENCE_MS_MAX: u64 = 14_000;
 
 /// The vault: identity key and one archive key (about 100 bytes sealed) for each of 10,000 epochs.
 pub const VAULT_BYTES_MAX: usize = 1024 * 1024;
+
+/// A chunk of a blob: a subtree of BLAKE3 is a power of two, and 1 MiB is one request of a moment (80 ms at 100 Mbit/s)
+/// whose 32 bytes of hash are 0.003 % beside it.
+pub const BLOB_CHUNK_BYTES: u64 = 1024 * 1024;
+
+/// Chunks of one blob. Their hashes are the chunk list, 65,536 * 32 = 2 MiB, which a phone holds in memory; so a file has
+/// 64 GiB at most, of which 1 MiB are tags.
+pub const BLOB_CHUNKS_MAX: u64 = 65_536;
+
+/// The chunk list of the largest blob.
+pub const BLOB_LIST_BYTES_MAX: usize = 65_536 * 32;
+
+/// The name of a file: what every file system takes (255 bytes) with room for what a client puts around it.
+pub const FILE_NAME_BYTES_MAX: usize = 200;
+
+/// A media type: RFC 6838 section 4.2 allows 127 characters on each side of the slash; real ones take fewer than 80.
+pub const MEDIA_TYPE_BYTES_MAX: usize = 127;

@@ -1,6 +1,7 @@
 //! The HTTP side of the relay: signaling's router, the browser client and the metrics.
 
 use crate::accounts::SledTable;
+use crate::blobs::LocalBlobs;
 use crate::config::{Config, Origins};
 use crate::engine::Engine;
 use crate::folder::{DataFolder, FolderError};
@@ -21,6 +22,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUT
 use metrics_exporter_prometheus::PrometheusHandle;
 use sotto_protocol::invite::Invite;
 use sotto_signaling::Signaling;
+use sotto_signaling::blobs::Blobs;
 use sotto_signaling::config::{Config as SignalingConfig, Rates};
 use sotto_signaling::store::Embedded;
 use sotto_signaling::tokens::TokenKeys;
@@ -58,6 +60,8 @@ pub struct Parts<'a> {
     pub door: Option<Door>,
     /// What lends STUN and TURN; `None` if nothing does.
     pub turn: Option<Arc<Turn>>,
+    /// Who keeps files; `None` if nobody does.
+    pub blobs: Option<Arc<LocalBlobs>>,
     /// Whether the relay has started and does not drain.
     pub is_ready: Arc<AtomicBool>,
     /// Renders the metrics.
@@ -73,6 +77,7 @@ pub struct Api {
     metrics_public: bool,
     origins: Origins,
     site: Site,
+    blobs: Option<Arc<LocalBlobs>>,
 }
 
 /// One router for each kind of listener.
@@ -100,6 +105,7 @@ impl Api {
             web,
             door,
             turn,
+            blobs,
             is_ready,
             recorder,
         } = parts;
@@ -114,7 +120,7 @@ impl Api {
             hooks,
         );
         let (metrics_public, origins) = (config.metrics_public, config.web.origins.clone());
-        Ok(Self { signaling, store, engine, recorder, metrics_public, origins, site })
+        Ok(Self { signaling, store, engine, recorder, metrics_public, origins, site, blobs })
     }
 
     /// Accounts, sessions, invites.
@@ -132,7 +138,9 @@ impl Api {
     /// The routers of both listeners.
     #[must_use]
     pub fn routers(&self, sessions: Arc<Sessions>) -> Routers {
-        let api = sotto_signaling::router(self.signaling.clone(), Arc::new(WebSocketGateway(sessions)));
+        let blobs = self.blobs.clone().map(|blobs| blobs as Arc<dyn Blobs>);
+        let api =
+            sotto_signaling::router(self.signaling.clone(), Arc::new(WebSocketGateway(sessions)), blobs);
         let metrics = || Router::new().route("/metrics", get(metrics(self.recorder, self.engine.clone())));
         let public = shared(api.clone(), &self.origins, true);
         let public = if self.metrics_public { public.merge(metrics()) } else { public };

@@ -13,6 +13,7 @@
 //!   backups/           where backups go if nobody says otherwise
 //!   accounts/          accounts, sessions, devices, key packages, invites, vaults
 //!   log/               the conversations
+//!   blobs/             encrypted files of conversations
 //! ```
 
 use std::fs::{File, OpenOptions, TryLockError};

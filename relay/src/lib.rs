@@ -6,6 +6,7 @@
 //!   devices ==WSS===> gateway -'                        '--> sotto-signaling --> accounts (durable)
 //!   browsers =HTTP/3=> quic -- webtransport -- session, as above
 //!   devices ==STUN, TURN=> turn -- peers that they do not reach directly
+//!   devices ==HTTPS==> api -- blobs (encrypted files, on the disk)
 //!   anybody ==HTTPS=> web -- site (the browser client) or api (sotto-signaling's router)
 //! ```
 //!
@@ -32,6 +33,7 @@ pub mod webtransport;
 pub mod accounts;
 pub mod acme;
 pub mod backup;
+pub mod blobs;
 pub mod compact;
 pub mod directory;
 pub mod engine;

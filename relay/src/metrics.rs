@@ -79,6 +79,17 @@ pub const TURN_DROPPED: &str = "sotto_turn_dropped_total";
 /// Answers to who asks where he is.
 pub const TURN_BINDINGS: &str = "sotto_turn_bindings_total";
 
+/// Files kept.
+pub const FILES: &str = "sotto_files";
+/// Their bytes.
+pub const FILE_BYTES: &str = "sotto_file_bytes";
+/// Chunks that came and went.
+pub const FILE_CHUNKS: &str = "sotto_file_chunks_total";
+/// Files that went by themselves.
+pub const FILES_ENDED: &str = "sotto_files_ended_total";
+/// Uploads and chunks refused.
+pub const FILE_REFUSALS: &str = "sotto_file_refusals_total";
+
 /// Every metric of the sessions and the accounts' store.
 pub const METRICS: &[Metric] = &[
     Metric {
@@ -212,6 +223,36 @@ pub const METRICS: &[Metric] = &[
         kind: MetricKind::Counter,
         labels: "",
         help: "STUN: answers over UDP to who asks as which address he is seen.",
+    },
+    Metric {
+        name: FILES,
+        kind: MetricKind::Gauge,
+        labels: "",
+        help: "Files that the relay keeps, half uploads included.",
+    },
+    Metric {
+        name: FILE_BYTES,
+        kind: MetricKind::Gauge,
+        labels: "",
+        help: "Bytes of them, as announced. They take as much of the disk when they are whole.",
+    },
+    Metric {
+        name: FILE_CHUNKS,
+        kind: MetricKind::Counter,
+        labels: "direction = in | out",
+        help: "Chunks of files of 1 MiB at most that were taken and given out.",
+    },
+    Metric {
+        name: FILES_ENDED,
+        kind: MetricKind::Counter,
+        labels: "reason = expired | abandoned",
+        help: "Files deleted because `files.keep` was over, and half uploads that nobody went on with for a day.",
+    },
+    Metric {
+        name: FILE_REFUSALS,
+        kind: MetricKind::Counter,
+        labels: "reason = quota | large | full | hash",
+        help: "Uploads and chunks refused. hash: a chunk was not the one of the list; many of them: somebody's line or memory is broken, or somebody tries.",
     },
     Metric {
         name: ACCOUNTS_COMMIT_SECONDS,

@@ -8,6 +8,7 @@
 use crate::accounts::{AccountsError, SledTable};
 use crate::admission::Admission;
 use crate::backup::Backups;
+use crate::blobs::LocalBlobs;
 use crate::config::Config;
 use crate::engine::{Engine, EngineConfig, EngineThread, Fatal, OpenError, Quotas};
 use crate::folder::{DataFolder, FolderError};
@@ -24,7 +25,7 @@ use crate::tls::{Identity, TlsError};
 use crate::turn::{Turn, TurnError};
 use crate::webtransport::Door;
 use crate::webtransport::certificate::ShortLived;
-use crate::{acme, api, clock, host, metrics, operator, quic, ready, site, tls, web};
+use crate::{acme, api, blobs, clock, host, metrics, operator, quic, ready, site, tls, web};
 use rand::RngExt as _;
 use sotto_protocol::invite::{Fingerprint, Invite, RelayAddress};
 use std::net::Ipv4Addr;
@@ -138,6 +139,7 @@ impl Relay {
         });
         let opened = opened.await.map_err(|error| StartError::System(std::io::Error::other(error)))??;
         let Opened { folder, identity, reset_key, store, engine, engine_thread, broken } = opened;
+        let blobs = open_blobs(&config, &folder, &engine).await?;
 
         let (udp, tcp) = bind_both(config.listen)?;
         let plain = config.http.map(bind_tcp).transpose()?;
@@ -167,6 +169,7 @@ impl Relay {
             web: browsers.clone(),
             door: Some(door),
             turn: turn.clone(),
+            blobs: blobs.clone(),
             is_ready: is_ready.clone(),
             recorder,
         })?;
@@ -252,6 +255,7 @@ impl Relay {
                 FullnessWatch::new(&config),
                 sessions.clone(),
                 store,
+                blobs,
                 (folder.clone(), short_lived),
                 watched,
                 recorder,
@@ -287,6 +291,20 @@ impl Opened {
         let (engine, engine_thread) = Engine::open(engine_config(config, &folder), clock::now, directory)?;
         Ok(Self { folder, identity, reset_key, store, engine, engine_thread, broken })
     }
+}
+
+/// The files of a data folder, if the relay keeps any.
+async fn open_blobs(
+    config: &Config,
+    folder: &DataFolder,
+    engine: &Engine,
+) -> Result<Option<Arc<LocalBlobs>>, StartError> {
+    let Some(rules) = config.files else { return Ok(None) };
+    let (path, reserve, engine) = (folder.join(blobs::FOLDER), config.disk_free_min, engine.clone());
+    let opened =
+        tokio::task::spawn_blocking(move || LocalBlobs::open(path, rules, reserve, engine, clock::now));
+    let opened = opened.await.map_err(|error| StartError::System(std::io::Error::other(error)))??;
+    Ok(Some(Arc::new(opened)))
 }
 
 /// The accounts of a data folder.
@@ -358,6 +376,7 @@ async fn housekeeping(
     mut watch: FullnessWatch,
     sessions: Arc<Sessions>,
     store: Arc<api::Accounts>,
+    blobs: Option<Arc<LocalBlobs>>,
     (folder, short_lived): (Arc<DataFolder>, Arc<ShortLived>),
     watched: Arc<Watch>,
     recorder: &'static metrics_exporter_prometheus::PrometheusHandle,
@@ -375,6 +394,10 @@ async fn housekeeping(
             _ = hourly.tick() => {
                 if let Err(error) = short_lived.keep(&folder, clock::now()) {
                     tracing::warn!(%error, "no new certificate for browsers");
+                }
+                if let Some(blobs) = &blobs {
+                    let files = blobs.sweep().await;
+                    tracing::info!(files, "files whose time is over");
                 }
                 let retained = sessions.engine.retain().await;
                 match sotto_signaling::store::Housekeeping::sweep(&*store, clock::now()).await {

@@ -39,6 +39,8 @@ pub struct Config {
     pub trusted_proxies: usize,
     /// A request that takes longer is answered `unavailable`.
     pub request_timeout: Duration,
+    /// So is one for a chunk of a file that takes longer than this.
+    pub chunk_timeout: Duration,
 }
 
 impl Config {
@@ -60,6 +62,8 @@ impl Config {
             rates: Rates::default(),
             trusted_proxies: 0,
             request_timeout: Duration::from_secs(30),
+            // 1 MiB at 70 kbit/s.
+            chunk_timeout: Duration::from_secs(120),
         }
     }
 }
@@ -71,6 +75,10 @@ pub struct Rates {
     pub requests_per_address: Option<Quota>,
     /// HTTP requests of one account.
     pub requests_per_account: Option<Quota>,
+    /// Requests for chunks of files from one address (IPv6: from one /64).
+    pub chunks_per_address: Option<Quota>,
+    /// Requests for chunks of files of one account.
+    pub chunks_per_account: Option<Quota>,
     /// Registrations and sign-ins from one address.
     pub sign_ins_per_address: Option<Quota>,
     /// Sign-ins for one name or e-mail address, whether or not it exists, from anywhere.
@@ -85,6 +93,9 @@ impl Default for Rates {
             // A person's client asks a few times at start and then seldom.
             requests_per_address: Some(Quota::new(200, Duration::from_millis(50))),
             requests_per_account: Some(Quota::new(200, Duration::from_millis(50))),
+            // Of 1 MiB each: 1 GiB/s, which no line of one person has, and 2 GiB/s of an office.
+            chunks_per_address: Some(Quota::new(4_000, Duration::from_micros(500))),
+            chunks_per_account: Some(Quota::new(2_000, Duration::from_millis(1))),
             // A family behind one address signs in together; a guesser gets 30 a minute.
             sign_ins_per_address: Some(Quota::new(30, Duration::from_secs(2))),
             // 10 guesses, then one every 10 s: 8,640 a day, from all addresses together.
@@ -100,6 +111,8 @@ impl Rates {
     pub const NONE: Self = Self {
         requests_per_address: None,
         requests_per_account: None,
+        chunks_per_address: None,
+        chunks_per_account: None,
         sign_ins_per_address: None,
         sign_ins_per_name: None,
         claims_per_account: None,

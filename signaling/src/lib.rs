@@ -4,7 +4,7 @@
 //! [`router`] is what the relay program mounts; [`Signaling`] is what its frames call.
 //!
 //! Read in this order: [`config`] (what an operator chooses), [`store`] (what is kept, as atomic operations),
-//! [`hooks`] and [`gateway`] (what the relay program brings), [`tokens`], [`service`] (everything that signaling
+//! [`hooks`], [`gateway`] and [`blobs`] (what the relay program brings), [`tokens`], [`service`] (everything that signaling
 //! does), [`problem`] (how it refuses), [`http`] (how it is asked). [`memory`] and [`conformance`] are the
 //! reference store and what every store must do.
 //!
@@ -12,6 +12,7 @@
 //! then a session is opened for it. Codes by e-mail, OIDC and passkeys are other ways to vouch: routes beside
 //! `auth` and rows beside accounts. Sessions, tokens and everything after them stay as they are.
 
+pub mod blobs;
 pub mod config;
 pub mod conformance;
 pub mod gateway;

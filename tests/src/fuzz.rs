@@ -4,13 +4,17 @@
 //! the stable toolchain. Each panics if a property is broken.
 
 use bytes::BytesMut;
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng as _;
+use sotto_e2ee::file::{FileKey, FileName, Sealer};
 use sotto_mls::certificate::UnverifiedCertificate;
+use sotto_protocol::blob::{BlobRoot, BlobSize, ChunkList, Present, chunk_hash};
 use sotto_protocol::body::{connection, conversation, directory, log, push};
 use sotto_protocol::error::WireError;
 use sotto_protocol::frame::{Body, Frame, HEADER_BYTES, encode};
 use sotto_protocol::ids::{RequestId, UnixMillis};
 use sotto_protocol::invite::{Fingerprint, Invite, InviteCode, RelayAddress};
-use sotto_protocol::limits::FRAME_BODY_BYTES_MAX;
+use sotto_protocol::limits::{FILE_NAME_BYTES_MAX, FRAME_BODY_BYTES_MAX};
 use sotto_protocol::mls_header;
 use std::fmt::Debug;
 
@@ -18,8 +22,8 @@ use std::fmt::Debug;
 pub type Target = fn(&[u8]);
 
 /// Every target with the name of its corpus.
-pub const TARGETS: [(&str, Target); 4] =
-    [("frame", frame), ("http_bodies", http_bodies), ("invite", invite), ("mls", mls)];
+pub const TARGETS: [(&str, Target); 5] =
+    [("files", files), ("frame", frame), ("http_bodies", http_bodies), ("invite", invite), ("mls", mls)];
 
 macro_rules! decode_as_its_kind {
     ($frame:expr, $($body:path),* $(,)?) => {
@@ -116,6 +120,34 @@ pub fn invite(data: &[u8]) {
 /// The bodies of every HTTP request: JSON, then the check of each field.
 pub fn http_bodies(data: &[u8]) {
     sotto_signaling::fuzz_bodies(data);
+}
+
+/// What a stranger says about a file: its name, a chunk list, which chunks are there, a chunk. The first 8 bytes are a size.
+pub fn files(data: &[u8]) {
+    let name = FileName::lossy(&String::from_utf8_lossy(data));
+    assert_eq!(FileName::lossy(name.as_str()), name);
+    assert!(!name.as_str().is_empty() && name.as_str().len() <= FILE_NAME_BYTES_MAX);
+    assert!(!name.as_str().starts_with('.') && !name.as_str().contains(['/', '\\']));
+    let Some((size, rest)) = data.split_first_chunk::<8>() else { return };
+    let bytes = u64::from_be_bytes(*size);
+    let key = FileKey::draw(&mut ChaCha20Rng::from_seed([7; 32]));
+    if let Some(sealer) = Sealer::new(&key, bytes) {
+        assert!(sealer.open(0, rest).is_err(), "nobody has the key");
+    }
+    // What is as long as one chunk is the chunk that its own list has, and no other list reads as that one's.
+    let Ok(size) = BlobSize::new(rest.len() as u64) else { return };
+    let Some(hash) = chunk_hash(size, 0, rest) else { return };
+    let list = ChunkList::of(size, vec![hash]).expect("one chunk");
+    assert!(list.is_chunk(0, rest));
+    if let Ok(claimed) = BlobSize::new(bytes) {
+        if let Ok(read) = ChunkList::read(BlobRoot([0; 32]), claimed, rest) {
+            assert_eq!(read.to_bytes(), rest);
+        }
+        if let Some(present) = Present::read(claimed, rest.to_vec()) {
+            assert_eq!(present.as_bytes(), rest);
+            assert_eq!(present.is_all(), present.missing().next().is_none());
+        }
+    }
 }
 
 /// What a relay reads of MLS: the start of a message, a device certificate, a key package.

@@ -2,6 +2,7 @@
 
 use crate::calls::CallCommand;
 use sotto_e2ee::archive_keys::ArchiveKey;
+use sotto_e2ee::file::FileAbout;
 use sotto_mls::suite::Suite;
 use sotto_protocol::body::conversation::{HistoryPolicy, Kind, Role};
 use sotto_protocol::ids::{AccountId, ConversationId, DeviceId, MessageNumber, Sequence, UnixMillis};
@@ -67,6 +68,18 @@ pub enum Command {
         /// `@username` are mentioned.
         text: String,
         /// The place of the text that it answers.
+        reply_to: Option<Sequence>,
+    },
+    /// Sends a file whose blob the relay has already, whole. *Kept.* Done: `Outcome::Sent`. What is kept of its upload
+    /// ([`uploads`](crate::account::uploads)) goes in the same commit.
+    SendFile {
+        /// Where to.
+        conversation: ConversationId,
+        /// What it is, and what opens it.
+        about: FileAbout,
+        /// What there is to say about it, at most [`CAPTION_BYTES_MAX`](sotto_e2ee::content::CAPTION_BYTES_MAX) bytes.
+        caption: String,
+        /// The place of what it answers.
         reply_to: Option<Sequence>,
     },
     /// Puts another text in the place of an own one. *Kept.* Done: `Outcome::Sent`.

@@ -432,7 +432,7 @@ impl Core {
         live: bool,
     ) -> Result<(), StoreError> {
         let own = line.account == self.me.account();
-        let is_text = matches!(line.line, crate::view::Line::Text(_));
+        let is_text = line.line.is_said();
         let is_news = line.line.is_news();
         if is_text && own && convo.kinds().last_own.0 < sequence {
             convo.kinds_mut().last_own = (sequence, line.time);

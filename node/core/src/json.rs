@@ -3,6 +3,7 @@
 use crate::calls::outcome_name;
 use crate::view::{ConversationView, Line, Message, Origin, Standing};
 use serde_json::{Value, json};
+use sotto_e2ee::file::FileAbout;
 use sotto_protocol::body::conversation::{HistoryPolicy, Kind, Role};
 
 /// A line of a history, for programs.
@@ -27,6 +28,7 @@ pub fn message_json(message: &Message, title: Option<&str>) -> Value {
                 "seconds": record.seconds,
             }),
         ),
+        Line::File { about, caption } => ("file", json!({ "caption": caption, "file": file_json(about) })),
         _ => ("unknown", json!({})),
     };
     let mut object = json!({
@@ -65,6 +67,17 @@ pub fn message_json(message: &Message, title: Option<&str>) -> Value {
         }
     }
     object
+}
+
+/// A file, for programs. What opens it stays here.
+#[must_use]
+pub fn file_json(about: &FileAbout) -> Value {
+    json!({
+        "name": about.name.as_str(),
+        "bytes": about.bytes,
+        "media_type": about.media_type,
+        "root": about.root,
+    })
 }
 
 /// A conversation, for lists.

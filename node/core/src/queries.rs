@@ -6,7 +6,7 @@ use crate::kinds::PINS_MAX;
 use crate::kinds::receipts::{Reader, covered};
 use crate::kinds::settle::{self, AboutRow};
 use crate::rows::{self, HistoryRow};
-use crate::view::{ConversationView, Line, MemberView, Message, Quote, Reaction};
+use crate::view::{ConversationView, MemberView, Message, Quote, Reaction};
 use sotto_e2ee::conversation::Conversation;
 use sotto_e2ee::identity::safety::{Party, qr_text, safety_number};
 use sotto_e2ee::pins;
@@ -55,7 +55,7 @@ impl Core {
         readers: &[Reader],
     ) -> Result<Message, StoreError> {
         let own = row.account == self.me.account();
-        let readers = if own && matches!(row.line, Line::Text(_)) { readers } else { &[] };
+        let readers = if own && row.line.is_said() { readers } else { &[] };
         let reply = about.reply_to.map(|target| self.quote(tx, conversation, target)).transpose()?;
         let reactions = about.reactions.into_iter();
         Ok(Message {
@@ -90,10 +90,8 @@ impl Core {
     ) -> Result<Quote, StoreError> {
         let row: Option<HistoryRow> = rows::get(tx, &rows::history_key(id, sequence))?;
         let account = row.as_ref().map(|row| row.account);
-        let excerpt = match row.map(|row| row.line) {
-            Some(Line::Text(text)) => excerpt(&text),
-            _ => String::new(),
-        };
+        let said = row.as_ref().and_then(|row| row.line.words());
+        let excerpt = said.map(|words| excerpt(&words)).unwrap_or_default();
         let username = account.map(|account| self.name_of(account)).unwrap_or_default();
         Ok(Quote { sequence, account, username, excerpt })
     }

@@ -275,6 +275,10 @@ impl Core {
                 let AboutRow { reply_to, expires_after, mentions, .. } = about;
                 Content::Text(Text { body, reply_to, expires_after, mentions })
             }
+            Line::File { about: file, caption: body } => {
+                let AboutRow { reply_to, expires_after, mentions, .. } = about;
+                Content::File { about: file, caption: Text { body, reply_to, expires_after, mentions } }
+            }
             Line::Named(name) => Content::Info { name },
             Line::Timer(seconds) => Content::Timer { seconds },
             Line::Call(record) => Content::Call(record),
@@ -316,7 +320,9 @@ impl Core {
     /// A text as it is now.
     fn text_now(&self, ctx: &Ctx<'_>, convo: &Convo, target: Sequence) -> Result<Option<Text>, StoreError> {
         let row: Option<HistoryRow> = rows::get(ctx.tx, &rows::history_key(convo.id, target))?;
-        let Some(Line::Text(body)) = row.map(|row| row.line) else { return Ok(None) };
+        let Some(Line::Text(body) | Line::File { caption: body, .. }) = row.map(|row| row.line) else {
+            return Ok(None);
+        };
         let mentions = settle::about(ctx.tx, convo.id, target)?.mentions;
         Ok(Some(Text { body, mentions, ..Text::default() }))
     }

@@ -7,14 +7,15 @@ use crate::calls::CallRecord;
 use crate::view::{Line, Origin, Standing};
 use bincode::{Decode, Encode};
 use sotto_e2ee::content::{Content, RequestTag, Text};
+use sotto_e2ee::file::FileAbout;
 use sotto_e2ee::store::{Scan, StoreError, Transaction};
 use sotto_protocol::body::conversation::{HistoryPolicy, Kind, Role};
 use sotto_protocol::ids::{AccountId, ConversationId, DeviceId, Epoch, MessageNumber, Sequence, UnixMillis};
 use sotto_protocol::limits::FRAME_BODY_BYTES_MAX;
 
 /// The format of the rows. 2 added, beside what was there and without changing it, what the `kinds` module keeps, and
-/// kinds of lines and of waiting contents; a program of format 1 would take those for damage, hence the number. 3 added
-/// a line and a waiting content for calls.
+/// kinds of lines and of waiting contents; a program of format 1 would take those for damage, hence the number. So it is with 3,
+/// which added calls and files.
 pub(crate) const FORMAT: u32 = 3;
 
 const META: u8 = 0x40;
@@ -175,6 +176,7 @@ pub(crate) enum Kept {
     Timer { seconds: Option<u32> },
     // Since format 3.
     Call(CallRecord),
+    File { about: FileAbout, caption: Text },
 }
 
 impl Kept {
@@ -195,6 +197,7 @@ impl Kept {
             Content::Pin { target, on } => Self::Pin { target, on },
             Content::Timer { seconds } => Self::Timer { seconds },
             Content::Call(record) => Self::Call(record),
+            Content::File { about, caption } => Self::File { about, caption },
             _ => return None,
         })
     }
@@ -216,6 +219,7 @@ impl Kept {
             Self::Pin { target, on } => Content::Pin { target, on },
             Self::Timer { seconds } => Content::Timer { seconds },
             Self::Call(record) => Content::Call(record),
+            Self::File { about, caption } => Content::File { about, caption },
         }
     }
 }

@@ -24,7 +24,7 @@ mod words;
 
 use crate::core::{Core, Ctx};
 use crate::rows::{self, HistoryRow};
-use crate::view::{Line, Message};
+use crate::view::Message;
 use pack::{LINES, Lines, Pack, Said};
 use sotto_e2ee::store::{Scan, StoreError, Transaction};
 use sotto_protocol::ids::{ConversationId, Sequence, UnixMillis};
@@ -85,7 +85,7 @@ pub struct SearchHit {
     pub sequence: Sequence,
     /// The line.
     pub message: Message,
-    /// Where in its text the words are, as bytes, ascending.
+    /// Where in its [words](crate::view::Line::words) they are, as bytes, ascending.
     pub marks: Vec<Range<usize>>,
 }
 
@@ -382,8 +382,7 @@ impl Core {
         {
             let row: Option<HistoryRow> = rows::get(tx, &rows::history_key(conversation, sequence))?;
             let Some(row) = row else { continue };
-            let Line::Text(text) = &row.line else { continue };
-            let Some(marks) = wanted.marks(text) else { continue };
+            let Some(marks) = row.line.words().and_then(|text| wanted.marks(&text)) else { continue };
             let message = self.messages(tx, conversation, vec![(sequence, row)])?.pop();
             hits.extend(message.map(|message| SearchHit { conversation, sequence, marks, message }));
         }
@@ -393,10 +392,7 @@ impl Core {
 
 /// What there is to find in a line; `None` in one without words.
 fn said(row: &HistoryRow) -> Option<Said> {
-    match &row.line {
-        Line::Text(text) => Said::new(row.time, text),
-        _ => None,
-    }
+    row.line.words().and_then(|words| Said::new(row.time, &words))
 }
 
 fn made_anew(tx: &Transaction<'_>, key: Key) -> Result<Lines, StoreError> {

@@ -1,9 +1,11 @@
 //! What a person can look at: conversations, members, lines, queued texts, counters.
 
 use crate::calls::{CallOutcome, CallRecord};
+use sotto_e2ee::file::FileAbout;
 use sotto_mls::suite::Suite;
 use sotto_protocol::body::conversation::{HistoryPolicy, Kind, Role};
 use sotto_protocol::ids::{AccountId, ConversationId, DeviceId, Epoch, MessageNumber, Sequence, UnixMillis};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// How this device stands to a conversation.
@@ -164,17 +166,79 @@ pub enum Line {
     Timer(Option<u32>),
     /// A call that is over; whoever called says so.
     Call(CallRecord),
+    /// A file.
+    File {
+        /// What it is, and what opens it.
+        about: FileAbout,
+        /// What was said about it; often nothing.
+        caption: String,
+    },
 }
 
 impl Line {
-    /// Worth a mark until it is read, when it is somebody else's: a text, and a call that nobody took.
+    /// Worth a mark until it is read, when it is somebody else's: what was said, and a call that nobody took.
     pub(crate) const fn is_news(&self) -> bool {
         match self {
-            Self::Text(_) => true,
+            Self::Text(_) | Self::File { .. } => true,
             Self::Call(record) => matches!(record.outcome(), Some(CallOutcome::Missed | CallOutcome::Busy)),
             _ => false,
         }
     }
+
+    /// Whether a person said it: it can be answered, edited, deleted, reacted to, pinned and found.
+    #[must_use]
+    pub const fn is_said(&self) -> bool {
+        matches!(self, Self::Text(_) | Self::File { .. })
+    }
+
+    /// The words in it: of a text the text, of a file its name and its caption; `None` for what nobody said.
+    #[must_use]
+    pub fn words(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Text(text) => Some(Cow::Borrowed(text)),
+            Self::File { about, caption } if caption.is_empty() => Some(Cow::Borrowed(about.name.as_str())),
+            Self::File { about, caption } => Some(Cow::Owned(format!("{}\n{caption}", about.name))),
+            _ => None,
+        }
+    }
+
+    /// What is shown of it: of a text the text, of a file what it is and its caption; `None` for what nobody said.
+    #[must_use]
+    pub fn shown(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::File { about, caption } => {
+                let gap = if caption.is_empty() { "" } else { "\n" };
+                Some(Cow::Owned(format!("[{}]{gap}{caption}", describe(about))))
+            }
+            said => said.words(),
+        }
+    }
+}
+
+/// A file in a few words: `holiday.jpg, 1.2 MiB, image/jpeg`.
+#[must_use]
+pub fn describe(about: &FileAbout) -> String {
+    let FileAbout { name, bytes, media_type, .. } = about;
+    let gap = if media_type.is_empty() { "" } else { ", " };
+    format!("{name}, {}{gap}{media_type}", size(*bytes))
+}
+
+/// A number of bytes for people: `1.2 MiB`.
+#[must_use]
+pub fn size(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    if bytes < 1024 {
+        return format!("{bytes} bytes");
+    }
+    // Tenths, rounded; a unit further where that would be 1024.
+    let (mut tenths, mut unit) = (bytes.saturating_mul(10).div_ceil(1024), "KiB");
+    for next in UNITS.iter().skip(1) {
+        if tenths < 10_240 {
+            break;
+        }
+        (tenths, unit) = (tenths.div_ceil(1024), next);
+    }
+    format!("{}.{} {unit}", tenths / 10, tenths % 10)
 }
 
 /// How a line came here.
@@ -210,4 +274,24 @@ pub struct Stats {
     pub failures: BTreeMap<String, u64>,
     /// Repairs, by way.
     pub repairs: BTreeMap<String, u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_told_as_people_say_them() {
+        for (bytes, said) in [
+            (0, "0 bytes"),
+            (1023, "1023 bytes"),
+            (1024, "1.0 KiB"),
+            (1_048_575, "1.0 MiB"),
+            (1_258_291, "1.2 MiB"),
+            (10 << 30, "10.0 GiB"),
+            (64 << 30, "64.0 GiB"),
+        ] {
+            assert_eq!(size(bytes), said, "{bytes}");
+        }
+    }
 }

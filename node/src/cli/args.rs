@@ -106,8 +106,10 @@ pub(crate) enum Command {
     Presence(Presence),
     /// Remove a user from a conversation
     Remove(Remove),
-    /// Send a text; exits with 0 once the relay has it on disk
+    /// Send a text or a file; exits with 0 once the relay has it on disk
     Send(Send),
+    /// Get a file that somebody sent; every piece is verified, nothing is opened
+    Get(super::files::Get),
     /// Put another text in the place of one of yours
     Edit(Edit),
     /// Delete a text from everybody's devices
@@ -328,6 +330,12 @@ pub(crate) struct Send {
     pub(crate) name: String,
     /// What; without it standard input is read
     pub(crate) text: Option<String>,
+    /// Send this file; the same command again goes on where it was interrupted
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["text", "lines", "queue"])]
+    pub(crate) file: Option<PathBuf>,
+    /// What there is to say about the file
+    #[arg(long, value_name = "TEXT", requires = "file", default_value = "")]
+    pub(crate) caption: String,
     /// Each line of standard input is a message
     #[arg(long, conflicts_with = "text")]
     pub(crate) lines: bool,

@@ -2,7 +2,7 @@
 //!
 //! Read in this order: [`args`] (what can be typed), [`exit`] (how it can end), [`open`] (profile, store and
 //! connection), [`name`] (what NAME means), then the commands: [`account`], [`conversations`], [`presence`], [`talk`],
-//! [`kinds`], [`search`], [`verify`], [`daemon`], [`doctor`], [`export`], [`import`], [`shell`]; and [`tui`], the terminal
+//! [`files`], [`kinds`], [`search`], [`verify`], [`daemon`], [`doctor`], [`export`], [`import`], [`shell`]; and [`tui`], the terminal
 //! interface.
 
 pub(crate) mod account;
@@ -12,6 +12,7 @@ pub(crate) mod daemon;
 pub(crate) mod doctor;
 pub(crate) mod exit;
 pub(crate) mod export;
+pub(crate) mod files;
 pub(crate) mod import;
 pub(crate) mod kinds;
 pub(crate) mod name;
@@ -56,7 +57,12 @@ pub(crate) async fn run(args: Args, offset: UtcOffset) -> Result<(), Failed> {
         Command::Members(members) => conversations::members(global, &printer, members).await,
         Command::Presence(presence) => presence::presence(global, &printer, presence).await,
         Command::Remove(remove) => conversations::remove(global, &printer, remove).await,
+        Command::Send(args::Send { name, file: Some(file), caption, reply, anyway, .. }) => {
+            let sending = files::Sending { name, file, caption, reply, anyway };
+            files::send(global, &printer, sending).await
+        }
         Command::Send(send) => talk::send(global, &printer, send).await,
+        Command::Get(get) => files::get(global, &printer, get).await,
         Command::Edit(edit) => kinds::edit(global, &printer, edit).await,
         Command::Delete(target) => kinds::delete(global, &printer, target).await,
         Command::React(react) => kinds::react(global, &printer, react).await,

@@ -25,6 +25,11 @@ impl Printer {
         self.json
     }
 
+    /// Whether somebody looks at standard error while a command runs.
+    pub(crate) const fn is_for_people(&self) -> bool {
+        !self.json && !self.quiet
+    }
+
     /// A result: an object for programs, or lines for people (already harmless).
     pub(crate) fn result(&self, object: &Value, lines: &str) -> Result<(), Failed> {
         let mut out = std::io::stdout().lock();
@@ -95,7 +100,7 @@ fn message_lines(message: &Message, title: Option<&str>, names: &Names, notes: &
     let text = line_text(&message.line, names);
     let place = title.map_or_else(String::new, |title| format!("[{}] ", harmless_line(title)));
     let (time, sequence) = (moment(message.time), message.sequence);
-    if !matches!(message.line, Line::Text(_)) {
+    if !message.line.is_said() {
         return format!("{time}  #{sequence} {place}* {text}");
     }
     // The lines of one message stay together, and none can pose as another message.
@@ -183,7 +188,7 @@ fn receipts(message: &Message, names: &Names) -> String {
 
 fn line_text(line: &Line, names: &Names) -> String {
     match line {
-        Line::Text(text) => harmless(text),
+        said if said.is_said() => harmless(&said.shown().unwrap_or_default()),
         Line::Named(name) => format!("the conversation is called \"{}\" now", harmless_line(name)),
         Line::Added(accounts) => format!("came in: {}", names.list(accounts)),
         Line::Removed(accounts) => format!("went out: {}", names.list(accounts)),

@@ -104,7 +104,18 @@ impl Settled {
 }
 
 /// Waits until a text is acknowledged, or safe on this device while the relay is away.
-pub(crate) async fn settled(node: &RunningNode, mut ticket: Ticket) -> Result<Settled, Failed> {
+pub(crate) async fn settled(node: &RunningNode, ticket: Ticket) -> Result<Settled, Failed> {
+    settled_unless(ticket, node.wait(ACKNOWLEDGED, |now| !now.is_ready())).await
+}
+
+/// The same, however often the relay goes and comes meanwhile.
+pub(crate) async fn settled_in_time(ticket: Ticket) -> Result<Settled, Failed> {
+    settled_unless(ticket, tokio::time::sleep(ACKNOWLEDGED)).await
+}
+
+/// Waits until a text is acknowledged; once it is safe on this device, no longer than until something happens.
+async fn settled_unless<T>(mut ticket: Ticket, happens: impl Future<Output = T>) -> Result<Settled, Failed> {
+    let mut happens = std::pin::pin!(happens);
     let mut queued = None;
     loop {
         let progress = match queued {
@@ -112,7 +123,7 @@ pub(crate) async fn settled(node: &RunningNode, mut ticket: Ticket) -> Result<Se
             Some(number) => tokio::select! {
                 biased;
                 progress = ticket.progress() => progress,
-                _ = node.wait(ACKNOWLEDGED, |now| !now.is_ready()) => return Ok(Settled::Queued { number }),
+                _ = &mut happens => return Ok(Settled::Queued { number }),
             },
         };
         match progress {

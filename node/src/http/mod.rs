@@ -3,6 +3,8 @@
 //! One short connection per request, to the same address and under the same [`Trust`] as everything else. A
 //! refusal comes as `application/problem+json` (RFC 9457) and is told apart by its `code`.
 
+pub(crate) mod blobs;
+
 use crate::tls::{Trust, WrongFingerprint, server_name};
 use bytes::Bytes;
 use http::{Request as HttpRequest, header};

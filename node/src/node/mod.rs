@@ -17,6 +17,7 @@ use crate::http::{AccountApi, HttpError};
 use crate::tls::{Trust, WrongFingerprint};
 use crate::transport::Carrier;
 use sotto_e2ee::store::Store;
+use sotto_node_core::account::uploads::{self, Upload};
 use sotto_node_core::account::{Malformed, alarms};
 use sotto_node_core::client::Client;
 use sotto_node_core::command::Command;
@@ -252,6 +253,19 @@ impl<S: Store + Send + 'static> Node<S> {
         let (tell, told) = oneshot::channel();
         let work: Question<S> = Box::new(move |client| {
             let _ = tell.send(drafts::keep(client.store_mut(), conversation, &text));
+        });
+        let _ = self.requests.send(Request::Ask(work)).await;
+        told.await.map_err(|_| ended())?.map_err(Failure::from)
+    }
+
+    /// Remembers an upload, so that it goes on after an interruption.
+    ///
+    /// # Errors
+    /// If the node has ended or the store fails.
+    pub async fn keep_upload(&self, conversation: ConversationId, upload: Upload) -> Result<(), Failure> {
+        let (tell, told) = oneshot::channel();
+        let work: Question<S> = Box::new(move |client| {
+            let _ = tell.send(uploads::keep(client.store_mut(), conversation, &upload));
         });
         let _ = self.requests.send(Request::Ask(work)).await;
         told.await.map_err(|_| ended())?.map_err(Failure::from)

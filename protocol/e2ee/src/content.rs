@@ -20,13 +20,16 @@
 //! | 9 | reaction | target, emoji, on or off |
 //! | 10 | pin | target, on or off |
 //! | 11 | timer | seconds after which texts from now on disappear, or none |
+//! | 12 | file | name, bytes, media type, root of the blob, key, caption; extensions as of a text |
 //! | 13 | call | what stays of a [`call`]: which, with a picture, when, how it went, seconds |
 //!
 //! A target is a place in the log of the same conversation. What these mean, and who may, is decided by the client core.
 
+use crate::file::{FileAbout, FileKey, FileName};
 use crate::padding::{self, PLAIN_BYTES_MAX};
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
 use bincode::{Decode, Encode};
+use sotto_protocol::blob::BlobRoot;
 use sotto_protocol::body::conversation::HistoryPolicy;
 use sotto_protocol::ids::{AccountId, DeviceId, Epoch, MessageNumber, Sequence, UnixMillis};
 use sotto_protocol::limits::{CONTENT_BYTES_MAX, EXTENSION_BYTES_MAX, EXTENSIONS_MAX};
@@ -39,6 +42,9 @@ use call::{CallRecord, CallSignal};
 /// Bytes of the body of a text: [`CONTENT_BYTES_MAX`] less 1 KiB for head, extensions and the padding's mark. The head
 /// takes less than 90 bytes and the extensions of a text with the most mentions less than 540.
 pub const TEXT_BYTES_MAX: usize = CONTENT_BYTES_MAX - 1024;
+
+/// Bytes of the caption of a file: what a name, a media type, a root and a key leave of [`TEXT_BYTES_MAX`], 400 bytes less.
+pub const CAPTION_BYTES_MAX: usize = TEXT_BYTES_MAX - 512;
 
 /// Contents that one [`Content::ResendRequest`] may ask for.
 pub const RESENDS_PER_REQUEST_MAX: usize = 64;
@@ -169,6 +175,13 @@ pub enum Content {
         /// How long; `None` for ever.
         seconds: Option<u32>,
     },
+    /// A file, whose blob is kept elsewhere. Everything that can be done to a text can be done to it.
+    File {
+        /// What it is, and what opens it.
+        about: FileAbout,
+        /// What the sender says about it, at most [`CAPTION_BYTES_MAX`]; the body may be empty.
+        caption: Text,
+    },
     /// A call that is over.
     Call(CallRecord),
     /// A kind of a later version.
@@ -244,6 +257,9 @@ struct WireEphemeral {
     extensions: Vec<(u16, Vec<u8>)>,
 }
 
+/// The body of a file.
+type FileBody = (String, u64, String, BlobRoot, FileKey, String);
+
 impl Text {
     /// A text and nothing else.
     pub fn plain(body: impl Into<String>) -> Self {
@@ -301,7 +317,7 @@ impl Content {
 
     fn extensions(&self) -> Vec<(u16, Vec<u8>)> {
         match self {
-            Self::Text(text) => text.extensions(),
+            Self::Text(text) | Self::File { caption: text, .. } => text.extensions(),
             _ => Vec::new(),
         }
     }
@@ -321,6 +337,10 @@ impl Content {
             Self::React { target, emoji, on } => (9, write(&(target, emoji, on))),
             Self::Pin { target, on } => (10, write(&(target, on))),
             Self::Timer { seconds } => (11, write(seconds)),
+            Self::File { about, caption } => {
+                let FileAbout { name, bytes, media_type, root, key } = about;
+                (12, write(&(name.as_str(), bytes, media_type, root, key, &caption.body)))
+            }
             Self::Call(record) => (13, write(record)),
             Self::Unknown { kind } => return Err(ContentError::UnknownKind(*kind)),
         };
@@ -365,6 +385,14 @@ impl Content {
                 Self::Pin { target, on }
             }
             11 => Self::Timer { seconds: read(body)? },
+            12 => {
+                let (name, bytes, media_type, root, key, caption): FileBody = read(body)?;
+                let about = FileAbout { name: FileName::lossy(&name), bytes, media_type, root, key };
+                if !about.is_sound() {
+                    return Err(Malformed);
+                }
+                Self::File { about, caption: Text::plain(caption).extended(extensions)? }
+            }
             13 => Self::Call(read(body)?),
             _ => Self::Unknown { kind },
         })

@@ -4,11 +4,12 @@
 //! through which it changes), [`append`] (may this be appended?), [`authorise`] and [`commit`] (may this
 //! change of members?), [`entry`] and [`record`] (how it lies on the disk), [`delivery`] (what becomes of a
 //! push whose receiver is slow), [`presence`] (who is here), [`quota`] and [`holding`] (how much is too much) and [`check`]
-//! (whether a log is as it was written). [`turn`] stands for itself: who may borrow the relay's address, to reach whom, and
+//! (whether a log is as it was written). [`blobs`] decides about the files beside the log. [`turn`] stands for itself: who may borrow the relay's address, to reach whom, and
 //! how much.
 
 pub mod append;
 pub mod authorise;
+pub mod blobs;
 pub mod check;
 pub mod commit;
 pub mod conversation;

@@ -23,6 +23,7 @@ fn sentence(stats: &Stats) -> String {
         ("entries", format!("{} of {} bytes", stats.entries, stats.entry_bytes)),
         ("log on disk", format!("{} bytes", stats.log_disk_bytes)),
         ("accounts on disk", format!("{} bytes", stats.accounts_disk_bytes)),
+        ("files", format!("{} of {} bytes", stats.files, stats.files_disk_bytes)),
         ("disk free", format!("{} bytes", stats.disk_free_bytes)),
         ("retention", next),
         ("backups", format!("{} ({newest})", stats.backups)),

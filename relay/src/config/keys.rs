@@ -250,6 +250,30 @@ pub const KEYS: &[Key] = &[
         doc: "Below this much free disk the relay takes nothing new and still serves what it has. At least 128 MiB.",
     },
     Key {
+        name: "files.enabled",
+        default: "true",
+        expected: ON_OFF,
+        doc: "Whether the relay keeps encrypted files for its conversations. With `false` those that are there stay and nobody reads them.",
+    },
+    Key {
+        name: "files.quota",
+        default: "20 GiB",
+        expected: SIZE,
+        doc: "What one account may keep of files that it sent, half uploads included; 0 for no limit. A file counts 64 KiB at least.",
+    },
+    Key {
+        name: "files.largest",
+        default: "16 GiB",
+        expected: "a number of bytes up to 64 GiB, as 512 MiB or 10 GiB",
+        doc: "The largest file, encrypted: 16 bytes for each MiB more than the file itself.",
+    },
+    Key {
+        name: "files.keep",
+        default: "30d",
+        expected: SPAN,
+        doc: "How long a file is kept after it was sent. 0s keeps all. Half uploads go a day after their last chunk.",
+    },
+    Key {
         name: "backup.every",
         default: "0s",
         expected: SPAN,

@@ -3,6 +3,7 @@
 //! [`keys`] is the table of everything that can be set; [`values`] stacks the layers; [`Config`] is the
 //! checked result that the rest of the program reads. An unknown key is refused with the nearest known one.
 
+pub mod files;
 pub mod keys;
 mod parse;
 pub mod turn;
@@ -19,6 +20,7 @@ use crate::tls::Origin;
 use rustls_pki_types::DnsName;
 use sentry_core::types::Dsn;
 use sotto_protocol::invite::RelayAddress;
+use sotto_relay_core::blobs::Rules;
 use sotto_signaling_core::account::RegistrationPolicy;
 use sotto_signaling_core::rights::InviteMakers;
 use std::fmt::Write as _;
@@ -69,6 +71,8 @@ pub struct Config {
     pub changes_per_second: Option<u32>,
     /// Free bytes below which nothing new is taken.
     pub disk_free_min: u64,
+    /// What is kept of files; `None` for nothing.
+    pub files: Option<Rules>,
     /// How often a backup is made; `None` for never.
     pub backup_every: Option<Duration>,
     /// How many of them are kept.
@@ -268,6 +272,7 @@ impl Config {
             disk_free_min: values.read("quota.disk_free", |text| {
                 parse::size(text).filter(|size| *size >= SledOptions::RESERVE_BYTES_MIN)
             })?,
+            files: files::from_values(values)?,
             backup_every: Some(values.read("backup.every", parse::span)?).filter(|every| !every.is_zero()),
             backup_keep: values.read("backup.keep", count)?,
             backup_folder: values.read("backup.folder", optional_path)?,

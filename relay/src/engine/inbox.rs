@@ -3,7 +3,7 @@
 use super::outbox::Outbox;
 use super::request::Request;
 use super::verifier::Verdict;
-use super::{Admit, AdmitError, EngineUsage, Holders, Mark, MayInvite, Retained, Surveyed};
+use super::{Admit, AdmitError, EngineUsage, Holders, Mark, May, Retained, Surveyed};
 use crate::store::LogExport;
 use sotto_protocol::ids::{AccountId, DeviceId, RequestId};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -31,7 +31,7 @@ pub(super) enum Work {
     Requests(Submission),
     Verdict(Box<Verdict>),
     Admit(Admit, oneshot::Sender<Result<(), AdmitError>>),
-    MayInvite(MayInvite, oneshot::Sender<bool>),
+    May(May, oneshot::Sender<bool>),
     Usage(oneshot::Sender<EngineUsage>),
     /// Conversations from a place on, at most so many.
     Survey(usize, usize, oneshot::Sender<Vec<Surveyed>>),

@@ -40,6 +40,7 @@ pub(crate) use committer::check_row;
 pub use metrics::EngineMetrics;
 pub use outbox::{Closed, Outbound};
 pub use session::SessionHandle;
+use sotto_relay_core::authorise::Action;
 pub use sotto_relay_core::quota::Quotas;
 pub use survey::{Holders, Surveyed};
 
@@ -197,9 +198,10 @@ struct Admit {
 }
 
 #[derive(Debug)]
-struct MayInvite {
+struct May {
     conversation: ConversationId,
     account: AccountId,
+    action: Action,
 }
 
 /// The engine. Cheap to clone.
@@ -306,8 +308,13 @@ impl Engine {
 
     /// Whether the account may hand out invites to the conversation.
     pub async fn may_invite(&self, conversation: ConversationId, account: AccountId) -> bool {
+        self.may(conversation, account, Action::Invite).await
+    }
+
+    /// Whether the account may do something in the conversation, as it is now.
+    pub(crate) async fn may(&self, conversation: ConversationId, account: AccountId, action: Action) -> bool {
         let (answer, answered) = oneshot::channel();
-        let put = self.shared.inbox.put(Work::MayInvite(MayInvite { conversation, account }, answer));
+        let put = self.shared.inbox.put(Work::May(May { conversation, account, action }, answer));
         put.is_ok() && answered.await.unwrap_or(false)
     }
 

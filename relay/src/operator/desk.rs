@@ -51,6 +51,7 @@ impl Desk {
             web: site::origin(config, config.http, config.listen.port()),
             door: None,
             turn: None,
+            blobs: None,
             is_ready: Arc::new(AtomicBool::new(false)),
             recorder: crate::metrics::install(),
         })?;

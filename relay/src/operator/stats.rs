@@ -1,13 +1,13 @@
 //! What a relay keeps, in figures.
 
 use super::{Desk, Order, Refused};
-use crate::backup;
 use crate::engine::Engine;
 use crate::nearly_full::Standing;
 use crate::store::{Disk as _, RealDisk};
+use crate::{backup, blobs};
 use serde::{Deserialize, Serialize};
 use sotto_protocol::ids::{AccountId, ConversationId};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Conversations that are looked at in one go.
@@ -36,6 +36,12 @@ pub struct Stats {
     pub log_disk_bytes: u64,
     /// Bytes that the accounts take there.
     pub accounts_disk_bytes: u64,
+    /// Files that are kept, half uploads included.
+    #[serde(default)]
+    pub files: u64,
+    /// Bytes that they take there.
+    #[serde(default)]
+    pub files_disk_bytes: u64,
     /// Bytes that are free there.
     pub disk_free_bytes: u64,
     /// Conversations that keep at least 80 % of `quota.conversation`, the fullest first: a hundred at most.
@@ -97,6 +103,8 @@ impl Order for AskStats {
             Stats {
                 log_disk_bytes: on_disk.log_bytes,
                 accounts_disk_bytes: on_disk.accounts_bytes,
+                files: on_disk.files,
+                files_disk_bytes: on_disk.file_bytes,
                 disk_free_bytes: on_disk.free_bytes,
                 backups: backup::list(&kept).map_or(0, |all| all.len() as u64),
                 newest_backup_ms: backup::newest(&kept).ok().flatten().map(|newest| newest.mark_ms),
@@ -171,6 +179,8 @@ impl Logs {
 pub(crate) struct OnDisk {
     pub(crate) log_bytes: u64,
     pub(crate) accounts_bytes: u64,
+    pub(crate) files: u64,
+    pub(crate) file_bytes: u64,
     pub(crate) free_bytes: u64,
 }
 
@@ -179,6 +189,8 @@ impl OnDisk {
         Self {
             log_bytes: bytes_in(&folder.join("log")),
             accounts_bytes: bytes_in(&folder.join("accounts")),
+            files: folders_in(&folder.join(blobs::FOLDER)).map(|of| folders_in(&of).count() as u64).sum(),
+            file_bytes: bytes_in(&folder.join(blobs::FOLDER)),
             free_bytes: RealDisk.free_bytes(folder).unwrap_or_default(),
         }
     }
@@ -195,6 +207,12 @@ async fn retention_next(desk: &Desk) -> Option<u64> {
     let (oldest, span) = oldest.await.ok()??;
     let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
     Some(oldest.saturating_add(1).saturating_mul(millis(span)).saturating_add(millis(age)))
+}
+
+/// The folders in a folder.
+fn folders_in(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    entries.map(|entry| entry.path()).filter(|path| path.is_dir())
 }
 
 /// What the files below a folder take. What vanishes meanwhile counts for nothing.

@@ -54,7 +54,10 @@ impl Watch {
             connections: registry.count() as u64,
             conversations: logs.conversations,
             messages: logs.entries,
-            storage_bytes: on_disk.log_bytes.saturating_add(on_disk.accounts_bytes),
+            storage_bytes: on_disk
+                .log_bytes
+                .saturating_add(on_disk.accounts_bytes)
+                .saturating_add(on_disk.file_bytes),
             disk_free_bytes: on_disk.free_bytes,
             uptime: self.started.elapsed(),
             messages_per_second,

@@ -37,6 +37,7 @@ impl IntoResponses for Refusals {
         (name = "devices", description = "Installations of a client, each with its own keys"),
         (name = "invites", description = "One-time codes to register or to join a conversation"),
         (name = "vault", description = "The account's keys, sealed under its recovery words"),
+        (name = "files", description = "Encrypted files of conversations, in chunks that the relay verifies and cannot read"),
         (name = "calls", description = "Ways through NATs, for calls and files"),
         (name = "gateway", description = "Frames over a WebSocket"),
         (name = "operator", description = "The relay's accounts, invites, rooms and figures, for its operators"),

@@ -73,7 +73,11 @@ where
         }
         let signaling = Signaling::from_ref(state);
         let who = signaling.authenticate(token.trim()).await?;
-        signaling.count_request_of(who.account)?;
+        if super::blobs::is_chunk(&parts.extensions) {
+            signaling.count_chunk_of(who.account)?;
+        } else {
+            signaling.count_request_of(who.account)?;
+        }
         tracing::Span::current().record("account", tracing::field::display(who.account));
         Ok(Self(who))
     }

@@ -55,8 +55,11 @@ pub(crate) async fn observe(
     let span = tracing::info_span!(
         "http", trace = %trace.0, %method, path = %request.uri().path(), account = tracing::field::Empty
     );
-    let limit = config.request_timeout;
-    let counted = signaling.count_request(peer.0.ip());
+    // A chunk of a file is a long request, one of very many.
+    let is_chunk = super::blobs::is_chunk(request.extensions());
+    let limit = if is_chunk { config.chunk_timeout } else { config.request_timeout };
+    let counted =
+        if is_chunk { signaling.count_chunk(peer.0.ip()) } else { signaling.count_request(peer.0.ip()) };
     let answer = async {
         match counted {
             Err(problem) => problem.into_response(),

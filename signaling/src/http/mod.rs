@@ -7,6 +7,7 @@ pub mod bodies;
 
 mod answers;
 mod auth;
+mod blobs;
 mod devices;
 mod document;
 mod extract;
@@ -21,6 +22,7 @@ mod websocket;
 
 pub use layer::refuse;
 
+use crate::blobs::Blobs;
 use crate::gateway::Gateway;
 use crate::problem::{Problem, ProblemCode};
 use crate::service::Signaling;
@@ -37,7 +39,16 @@ use utoipa_axum::routes;
 struct Api {
     signaling: Signaling,
     gateway: Arc<dyn Gateway>,
+    blobs: Option<Arc<dyn Blobs>>,
     document: Bytes,
+}
+
+impl Api {
+    /// Whoever keeps files.
+    fn blobs(&self) -> Result<&dyn Blobs, Problem> {
+        let none = "this relay keeps no files; its operator sets `files.enabled`";
+        self.blobs.as_deref().ok_or_else(|| Problem::new(ProblemCode::Forbidden, none))
+    }
 }
 
 impl FromRef<Api> for Signaling {
@@ -47,11 +58,11 @@ impl FromRef<Api> for Signaling {
 }
 
 /// Everything under `/api` and `/.well-known`, for the relay to serve on any listener. The listener tells the
-/// peer's address as [`ConnectInfo<SocketAddr>`](axum::extract::ConnectInfo).
-pub fn router(signaling: Signaling, gateway: Arc<dyn Gateway>) -> Router {
+/// peer's address as [`ConnectInfo<SocketAddr>`](axum::extract::ConnectInfo). Without `blobs` there are no files.
+pub fn router(signaling: Signaling, gateway: Arc<dyn Gateway>, blobs: Option<Arc<dyn Blobs>>) -> Router {
     let (router, document) = routes().split_for_parts();
     let document = document.to_json().expect("a document of our own making is JSON");
-    let api = Api { signaling: signaling.clone(), gateway, document: document.into() };
+    let api = Api { signaling: signaling.clone(), gateway, blobs, document: document.into() };
     router
         .fallback(async || Problem::new(ProblemCode::NotFound, "there is nothing at this path"))
         .method_not_allowed_fallback(async || {
@@ -78,6 +89,11 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(invites::redeem))
         .routes(routes!(invites::remove))
         .routes(routes!(vault::get, vault::put))
+        .routes(routes!(blobs::limits))
+        .routes(routes!(blobs::begin, blobs::state, blobs::delete))
+        .routes(routes!(blobs::list))
+        .routes(routes!(blobs::put, blobs::chunk))
+        .routes(routes!(blobs::complete))
         .routes(routes!(ice::get))
         .routes(routes!(websocket::open))
         .routes(routes!(operator::stats))
@@ -102,7 +118,7 @@ mod tests {
     use super::*;
 
     /// The API of `docs/protocol.md` and of every client; a route that is missing here is news to them.
-    const ROUTES: [(&str, &[&str]); 30] = [
+    const ROUTES: [(&str, &[&str]); 35] = [
         ("/.well-known/jwks.json", &["get"]),
         ("/api/docs", &["get"]),
         ("/api/docs/docs.css", &["get"]),
@@ -114,6 +130,11 @@ mod tests {
         ("/api/v1/auth/me", &["get"]),
         ("/api/v1/auth/refresh", &["post"]),
         ("/api/v1/auth/register", &["post"]),
+        ("/api/v1/blobs", &["get"]),
+        ("/api/v1/blobs/{conversation}/{root}", &["delete", "get", "put"]),
+        ("/api/v1/blobs/{conversation}/{root}/chunks/{chunk}", &["get", "put"]),
+        ("/api/v1/blobs/{conversation}/{root}/complete", &["post"]),
+        ("/api/v1/blobs/{conversation}/{root}/list", &["get"]),
         ("/api/v1/csp-reports", &["post"]),
         ("/api/v1/devices", &["get", "post"]),
         ("/api/v1/devices/{id}", &["delete"]),

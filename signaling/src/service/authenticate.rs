@@ -82,6 +82,14 @@ impl Signaling {
         Ok(self.0.rates.request_of(account, self.now())?)
     }
 
+    /// Counts one request of an account for a chunk of a file.
+    ///
+    /// # Errors
+    /// If there were too many.
+    pub fn count_chunk_of(&self, account: AccountId) -> Result<(), Problem> {
+        Ok(self.0.rates.chunk_of(account, self.now())?)
+    }
+
     /// Notes that a session is used by a device, so that removing the device ends it.
     ///
     /// # Errors

@@ -107,6 +107,14 @@ impl Signaling {
         Ok(self.0.rates.request_from(from, self.now())?)
     }
 
+    /// Counts one request for a chunk of a file from an address.
+    ///
+    /// # Errors
+    /// If there were too many.
+    pub fn count_chunk(&self, from: IpAddr) -> Result<(), Problem> {
+        Ok(self.0.rates.chunk_from(from, self.now())?)
+    }
+
     /// Drops what has expired: sessions, invites, key packages. How many records.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 
-/// Keys that one table remembers: at most twice this of about 40 bytes, 5 MiB, for each of five tables.
+/// Keys that one table remembers: at most twice this of about 40 bytes, 5 MiB, for each of seven tables.
 const KEYS_MAX: usize = 64 * 1024;
 
 struct Limit<K>(Option<Mutex<RateTable<K>>>);
@@ -30,6 +30,8 @@ impl<K: Eq + Hash + Clone> Limit<K> {
 pub(super) struct RateLimiter {
     requests_per_address: Limit<Ipv6Addr>,
     requests_per_account: Limit<AccountId>,
+    chunks_per_address: Limit<Ipv6Addr>,
+    chunks_per_account: Limit<AccountId>,
     sign_ins_per_address: Limit<Ipv6Addr>,
     sign_ins_per_name: Limit<[u8; 16]>,
     claims_per_account: Limit<AccountId>,
@@ -40,6 +42,8 @@ impl RateLimiter {
         Self {
             requests_per_address: Limit::new(rates.requests_per_address),
             requests_per_account: Limit::new(rates.requests_per_account),
+            chunks_per_address: Limit::new(rates.chunks_per_address),
+            chunks_per_account: Limit::new(rates.chunks_per_account),
             sign_ins_per_address: Limit::new(rates.sign_ins_per_address),
             sign_ins_per_name: Limit::new(rates.sign_ins_per_name),
             claims_per_account: Limit::new(rates.claims_per_account),
@@ -52,6 +56,14 @@ impl RateLimiter {
 
     pub(super) fn request_of(&self, account: AccountId, now: UnixMillis) -> Result<(), TooOften> {
         self.requests_per_account.take(&account, now)
+    }
+
+    pub(super) fn chunk_from(&self, from: IpAddr, now: UnixMillis) -> Result<(), TooOften> {
+        self.chunks_per_address.take(&network(from), now)
+    }
+
+    pub(super) fn chunk_of(&self, account: AccountId, now: UnixMillis) -> Result<(), TooOften> {
+        self.chunks_per_account.take(&account, now)
     }
 
     pub(super) fn sign_in_from(&self, from: IpAddr, now: UnixMillis) -> Result<(), TooOften> {

@@ -223,7 +223,7 @@ impl World {
             Arc::new(move || UnixMillis(read.load(Ordering::SeqCst))),
             diary.clone(),
         );
-        let router = crate::router(signaling.clone(), Arc::new(Echo));
+        let router = crate::router(signaling.clone(), Arc::new(Echo), None);
         Self { signaling, router, diary, clock }
     }
 

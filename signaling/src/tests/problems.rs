@@ -75,8 +75,8 @@ async fn every_operation_for_the_signed_in_refuses_the_others() {
         }
     }
     assert_eq!(
-        checked, 22,
-        "logout, me, usage, ice, and everything of sessions, devices, invites, vault and operator"
+        checked, 30,
+        "logout, me, usage, ice, and everything of sessions, devices, invites, vault, files and operator"
     );
 }
 
@@ -148,7 +148,7 @@ async fn a_full_disk_refuses_writes_and_serves_reads() {
     let keys = TokenKeys::from_seed(&Zeroizing::new([7; 32]));
     let now = Arc::new(|| UnixMillis(1_700_000_000_000));
     world.signaling = Signaling::new(config, Arc::new(store), keys, now, world.diary.clone());
-    world.router = crate::router(world.signaling.clone(), Arc::new(Echo));
+    world.router = crate::router(world.signaling.clone(), Arc::new(Echo), None);
 
     let anna = world.register("anna").await;
     full.store(true, Ordering::SeqCst);

@@ -17,6 +17,7 @@ mod drain;
 mod exchange;
 mod export;
 mod failing_disk;
+mod files;
 mod fuzz_corpus;
 mod hostile_relay_table;
 mod interop_mls_rs;

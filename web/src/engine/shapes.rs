@@ -50,6 +50,11 @@ pub(super) fn message(message: &Message) -> Value {
     }
     match &message.line {
         Line::Text(text) => with(object, json!({ "spans": pieces(text) })),
+        // The page shows a file as a text that says what it is; what can be edited of it is its caption.
+        Line::File { caption, .. } => {
+            let shown = message.line.shown().unwrap_or_default();
+            with(object, json!({ "kind": "text", "text": caption, "spans": pieces(&shown) }))
+        }
         _ => object,
     }
 }

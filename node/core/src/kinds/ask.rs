@@ -5,11 +5,13 @@ use super::heard::{is_reaction, scene};
 use super::{
     CONTESTED_MAX, EMOJI_BYTES_MAX, PINS_MAX, TIMER_SECONDS_MAX, TIMER_SECONDS_MIN, expiry, mention, settle,
 };
+use crate::account::uploads;
 use crate::command::Token;
 use crate::core::{Convo, Core, Ctx};
 use crate::event::{Failure, FailureCode};
 use crate::rows::{self, HistoryRow, Kept};
-use sotto_e2ee::content::{TEXT_BYTES_MAX, Text};
+use sotto_e2ee::content::{CAPTION_BYTES_MAX, TEXT_BYTES_MAX, Text};
+use sotto_e2ee::file::FileAbout;
 use sotto_e2ee::store::StoreError;
 use sotto_protocol::body::conversation::Role;
 use sotto_protocol::ids::{ConversationId, Sequence};
@@ -17,6 +19,7 @@ use sotto_protocol::ids::{ConversationId, Sequence};
 /// What is wanted.
 pub(crate) enum Wish {
     Say { text: String, reply_to: Option<Sequence> },
+    SendFile { about: FileAbout, caption: String, reply_to: Option<Sequence> },
     Edit { target: Sequence, text: String },
     Delete { target: Sequence },
     React { target: Sequence, emoji: String, on: bool },
@@ -29,7 +32,7 @@ impl Wish {
     const fn act(&self) -> (Act, Option<Sequence>) {
         match self {
             // Whoever may react to a text may answer it.
-            Self::Say { reply_to, .. } => (Act::React, *reply_to),
+            Self::Say { reply_to, .. } | Self::SendFile { reply_to, .. } => (Act::React, *reply_to),
             Self::Edit { target, .. } => (Act::Edit, Some(*target)),
             Self::Delete { target } => (Act::Delete, Some(*target)),
             Self::React { target, .. } => (Act::React, Some(*target)),
@@ -43,6 +46,10 @@ impl Wish {
         match self {
             Self::Say { text, .. } | Self::Edit { text, .. } if text.len() > TEXT_BYTES_MAX => {
                 let sentence = format!("a text is at most {TEXT_BYTES_MAX} bytes");
+                Some(Failure::new(FailureCode::TooLarge, sentence))
+            }
+            Self::SendFile { caption, .. } if caption.len() > CAPTION_BYTES_MAX => {
+                let sentence = format!("a caption is at most {CAPTION_BYTES_MAX} bytes");
                 Some(Failure::new(FailureCode::TooLarge, sentence))
             }
             Self::React { emoji, .. } if !is_reaction(emoji) => {
@@ -162,6 +169,14 @@ impl Core {
                 text.reply_to = reply_to;
                 text.expires_after = timer(convo);
                 if text == Text::plain(text.body.as_str()) { Kept::Text(text.body) } else { Kept::Said(text) }
+            }
+            Wish::SendFile { about, caption, reply_to } => {
+                let mut caption = self.text(convo, caption);
+                caption.reply_to = reply_to;
+                caption.expires_after = timer(convo);
+                // In the same commit, so that what was uploaded is sent once, whatever ends this process.
+                ctx.tx.delete(uploads::key(convo.id, about.root));
+                Kept::File { about, caption }
             }
             Wish::Edit { target, text } => {
                 let mut text = self.text(convo, text);

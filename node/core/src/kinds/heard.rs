@@ -80,7 +80,10 @@ impl Core {
         content: Content,
     ) -> Result<bool, StoreError> {
         let (target, mark) = match content {
-            Content::Text(text) => return self.text_came(ctx, convo, speech, text),
+            Content::Text(text) => return self.said(ctx, convo, speech, text, Line::Text),
+            Content::File { about, caption } => {
+                return self.said(ctx, convo, speech, caption, |caption| Line::File { about, caption });
+            }
             Content::Timer { seconds } => return self.timer_came(ctx, convo, speech, seconds),
             Content::Call(record) => {
                 self.add_line(
@@ -118,12 +121,14 @@ impl Core {
         Ok(false)
     }
 
-    fn text_came(
+    /// A text came, or a file with what is said about it.
+    fn said(
         &mut self,
         ctx: &mut Ctx<'_>,
         convo: &mut Convo,
         speech: &Speech,
         text: Text,
+        line: impl FnOnce(String) -> Line,
     ) -> Result<bool, StoreError> {
         let sequence = speech.place.sequence;
         let key = rows::history_key(convo.id, sequence);
@@ -151,7 +156,7 @@ impl Core {
             expires_at,
             ..AboutRow::default()
         };
-        let row = speech.row(Line::Text(text.body));
+        let row = speech.row(line(text.body));
         rows::put(ctx.tx, key.clone(), &row);
         let settled = settle::arrive(ctx.tx, scene(convo, false), sequence, row.clone(), &about)?;
         self.keep_contested(convo, &settled);

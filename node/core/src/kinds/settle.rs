@@ -131,8 +131,13 @@ pub(crate) fn aim(line: Option<&HistoryRow>, account: AccountId) -> Aim {
     let Some(row) = line else { return Aim::Away };
     let own = row.account == account;
     match &row.line {
-        Line::Text(_) if own => Aim::Own,
-        Line::Text(_) => Aim::Others,
+        line if line.is_said() => {
+            if own {
+                Aim::Own
+            } else {
+                Aim::Others
+            }
+        }
         Line::Deleted { .. } => Aim::Deleted { own },
         // It may be read yet.
         Line::Missing(_) | Line::Unknown => Aim::Away,
@@ -244,7 +249,11 @@ fn settle(
             && let Some(edit) = &mut row.edit
             && let Some(text) = edit.what.text.take()
         {
-            line.line = Line::Text(text.body);
+            line.line = match line.line {
+                // What is edited of a file is what was said about it.
+                Line::File { about, .. } => Line::File { about, caption: text.body },
+                _ => Line::Text(text.body),
+            };
             now.mentions = text.mentions;
             now.edited_at = Some(edit.said.time);
             marks::keep(tx, id, target, author, row);

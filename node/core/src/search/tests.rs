@@ -3,7 +3,7 @@
 use super::*;
 use crate::client::{Client, Setup};
 use crate::settings::Settings;
-use crate::view::Origin;
+use crate::view::{Line, Origin};
 use proptest::prelude::*;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng as _;

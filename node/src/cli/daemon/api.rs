@@ -9,7 +9,7 @@ use super::super::{args::HistoryArg, name};
 use super::gate::{self, Gate};
 use super::problem::Problem;
 use super::send::{BODY_BYTES_MAX, Text, To, submit};
-use super::{Daemon, presence, shapes, socket};
+use super::{Daemon, files, presence, shapes, socket};
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::StatusCode;
@@ -45,6 +45,8 @@ pub(super) fn router(daemon: Daemon, gate: Gate) -> Router {
         .route("/conversations/join", post(join))
         .route("/conversations/{name}", get(conversation))
         .route("/conversations/{name}/messages", get(history).post(send_to))
+        .route("/conversations/{name}/files", post(files::send))
+        .route("/conversations/{name}/files/{sequence}", post(files::get))
         .route("/conversations/{name}/read", post(mark_read))
         .route("/conversations/{name}/presence", get(who_is_here))
         .route("/conversations/{name}/members", get(members).post(add))

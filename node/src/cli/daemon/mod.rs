@@ -14,6 +14,7 @@
 //! no is said), [`shapes`] (what messages look like), [`send`] (texts out), [`presence`], [`api`] (HTTP), [`follow`] (who was told what), [`socket`] (WebSocket).
 
 mod api;
+mod files;
 mod follow;
 mod gate;
 mod listen;

@@ -19,7 +19,9 @@ pub(super) fn message(message: &Message, title: Option<&str>) -> Value {
         object.insert("sender".to_owned(), json!(message.account));
         object.insert("timestamp".to_owned(), timestamp(message.time).into());
         match &message.line {
-            Line::Text(text) => object.insert("content".to_owned(), text.as_str().into()),
+            Line::Text(text) | Line::File { caption: text, .. } => {
+                object.insert("content".to_owned(), text.as_str().into())
+            }
             _ => object.insert("type".to_owned(), "notice".into()),
         };
     }

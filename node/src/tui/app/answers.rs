@@ -125,7 +125,7 @@ impl App {
         }
         let seen = open && self.looks_at_it() && self.pane.as_ref().is_some_and(super::Pane::is_at_the_end);
         let mut effects = Vec::new();
-        let is_text = matches!(message.line, Line::Text(_));
+        let is_text = message.line.is_said();
         let may_notify = self.may_notify();
         if let Some(view) = self.conversations.iter_mut().find(|view| view.conversation == id) {
             if view.last.as_ref().is_none_or(|last| last.sequence < message.sequence) {

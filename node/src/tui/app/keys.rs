@@ -10,7 +10,6 @@ use super::{App, Overlay, Purpose, Tone};
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::Position;
 use sotto_node_core::command::Command;
-use sotto_node_core::view::Line;
 
 /// Rows that one turn of the wheel moves.
 const WHEEL: isize = 3;
@@ -175,8 +174,8 @@ impl App {
 
     pub(super) fn copy_chosen(&mut self) -> Vec<Effect> {
         let chosen = self.pane.as_ref().and_then(Pane::chosen_line);
-        let Some(Line::Text(text)) = chosen.map(|line| &line.line) else { return Vec::new() };
-        let text = sotto_node_core::format::harmless(text);
+        let Some(text) = chosen.and_then(|line| line.line.words()) else { return Vec::new() };
+        let text = sotto_node_core::format::harmless(&text);
         self.say(Tone::Calm, "Copied, if your terminal lets programs use the clipboard.");
         vec![Effect::CopyText(text)]
     }

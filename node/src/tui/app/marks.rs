@@ -27,7 +27,7 @@ pub(crate) enum Purpose {
 }
 
 fn is_text(line: &Message) -> bool {
-    matches!(line.line, Line::Text(_))
+    line.line.is_said()
 }
 
 impl App {
@@ -66,7 +66,10 @@ impl App {
         let Some(line) = self.target(|line| line.own) else {
             return self.nothing("Only a text of your own can be edited.");
         };
-        let (target, Line::Text(old)) = (line.sequence, line.line.clone()) else { return Vec::new() };
+        let (Line::Text(old) | Line::File { caption: old, .. }) = line.line.clone() else {
+            return Vec::new();
+        };
+        let target = line.sequence;
         let effects = self.stop_purpose();
         self.focus = Focus::Writing;
         self.focus_changed();
@@ -118,11 +121,11 @@ impl App {
         let Some((line, pane)) = self.target(|line| line.own || !none).zip(self.pane.as_ref()) else {
             return self.nothing("There is no text of yours to delete here; choose one with Ctrl-Up.");
         };
-        let Line::Text(text) = &line.line else { return Vec::new() };
+        let Some(text) = line.line.words() else { return Vec::new() };
         let command = Command::Delete { conversation: pane.id, target: line.sequence };
         self.overlay = Some(Overlay::Sure {
             title: "Delete?".to_owned(),
-            question: format!("Delete \"{}\" for everybody?", super::super::measure::fit(&plain(text), 60)),
+            question: format!("Delete \"{}\" for everybody?", super::super::measure::fit(&plain(&text), 60)),
             yes: "y deletes",
             about: About::Told("Deleted here, and on every device that hears of it.".to_owned()),
             command,
@@ -244,11 +247,11 @@ impl App {
     /// Lines to choose from, each to go to.
     pub(super) fn found(&self, lines: &[Message]) -> Vec<Entry> {
         let entry = |line: &Message| {
-            let Line::Text(text) = &line.line else { return None };
+            let text = line.line.shown()?;
             let view = self.conversations.iter().find(|view| view.conversation == line.conversation);
             let place = view.map(|view| harmless_line(&view.title)).unwrap_or_default();
             Some(Entry {
-                label: format!("{}: {}", self.name(line.account), plain(text)),
+                label: format!("{}: {}", self.name(line.account), plain(&text)),
                 what: format!("{place}  {}", self.clock.short(line.time)),
                 pick: Pick::Line(line.conversation, line.sequence),
             })
@@ -259,10 +262,7 @@ impl App {
     /// What the text that is written is for, in a sentence.
     pub(crate) fn purpose_shown(&self) -> Option<String> {
         let line = |target: Sequence| self.pane.as_ref()?.lines.iter().find(|line| line.sequence == target);
-        let excerpt = |line: &Message| match &line.line {
-            Line::Text(text) => plain(text),
-            _ => String::new(),
-        };
+        let excerpt = |line: &Message| line.line.words().map(|words| plain(&words)).unwrap_or_default();
         match &self.purpose {
             Purpose::Say => None,
             Purpose::Reply(target) => Some(match line(*target) {

@@ -8,7 +8,7 @@ use crate::store::{SqliteStore, StoreKey};
 use sotto_e2ee::store::{Store, StoreError};
 use sotto_node_core::client::Client;
 use sotto_node_core::search::SearchQuery;
-use sotto_node_core::view::{Line, Message};
+use sotto_node_core::view::Message;
 use sotto_protocol::ids::{ConversationId, Sequence};
 use sotto_protocol::invite::Invite;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -210,8 +210,7 @@ pub(crate) fn lines<S: Store>(client: &Client<S>, wanted: Lines) -> Result<Vec<M
                 let page = client.history(id, before, PAGE)?;
                 before = page.first().map(|line| line.sequence);
                 let last_page = page.len() < PAGE;
-                let own =
-                    page.into_iter().rev().filter(|line| line.own && matches!(line.line, Line::Text(_)));
+                let own = page.into_iter().rev().filter(|line| line.own && line.line.is_said());
                 found.extend(own.take(wanted.limit - found.len()));
                 if last_page || found.len() >= wanted.limit {
                     break;

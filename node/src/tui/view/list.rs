@@ -10,7 +10,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::Line;
 use sotto_node_core::format::harmless_line;
-use sotto_node_core::view::{ConversationView, Line as Said, Standing};
+use sotto_node_core::view::{ConversationView, Standing};
 use sotto_protocol::body::conversation::Kind;
 
 /// Rows of one conversation.
@@ -97,8 +97,8 @@ fn last_words(app: &App, view: &ConversationView) -> String {
         Standing::Member => {}
     }
     let Some(last) = &view.last else { return String::new() };
-    let Said::Text(text) = &last.line else { return super::messages::event_text(app, last) };
-    let text = plain(text);
+    let Some(text) = last.line.shown() else { return super::messages::event_text(app, last) };
+    let text = plain(&text);
     match (last.own, view.kind) {
         (true, _) => format!("you: {text}"),
         (false, Kind::Direct) => text,

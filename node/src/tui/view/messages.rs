@@ -105,7 +105,8 @@ pub(crate) fn block(app: &App, pane: &Pane, place: usize, cells: usize) -> Vec<L
     }
     let chosen = pane.chosen == Some(line.sequence) && app.focus == Focus::Reading;
     match &line.line {
-        Said::Text(text) => {
+        said if said.is_said() => {
+            let text = said.shown().unwrap_or_default();
             let together = !new_day
                 && !first_new
                 && !mentions_me(app, line)
@@ -121,7 +122,7 @@ pub(crate) fn block(app: &App, pane: &Pane, place: usize, cells: usize) -> Vec<L
                 rows.push(quoted(app, quote, cells));
             }
             let state = line.own.then(|| state(pane, place)).flatten();
-            body(app, text, state.as_deref(), chosen, cells, &mut rows);
+            body(app, &text, state.as_deref(), chosen, cells, &mut rows);
             rows.extend(marks(app, line, cells));
         }
         _ if pane.repeats(place) => {}
@@ -138,7 +139,7 @@ fn mentions_me(app: &App, line: &Message) -> bool {
 }
 
 fn goes_together(before: &Message, line: &Message) -> bool {
-    matches!(before.line, Said::Text(_))
+    before.line.is_said()
         && before.account == line.account
         && line.time.0.saturating_sub(before.time.0) < TOGETHER_MS
 }
@@ -248,7 +249,7 @@ fn state(pane: &Pane, place: usize) -> Option<String> {
         (many, _) => format!("read by {many}"),
     };
     let line = standing(pane.lines.get(place)?);
-    let next = pane.lines.iter().skip(place + 1).find(|next| next.own && matches!(next.line, Said::Text(_)));
+    let next = pane.lines.iter().skip(place + 1).find(|next| next.own && next.line.is_said());
     next.is_none_or(|next| standing(next) != line).then_some(line)
 }
 
@@ -275,7 +276,7 @@ fn waiting(app: &App, pane: &Pane, place: usize, cells: usize) -> Vec<Line<'stat
     let mut rows = Vec::new();
     let number = place.saturating_sub(pane.lines.len());
     if let Some(text) = pane.outbox.get(number).and_then(|queued| queued.text.as_deref()) {
-        let mine = |line: &Message| line.own && matches!(line.line, Said::Text(_));
+        let mine = |line: &Message| line.own && line.line.is_said();
         if number == 0 && !pane.lines.back().is_some_and(mine) {
             let me = app.me.as_ref().map_or(AccountId([0; 16]), |me| me.account);
             rows.push(Line::from(span(" you", app.theme.person(me))));
@@ -291,7 +292,7 @@ pub(super) fn event_text(app: &App, line: &Message) -> String {
         accounts.iter().map(|account| app.name(*account)).collect::<Vec<_>>().join(", ")
     };
     match &line.line {
-        Said::Text(text) => harmless_line(text),
+        said if said.is_said() => harmless_line(&said.shown().unwrap_or_default()),
         Said::Named(name) => format!("this is called {} now", harmless_line(name)),
         Said::Added(accounts) => format!("{} came in", names(accounts)),
         Said::Removed(accounts) => format!("{} went out", names(accounts)),

@@ -45,9 +45,22 @@ fn contents() -> Vec<Content> {
         Content::Pin { target: Sequence(8), on: false },
         Content::Timer { seconds: Some(3_600) },
         Content::Timer { seconds: None },
+        file("holiday.jpg", Text::plain("")),
+        file("holiday.jpg", rich()),
         Content::Call(CallRecord::new(CALL, true, UnixMillis(5), CallOutcome::Answered, 300)),
         Content::Call(CallRecord::new(CALL, false, UnixMillis(5), CallOutcome::Missed, 0)),
     ]
+}
+
+fn file(name: &str, caption: Text) -> Content {
+    let about = FileAbout {
+        name: FileName::lossy(name),
+        bytes: 70_000,
+        media_type: "image/jpeg".to_owned(),
+        root: BlobRoot([5; 32]),
+        key: FileKey::of([6; 32]),
+    };
+    Content::File { about, caption }
 }
 
 const CALL: CallId = CallId([8; 16]);
@@ -191,7 +204,7 @@ fn an_extension_that_is_not_known_is_passed_over_and_a_wrong_one_refused() {
 
 #[test]
 fn an_unknown_kind_is_shown_unless_it_is_for_devices() {
-    assert!(!Content::Unknown { kind: 12 }.is_control());
+    assert!(!Content::Unknown { kind: 99 }.is_control());
     assert!(Content::Unknown { kind: CONTROL_KINDS_FROM }.is_control());
     assert!(!Content::text("hi").is_control());
     assert!(Content::Info { name: String::new() }.is_control());
@@ -205,6 +218,33 @@ fn the_longest_text_fits_and_a_longer_one_is_refused() {
     assert!(encode(&head(), &Content::Text(longest.clone())).is_ok());
     assert!(encode(&head(), &Content::Edit { target: Sequence(u64::MAX), text: longest }).is_ok());
     assert_eq!(encode(&head(), &text(CONTENT_BYTES_MAX)), Err(ContentError::TooLarge));
+}
+
+/// P-073.
+#[test]
+fn the_name_of_a_file_is_safe_whoever_wrote_it_and_its_size_and_type_keep_their_limits() {
+    let body = |name: &str, bytes: u64, media_type: &str| {
+        let root = BlobRoot([5; 32]);
+        write(&(name, bytes, media_type, &root, &FileKey::of([6; 32]), ""))
+    };
+    let Ok(Content::File { about, .. }) =
+        Content::from_body(12, &body("../../.ssh/\u{202e}keys", 1, "text/plain"), &[])
+    else {
+        panic!("a file")
+    };
+    assert_eq!(about.name.as_str(), "keys");
+    for (bytes, media_type) in [
+        (crate::file::FILE_BYTES_MAX + 1, "text/plain"),
+        (u64::MAX, ""),
+        (1, "text/\u{1b}[2J"),
+        (1, &"x".repeat(128)),
+    ] {
+        assert_eq!(Content::from_body(12, &body("a", bytes, media_type), &[]), Err(Malformed));
+    }
+    let caption =
+        Text { body: "x".repeat(CAPTION_BYTES_MAX), mentions: vec![AccountId([7; 16]); 32], ..rich() };
+    let name = "n".repeat(199);
+    assert!(encode(&head(), &file(&name, caption)).is_ok(), "the longest");
 }
 
 #[test]

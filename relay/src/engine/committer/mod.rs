@@ -280,7 +280,7 @@ impl Committer {
             Work::Admit(_, answer) => drop(answer.send(Err(AdmitError::Unavailable))),
             // Dropping the sender of an answer tells whoever waits.
             Work::Detach { .. }
-            | Work::MayInvite(..)
+            | Work::May(..)
             | Work::Usage(_)
             | Work::Survey(..)
             | Work::Held(..)

@@ -10,7 +10,7 @@ use crate::engine::inbox::{Asked, SessionId, Work};
 use crate::engine::reader::{Known, Read};
 use crate::engine::request::Request;
 use crate::engine::verifier::{self, Verify, VerifyJob};
-use crate::engine::{Admit, AdmitError, EngineUsage, Holders, Mark, MayInvite, Surveyed, answers};
+use crate::engine::{Admit, AdmitError, EngineUsage, Holders, Mark, May, Surveyed, answers};
 use crate::store::{Row, StoreError};
 use sotto_protocol::body::Extensions;
 use sotto_protocol::body::connection::Done;
@@ -71,9 +71,9 @@ impl Committer {
             Work::Detach { session } => self.hub.detach(session),
             Work::Verdict(verdict) => self.verdict(*verdict),
             Work::Admit(admit, answer) => self.admit(&admit, answer),
-            Work::MayInvite(ask, answer) => {
+            Work::May(ask, answer) => {
                 // Whoever asked may have gone, here and below.
-                let _ = answer.send(self.may_invite(&ask));
+                let _ = answer.send(self.may(&ask));
             }
             Work::Usage(answer) => {
                 let _ = answer.send(self.usage());
@@ -460,10 +460,10 @@ impl Committer {
         }
     }
 
-    fn may_invite(&self, ask: &MayInvite) -> bool {
+    fn may(&self, ask: &May) -> bool {
         self.state
             .find(ask.conversation)
-            .is_some_and(|known| authorise(Action::Invite, known.standing(ask.account), known.kind).is_ok())
+            .is_some_and(|known| authorise(ask.action, known.standing(ask.account), known.kind).is_ok())
     }
 
     /// Those who have at least so much in the log.
