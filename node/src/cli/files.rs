@@ -96,15 +96,8 @@ pub(crate) async fn get(global: &Global, printer: &Printer, args: Get) -> Result
             () = interrupted() => return Err(stopped("getting it")),
         };
         bar.end();
+        let object = got_json(conversation, sequence, &about, &got);
         let Got { path, media_type } = got;
-        let object = json!({
-            "type": "got",
-            "conversation": conversation,
-            "sequence": sequence,
-            "file": file_json(&about),
-            "path": path.to_string_lossy(),
-            "media_type": media_type,
-        });
         let differs = if about.media_type == media_type {
             String::new()
         } else {
@@ -114,6 +107,23 @@ pub(crate) async fn get(global: &Global, printer: &Printer, args: Get) -> Result
         printer.result(&object, &sotto_node_core::format::harmless(&lines))
     })
     .await
+}
+
+/// A file that was got, for programs.
+pub(crate) fn got_json(
+    conversation: ConversationId,
+    sequence: Sequence,
+    about: &FileAbout,
+    got: &Got,
+) -> serde_json::Value {
+    json!({
+        "type": "got",
+        "conversation": conversation,
+        "sequence": sequence,
+        "file": file_json(about),
+        "path": got.path.to_string_lossy(),
+        "media_type": got.media_type,
+    })
 }
 
 /// A file by its place, or the last one.

@@ -37,6 +37,18 @@ async function sees(who: Person): Promise<void> {
     .toBeLessThan(45);
 }
 
+/** Two people who hear each other. */
+async function inVoiceCall(somebody: (name: string) => Promise<Person>): Promise<[Person, Person]> {
+  const anna = await somebody("anna");
+  const bert = await somebody("bert");
+  await anna.writeTo("bert");
+  await calls(anna, "Voice call");
+  await button(bert, "Answer").click();
+  await talks(anna, bert);
+  await hears(bert);
+  return [anna, bert];
+}
+
 async function sound(who: Person, screen: string): Promise<void> {
   const { violations } = await new AxeBuilder({ page: who.page }).analyze();
   expect(violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html.slice(0, 200)).join(" | ")}`), screen).toEqual([]);
@@ -65,13 +77,7 @@ test("a video call carries sound and picture both ways, and its length stays in 
 });
 
 test("muting, the camera and hold are shown at the other end, and nothing is sent", async ({ somebody }) => {
-  const anna = await somebody("anna");
-  const bert = await somebody("bert");
-  await anna.writeTo("bert");
-  await calls(anna, "Voice call");
-  await button(bert, "Answer").click();
-  await talks(anna, bert);
-  await hears(bert);
+  const [anna, bert] = await inVoiceCall(somebody);
   await button(anna, "Mute").click();
   await expect(panel(bert)).toContainText("Muted");
   await expect.poll(() => heard(bert.page)).toBe(0);
@@ -175,13 +181,7 @@ test("it rings on all devices of an account and stops on the others when one tak
 });
 
 test("a call goes on when the relay is killed", async ({ relay, somebody }) => {
-  const anna = await somebody("anna");
-  const bert = await somebody("bert");
-  await anna.writeTo("bert");
-  await calls(anna, "Voice call");
-  await button(bert, "Answer").click();
-  await talks(anna, bert);
-  await hears(bert);
+  const [anna, bert] = await inVoiceCall(somebody);
   await relay.kill();
   for (const one of [anna, bert]) await expect(one.page.locator(".connection")).toHaveClass(/away/);
   await hears(anna);

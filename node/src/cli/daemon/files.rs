@@ -1,6 +1,6 @@
 //! Files by path: from this machine's disk to a conversation, and from a conversation into a folder.
 
-use super::super::files::find;
+use super::super::files::{find, got_json};
 use super::super::{name, talk, verify};
 use super::problem::Problem;
 use super::{Daemon, shapes};
@@ -10,8 +10,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use axum::{Json, body};
 use serde::Deserialize;
-use serde_json::{Value, json};
-use sotto_node::files::{self, FileError, Got, Outgoing, Target};
+use serde_json::Value;
+use sotto_node::files::{self, FileError, Outgoing, Target};
 use sotto_node_core::json::file_json;
 use sotto_protocol::ids::Sequence;
 use std::path::PathBuf;
@@ -76,15 +76,7 @@ pub(super) async fn get(
     // A folder, whatever is there: the name is the sender's, made safe.
     let target = Target { path: folder.join(""), replace };
     let got = files::get(&daemon.node, conversation, about.clone(), target, Arc::new(|_| {})).await?;
-    let Got { path, media_type } = got;
-    Ok(Json(json!({
-        "type": "got",
-        "conversation": conversation,
-        "sequence": sequence,
-        "file": file_json(&about),
-        "path": path.to_string_lossy(),
-        "media_type": media_type,
-    })))
+    Ok(Json(got_json(conversation, sequence, &about, &got)))
 }
 
 /// Where the daemon was started is no place that a program knows.
