@@ -1,7 +1,7 @@
 //! `cargo xtask test`: everything set up, then every test; the last lines are the test runner's own.
 
 use crate::step::{cargo, program, say};
-use crate::{setup, web};
+use crate::{setup, step, web};
 use anyhow::bail;
 
 #[derive(clap::Args)]
@@ -36,8 +36,12 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     cargo(EVERY_TEST).args(&arguments.filter).arg("--").args(harness).announced_to_the_end("every test")?;
     // By the built programs: the relay that they start serves the client that was built above.
     let named = arguments.filter.iter().flat_map(|name| ["--pass-with-no-tests", "--grep", name.as_str()]);
+    let built = |name: &str| step::root().join(step::target()).join("debug").join(name);
     program("npm", ["run", "--silent", "test", "--prefix", "web/ui", "--"])
         .args(named)
+        .env("SOTTO_TEST_RELAY", built("sotto-relay"))
+        .env("SOTTO_TEST_NODE", built("sotto"))
+        .env("SOTTO_TEST_LIAR", built("lying-relay"))
         .announced_to_the_end("every test in a browser")?;
     if !arguments.privileged {
         name_what_was_left_out(arguments.filter.as_deref())?;

@@ -302,7 +302,7 @@ export function Messages(props: {
         <button
           type="button"
           class="to-newest"
-          aria-label={below() > 0 ? t().conversation.newBelow(below()) : t().conversation.toNewest}
+          aria-label={t().conversation.toNewest + (below() > 0 ? `, ${t().conversation.newBelow(below())}` : "")}
           onClick={() => void toNewest()}
         >
           <Show when={below() > 0}>
