@@ -418,6 +418,30 @@ fn a_small_terminal_is_used_to_its_last_cell_and_a_smaller_one_says_what_it_lack
 }
 
 #[test]
+fn a_message_is_found_by_its_words_with_a_key_of_ones_own() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let relay = relay(folder.path());
+    let alice = Person::registered("alice", folder.path(), &relay.ready.link);
+    fs::write(alice.home.join("default/tui.toml"), "[keys]\nsearch = \"ctrl-g\"\n").expect("writable");
+    let terminal = alice.sits_down(&["--room", "pub"], &[]);
+    terminal.shows(&["# pub", "only you are here"]);
+    terminal.enters("the marmalade is on the shelf");
+    terminal.enters("and the bread beside it");
+    terminal.shows(&["and the bread beside it"]);
+    terminal.enters("/create garden");
+    terminal.shows(&["# garden", "only you are here"]);
+    terminal.press(&["C-g"]);
+    terminal.shows(&["Find messages: words, or how they begin"]);
+    terminal.types("marma");
+    let found = terminal.shows(&["the marmalade is on the shelf"]);
+    assert!(!found.contains("and the bread beside it"), "{found}");
+    keep("search", &found);
+    terminal.press(&["Enter"]);
+    // In the room where it was said, with what stands beside it.
+    terminal.shows(&["# pub", "the marmalade is on the shelf", "and the bread beside it"]);
+}
+
+#[test]
 fn a_broken_configuration_is_named_and_the_terminal_is_left_alone() {
     let folder = tempfile::tempdir().expect("a folder");
     let alice = Person::new("alice", folder.path());
