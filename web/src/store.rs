@@ -5,6 +5,7 @@
 //! sealed under a secret that is overwritten. So a commit does as the node's store does: new secrets, then the rows that
 //! name them, then the old secrets are cleared; what a crash leaves over is cleared at the next start.
 
+use gathered::Gathered;
 use rand_core::CryptoRng;
 use redb::{
     AccessGuard, Builder, Database, ReadableDatabase as _, ReadableTable as _, StorageBackend,
@@ -69,31 +70,6 @@ pub enum OpenError {
     Damaged(String),
 }
 
-#[derive(Debug)]
-struct Pages(Box<dyn StorageBackend>);
-
-impl StorageBackend for Pages {
-    fn len(&self) -> std::io::Result<u64> {
-        self.0.len()
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> std::io::Result<()> {
-        self.0.read(offset, out)
-    }
-
-    fn set_len(&self, len: u64) -> std::io::Result<()> {
-        self.0.set_len(len)
-    }
-
-    fn sync_data(&self) -> std::io::Result<()> {
-        self.0.sync_data()
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> std::io::Result<()> {
-        self.0.write(offset, data)
-    }
-}
-
 impl<R: CryptoRng> TreeStore<R> {
     /// Opens what is there, or begins an empty store in empty files.
     ///
@@ -106,12 +82,13 @@ impl<R: CryptoRng> TreeStore<R> {
             // A crash before the first commit may have left a file of secrets that nothing names.
             RowKeys::create(&mut secrets).map_err(failed)?;
         }
-        let tree = Builder::new().set_cache_size(CACHE_BYTES).create_with_backend(Pages(pages)).map_err(
-            |error| match error {
+        let tree = Builder::new()
+            .set_cache_size(CACHE_BYTES)
+            .create_with_backend(Gathered::new(pages))
+            .map_err(|error| match error {
                 redb::DatabaseError::Storage(redb::StorageError::Io(error)) => failed(error),
                 error => OpenError::Damaged(error.to_string()),
-            },
-        )?;
+            })?;
         let row_keys = RowKeys::open(secrets)
             .map_err(failed)?
             .ok_or_else(|| OpenError::Damaged("the row keys are not what was written".to_owned()))?;
@@ -299,6 +276,7 @@ fn io_fault(error: &std::io::Error) -> StoreError {
     }
 }
 
+mod gathered;
 pub mod memory;
 
 #[cfg(test)]

@@ -30,40 +30,71 @@ const PATIENCE_MS = 10_000;
 /** Bytes that arrived and the engine has not taken, before the connection is given up: the relay fetches from cursors. */
 const WAITING_BYTES_MAX = 32 * 1024 * 1024;
 
-/** What arrived and who waits for it. */
+/** Bytes that the engine is given at once: some two hundred messages. In between it answers the tabs. */
+const TOGETHER_BYTES_MAX = 128 * 1024;
+
+/**
+ * What arrived and who waits for it. What came while the engine was busy is handed over in one piece: the engine puts what comes
+ * together into one commit, and a commit takes longer than a message.
+ */
 class Arrivals {
-  private readonly chunks: Uint8Array[] = [];
+  private chunks: Uint8Array[] = [];
   private bytes = 0;
   private waiting: { resolve: (bytes: Uint8Array) => void; reject: (why: Error) => void } | undefined;
   private ended: Error | undefined;
+  private readonly turn = new MessageChannel();
+
+  constructor() {
+    this.turn.port1.onmessage = () => this.hand();
+  }
 
   push(chunk: Uint8Array): boolean {
-    if (this.waiting) {
-      this.waiting.resolve(chunk);
-      this.waiting = undefined;
-      return true;
-    }
     this.chunks.push(chunk);
     this.bytes += chunk.byteLength;
+    if (this.waiting && this.chunks.length === 1) this.handSoon();
     return this.bytes <= WAITING_BYTES_MAX;
   }
 
   end(why: string): void {
     this.ended ??= new Error(why);
-    this.waiting?.reject(this.ended);
-    this.waiting = undefined;
+    if (this.waiting && this.chunks.length === 0) this.hand();
   }
 
   next(): Promise<Uint8Array> {
-    const chunk = this.chunks.shift();
-    if (chunk) {
-      this.bytes -= chunk.byteLength;
-      return Promise.resolve(chunk);
-    }
-    if (this.ended) return Promise.reject(this.ended);
     return new Promise((resolve, reject) => {
       this.waiting = { resolve, reject };
+      if (this.ended || this.chunks.length > 0) this.handSoon();
     });
+  }
+
+  /** After what has arrived by now was pushed: each message of a WebSocket is a task of its own. */
+  private handSoon(): void {
+    this.turn.port2.postMessage(null);
+  }
+
+  private hand(): void {
+    if (!this.waiting) return;
+    const { resolve, reject } = this.waiting;
+    this.waiting = undefined;
+    if (this.chunks.length > 0) {
+      let [count, bytes] = [0, 0];
+      for (const { byteLength } of this.chunks) {
+        if (count > 0 && bytes + byteLength > TOGETHER_BYTES_MAX) break;
+        count += 1;
+        bytes += byteLength;
+      }
+      const together = new Uint8Array(bytes);
+      let at = 0;
+      for (const chunk of this.chunks.splice(0, count)) {
+        together.set(chunk, at);
+        at += chunk.byteLength;
+      }
+      this.bytes -= bytes;
+      resolve(together);
+    } else if (this.ended) {
+      this.turn.port1.close();
+      reject(this.ended);
+    }
   }
 }
 
