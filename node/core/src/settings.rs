@@ -19,7 +19,9 @@ pub struct Settings {
     /// Upper end of the random wait before doing what any member could do (removing one who left, answering
     /// a request for keys), in milliseconds per leaf that stands before us, so that members do not all do it.
     pub jitter_ms: u64,
-    /// How long a device that finds itself without a leaf waits for a Welcome before it joins by itself.
+    /// How long a device that finds itself without a leaf waits for a Welcome before it joins by itself, and as long again at most,
+    /// at random. An own device or a member that is connected adds it within a few tenths of a second; where none is, the wait is
+    /// for nothing.
     pub welcome_wait_ms: u64,
     /// How long after a change of the vault's contents it is sealed and handed out, so that many changes are one.
     pub vault_delay_ms: u64,
@@ -40,7 +42,7 @@ impl Default for Settings {
             timeouts_max: 3,
             keep_alive_ms: 25_000,
             jitter_ms: 250,
-            welcome_wait_ms: 3_000,
+            welcome_wait_ms: 700,
             vault_delay_ms: 5_000,
             receipts: true,
         }
