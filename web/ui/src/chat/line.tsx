@@ -131,9 +131,7 @@ export function Line(props: LineProps) {
             aria-label={t().line.actions}
             aria-haspopup="menu"
             onClick={(event) => menu(event.currentTarget)}
-          >
-            <Icon name="more" />
-          </button>
+          />
         </article>
       </Show>
     </div>

@@ -15,9 +15,26 @@ function format(key: string, options: Intl.DateTimeFormatOptions): Intl.DateTime
 /** Times come from others: what is no date at all shows as nothing. */
 const sane = (ms: number): boolean => Number.isFinite(ms) && Math.abs(ms) < 8.64e15;
 
-export function clock(ms: number): string {
-  return sane(ms) ? format("clock", { hour: "2-digit", minute: "2-digit" }).format(ms) : "";
+/** Minutes whose words are kept: what is scrolled through in a moment lies together. */
+const KEPT_MAX = 1_000;
+
+/** The words for each minute are made once: those who talk do it within the same minutes, and every line shows two of them. */
+function byMinute(key: string, options: Intl.DateTimeFormatOptions): (ms: number) => string {
+  const kept = new Map<string, string>();
+  return (ms) => {
+    if (!sane(ms)) return "";
+    const name = `${locale()} ${Math.floor(ms / 60_000)}`;
+    let words = kept.get(name);
+    if (words === undefined) {
+      words = format(key, options).format(ms);
+      if (kept.size >= KEPT_MAX) kept.clear();
+      kept.set(name, words);
+    }
+    return words;
+  };
 }
+
+export const clock = byMinute("clock", { hour: "2-digit", minute: "2-digit" });
 
 /** A number that is the same within a day, by this browser's time zone. */
 export function dayOf(ms: number): number {
@@ -46,9 +63,7 @@ export function brief(ms: number): string {
   return format("date", { day: "numeric", month: "short", ...(now() - ms > 300 * DAY_MS && { year: "2-digit" }) }).format(ms);
 }
 
-export function full(ms: number): string {
-  return sane(ms) ? format("full", { dateStyle: "medium", timeStyle: "short" }).format(ms) : "";
-}
+export const full = byMinute("full", { dateStyle: "medium", timeStyle: "short" });
 
 /** A time that the relay wrote as text. */
 export function fullOf(text: string): string {

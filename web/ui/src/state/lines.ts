@@ -13,6 +13,8 @@ const PAGE = 60;
 const WINDOW_MAX = 300;
 /** Lines of one sender within this time stand together. */
 const TOGETHER_MS = 5 * 60_000;
+/** Longer than any frame that somebody sees. */
+const FRAME_MS_MAX = 250;
 
 export interface Head {
   /** The first line of what can be read. */
@@ -175,6 +177,7 @@ export function createLines(id: Id, conversation: () => Conversation | undefined
             page = await call("history", { conversation: id, limit: PAGE, ...(first !== undefined && { before: first }) });
           if (closed) return;
         }
+        await nextFrame();
         if (closed) return;
         setOlderFailed(false);
         batch(() => {
@@ -364,6 +367,18 @@ export function createLines(id: Id, conversation: () => Conversation | undefined
       stop();
     },
   };
+}
+
+/**
+ * A moment in which the virtual list stands where the browser does. Between a correction of the place and the scroll event that
+ * follows from it, a list that grows at its start would be drawn at its old indexes: a screen of wrong lines, and again. Scroll events
+ * come before the callbacks of a frame. A hidden page has no frames.
+ */
+function nextFrame(): Promise<void> {
+  return new Promise((resolve) => {
+    requestAnimationFrame(() => resolve());
+    setTimeout(resolve, FRAME_MS_MAX);
+  });
 }
 
 /** Somebody said it, in contrast to what happened. */
