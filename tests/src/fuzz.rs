@@ -16,14 +16,38 @@ use sotto_protocol::ids::{RequestId, UnixMillis};
 use sotto_protocol::invite::{Fingerprint, Invite, InviteCode, RelayAddress};
 use sotto_protocol::limits::{FILE_NAME_BYTES_MAX, FRAME_BODY_BYTES_MAX};
 use sotto_protocol::mls_header;
+use sotto_relay_core::turn::stream::take_message;
 use std::fmt::Debug;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use turn_server_proto::api::{SocketAllocateError, TurnServerApi as _, TurnServerPollRet};
+use turn_server_proto::server::TurnServer;
+use turn_server_proto::stun::Instant;
+use turn_server_proto::stun::agent::Transmit;
+use turn_server_proto::stun::types::TransportType;
+use turn_server_proto::stun::types::attribute::{
+    Fingerprint as MessageFingerprint, MessageIntegrity, MessageIntegritySha256, Nonce, Realm, Username,
+};
+use turn_server_proto::stun::types::message::{
+    IntegrityAlgorithm, LongTermKeyCredentials, Message, MessageClass, MessageIntegrityCredentials,
+    MessageWriteExt as _, MessageWriteVec,
+};
+use turn_server_proto::stun::types::prelude::{Attribute as _, AttributeStaticType as _, MessageWrite as _};
+use turn_server_proto::types::AddressFamily;
+use turn_server_proto::types::message::ALLOCATE;
+use turn_server_proto::types::prelude::DelayedTransmitBuild as _;
 
 /// A target: bytes in, a panic if a property is broken.
 pub type Target = fn(&[u8]);
 
 /// Every target with the name of its corpus.
-pub const TARGETS: [(&str, Target); 5] =
-    [("files", files), ("frame", frame), ("http_bodies", http_bodies), ("invite", invite), ("mls", mls)];
+pub const TARGETS: [(&str, Target); 6] = [
+    ("files", files),
+    ("frame", frame),
+    ("http_bodies", http_bodies),
+    ("invite", invite),
+    ("mls", mls),
+    ("turn", turn),
+];
 
 macro_rules! decode_as_its_kind {
     ($frame:expr, $($body:path),* $(,)?) => {
@@ -162,4 +186,124 @@ pub fn mls(data: &[u8]) {
         }
     }
     let _ = sotto_mls::key_package::verify(data, UnixMillis(1_795_000_000_000));
+}
+
+/// What a client of TURN sends on a connection: messages cut out of it, and the server that they are handed to. The first byte says
+/// whether it is somebody who may borrow: then the requests are signed anew.
+pub fn turn(data: &[u8]) {
+    let Some((may_borrow, stream)) = data.split_first() else { return };
+    let mut server = Borrower::new();
+    let credentials = (may_borrow % 2 == 1).then(|| server.challenged());
+    let mut stream = BytesMut::from(stream);
+    while let Ok(Some(message)) = take_message(&mut stream, true) {
+        assert!(message.len() >= 4);
+        let signed = credentials.as_ref().and_then(|credentials| signed(&message, credentials));
+        server.hear(signed.as_deref().unwrap_or(&message), credentials.is_some());
+    }
+}
+
+const TURN_CLIENT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 4_000);
+const TURN_SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2)), 3_478);
+const TURN_LENT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2)), 50_000);
+
+/// The server of one client, as the relay has it, with addresses for sockets.
+struct Borrower(TurnServer);
+
+impl Borrower {
+    const NAME: &str = "1900000000:account.session";
+    const PASSWORD: &str = "a password";
+    const REALM: &str = "sotto";
+
+    fn new() -> Self {
+        let mut server = TurnServer::new(TransportType::Udp, TURN_SERVER, Self::REALM.to_owned());
+        server.add_user(Self::NAME.to_owned(), Self::PASSWORD.to_owned());
+        Self(server)
+    }
+
+    /// The nonce that the server gives whoever comes without one.
+    fn challenged(&mut self) -> String {
+        let mut request = Message::builder_request(ALLOCATE, MessageWriteVec::with_capacity(64));
+        request.add_fingerprint().expect("an empty request has room");
+        let answers = self.hear(&request.finish(), true);
+        let mut nonces = answers.iter().filter_map(|answer| {
+            let message = Message::from_bytes(answer).ok()?;
+            Some(message.attribute::<Nonce>().ok()?.nonce().to_owned())
+        });
+        nonces.next_back().expect("whoever proves nothing is challenged")
+    }
+
+    /// What comes of a message; without rights nothing leaves but to the client.
+    fn hear(&mut self, data: &[u8], may_borrow: bool) -> Vec<Vec<u8>> {
+        let now = Instant::from_nanos(0);
+        let mut said = Vec::new();
+        // What leaves by a lent address goes to a peer, everything else to the client: see `deliver` in relay/src/turn.
+        let mut leaves = |from: SocketAddr, data: Vec<u8>| {
+            assert!(may_borrow || from != TURN_LENT, "somebody without rights reaches a peer");
+            said.push(data);
+        };
+        let arrived = Transmit::new(data, TransportType::Udp, TURN_CLIENT, TURN_SERVER);
+        if let Some(sent) = self.0.recv(arrived, now) {
+            leaves(sent.from, sent.data.build());
+        }
+        while let TurnServerPollRet::AllocateSocket {
+            transport,
+            listen_addr,
+            client_addr,
+            allocation_transport,
+            family,
+        } = self.0.poll(now)
+        {
+            assert!(may_borrow, "somebody without rights is lent an address");
+            let lent = if family == AddressFamily::IPV4 {
+                Ok(TURN_LENT)
+            } else {
+                Err(SocketAllocateError::AddressFamilyNotSupported)
+            };
+            self.0.allocated_socket(
+                transport,
+                listen_addr,
+                client_addr,
+                allocation_transport,
+                family,
+                lent,
+                now,
+            );
+        }
+        while let Some(sent) = self.0.poll_transmit(now) {
+            leaves(sent.from, sent.data);
+        }
+        said
+    }
+}
+
+/// The same request by somebody who has a password; nothing where it is none.
+fn signed(message: &[u8], nonce: &str) -> Option<Vec<u8>> {
+    let request =
+        Message::from_bytes(message).ok().filter(|request| request.class() == MessageClass::Request)?;
+    let mut again =
+        Message::builder_request(request.method(), MessageWriteVec::with_capacity(message.len() + 256));
+    let ours = [
+        Username::TYPE,
+        Realm::TYPE,
+        Nonce::TYPE,
+        MessageFingerprint::TYPE,
+        MessageIntegrity::TYPE,
+        MessageIntegritySha256::TYPE,
+    ];
+    for (_, raw) in request.iter_attributes() {
+        if !ours.contains(&raw.get_type()) {
+            // Twice the same, say: such a request is sent unsigned.
+            again.add_attribute(&raw).ok()?;
+        }
+    }
+    again.add_attribute(&Username::new(Borrower::NAME).ok()?).ok()?;
+    again.add_attribute(&Realm::new(Borrower::REALM).ok()?).ok()?;
+    again.add_attribute(&Nonce::new(nonce).ok()?).ok()?;
+    let key = LongTermKeyCredentials::new(
+        Borrower::NAME.to_owned(),
+        Borrower::PASSWORD.to_owned(),
+        Borrower::REALM.to_owned(),
+    );
+    again.add_message_integrity(&MessageIntegrityCredentials::from(key), IntegrityAlgorithm::Sha1).ok()?;
+    Some(again.finish())
 }

@@ -3,6 +3,7 @@
 use crate::network::Namespace;
 use crate::programs::program;
 use anyhow::{Context, Result, bail, ensure};
+use rand::RngExt as _;
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -139,13 +140,24 @@ fn read_ready(data: &Path) -> Option<Ready> {
     serde_json::from_str(&std::fs::read_to_string(data.join("ready.json")).ok()?).ok()
 }
 
-/// An address of loopback that nobody listens on now, for a relay that is to come back on the same one: its tokens
-/// and links name it.
+/// Ports that no system hands out by itself (Linux begins at 32,768): one that is free stays so while nobody listens on it yet.
+const PORTS: std::ops::Range<u16> = 20_000..32_000;
+
+/// An address of loopback that nobody listens on now, for a relay that is to come back on the same one, whose tokens
+/// and links name it, or for what takes no port 0.
 ///
 /// # Errors
 /// If the system has no free port.
 pub fn free_address() -> Result<String> {
-    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
+    let mut rng = rand::rng();
+    for _ in 0..100 {
+        let address = format!("127.0.0.1:{}", rng.random_range(PORTS));
+        let tcp = std::net::TcpListener::bind(&address);
+        if tcp.is_ok() && std::net::UdpSocket::bind(&address).is_ok() {
+            return Ok(address);
+        }
+    }
+    anyhow::bail!("none of 100 ports of loopback was free")
 }
 
 /// The last lines of a log, for a failure's message.
