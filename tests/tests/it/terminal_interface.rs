@@ -191,7 +191,8 @@ fn two_people_talk_and_find_help_palette_invite_and_safety_number() {
     };
     let mine = number(&hers.shows(&["Is it really bob?", "not verified this identity yet"]));
     his.enters("/verify alice");
-    let theirs = his.shows(&["Is it really alice?"]);
+    let drawn = |screen: &str| screen.contains("Is it really alice?") && number(screen).len() == 60;
+    let theirs = his.waits("the whole of alice's number", drawn);
     keep("safety-number", &theirs);
     assert_eq!(mine.len(), 60, "{mine}");
     assert_eq!(mine, number(&theirs), "both see the same number");
