@@ -32,7 +32,7 @@ pub struct BlobRoot(pub [u8; HASH_BYTES]);
 
 impl fmt::Display for BlobRoot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&data_encoding::HEXLOWER.encode(&self.0))
+        crate::hex::write(&self.0, f)
     }
 }
 
@@ -46,8 +46,7 @@ impl FromStr for BlobRoot {
     type Err = BadRoot;
 
     fn from_str(text: &str) -> Result<Self, BadRoot> {
-        let bytes = data_encoding::HEXLOWER_PERMISSIVE.decode(text.as_bytes()).map_err(|_| BadRoot)?;
-        Ok(Self(bytes.try_into().map_err(|_| BadRoot)?))
+        crate::hex::read(text).map(Self).ok_or(BadRoot)
     }
 }
 

@@ -5,7 +5,6 @@
 use bincode::{Decode, Encode};
 use core::fmt;
 use core::str::FromStr;
-use data_encoding::HEXLOWER_PERMISSIVE;
 
 /// A text that is not an id: not 32 hex digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -28,7 +27,7 @@ macro_rules! make_id {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&data_encoding::HEXLOWER.encode(&self.0))
+                crate::hex::write(&self.0, f)
             }
         }
 
@@ -42,8 +41,7 @@ macro_rules! make_id {
             type Err = BadId;
 
             fn from_str(text: &str) -> Result<Self, BadId> {
-                let bytes = HEXLOWER_PERMISSIVE.decode(text.as_bytes()).map_err(|_| BadId)?;
-                Ok(Self(bytes.try_into().map_err(|_| BadId)?))
+                crate::hex::read(text).map(Self).ok_or(BadId)
             }
         }
 

@@ -10,7 +10,6 @@
 use crate::limits::INVITE_BYTES_MAX;
 use core::fmt;
 use core::str::FromStr;
-use data_encoding::HEXLOWER_PERMISSIVE;
 
 /// The port that a relay listens on when an address names none.
 pub const DEFAULT_PORT: u16 = 4433;
@@ -96,7 +95,7 @@ impl fmt::Debug for InviteCode {
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&data_encoding::HEXLOWER.encode(&self.0))
+        crate::hex::write(&self.0, f)
     }
 }
 
@@ -112,8 +111,7 @@ impl FromStr for Fingerprint {
     /// Colons and spaces between the digits are allowed, as other programs print them.
     fn from_str(text: &str) -> Result<Self, InviteError> {
         let digits: String = text.chars().filter(|c| *c != ':' && *c != ' ').collect();
-        let bytes = HEXLOWER_PERMISSIVE.decode(digits.as_bytes()).map_err(|_| InviteError::Fingerprint)?;
-        Ok(Self(bytes.try_into().map_err(|_| InviteError::Fingerprint)?))
+        crate::hex::read(&digits).map(Self).ok_or(InviteError::Fingerprint)
     }
 }
 

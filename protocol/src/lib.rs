@@ -13,6 +13,7 @@ pub mod body;
 pub mod error;
 pub mod frame;
 pub mod hello;
+pub mod hex;
 pub mod ids;
 pub mod invite;
 pub mod limits;

@@ -224,10 +224,7 @@ impl<H: Host> Engine<H> {
             });
         }
         let Compared { account, identity_key } = args(given)?;
-        let identity_key = data_encoding::HEXLOWER
-            .decode(identity_key.as_bytes())
-            .ok()
-            .and_then(|key| key.try_into().ok())
+        let identity_key = sotto_protocol::hex::read(&identity_key)
             .ok_or_else(|| invalid("an identity key is 64 hex digits"))?;
         self.command(Command::Verify { who: Who::Account(account), identity_key }, false, None).await?;
         self.input(|inner, _| {

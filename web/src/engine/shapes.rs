@@ -128,7 +128,7 @@ pub(super) fn contact(contact: &Contact) -> Value {
         "account": contact.account,
         "username": harmless_line(&contact.username),
         "verified": contact.verified,
-        "identity_key": contact.identity_key.map(|key| data_encoding::HEXLOWER.encode(&key)),
+        "identity_key": contact.identity_key.map(|key| sotto_protocol::hex::text(&key)),
         "safety_number": contact.safety_number,
         "qr_text": contact.qr_text,
     })

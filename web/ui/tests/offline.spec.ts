@@ -42,13 +42,39 @@ test("a conversation of 1,000 lines scrolls back to its beginning and down again
   await bert.open("anna");
   await bert.sees("line 999");
   const scroller = bert.page.locator(".scroller");
+  const newest = bert.page.getByRole("button", { name: /newest/ });
+  // A list that grows at its start at a wrong moment draws a screen of wrong lines, and the right ones again.
+  expect(await scroller.evaluate(drawnTwice)).toBeLessThan(50);
+  await newest.click();
+  await bert.sees("line 999");
   await expect(async () => {
     await scroller.hover();
     await bert.page.mouse.wheel(0, -3_000);
     await expect(bert.page.locator(".beginning")).toBeInViewport({ timeout: 200 });
   }).toPass({ timeout: 60_000 });
   await expect(bert.page.getByText("line 0", { exact: true })).toBeVisible();
-  await bert.page.getByRole("button", { name: /newest/ }).click();
+  await newest.click();
   await bert.sees("line 999");
   await expect(bert.line("line 999")).toBeInViewport();
 });
+
+/** Scrolls back to the beginning, as a wheel that rolls on does; how many lines were drawn more than once on the way. */
+async function drawnTwice(scroller: Element): Promise<number> {
+  const drawn = new Map<string, number>();
+  const watch = new MutationObserver((changes) => {
+    for (const node of changes.flatMap((change) => [...change.addedNodes])) {
+      const line = node instanceof Element ? node.querySelector<HTMLElement>("[data-sequence]")?.dataset["sequence"] : undefined;
+      if (line) drawn.set(line, (drawn.get(line) ?? 0) + 1);
+    }
+  });
+  watch.observe(scroller, { childList: true, subtree: true });
+  const until = performance.now() + 60_000;
+  while (!(scroller.scrollTop <= 0 && scroller.querySelector(".beginning"))) {
+    if (performance.now() > until) throw new Error("the beginning does not come");
+    await new Promise(requestAnimationFrame);
+    scroller.scrollBy(0, -400);
+  }
+  watch.disconnect();
+  if (drawn.size < 900) throw new Error(`only ${drawn.size} lines came by`);
+  return [...drawn.values()].filter((count) => count > 1).length;
+}

@@ -3,6 +3,7 @@
 
 use super::shapes::{self, Device, Invited, Redeemed, SignedIn, Tokens, Usage, User, Vault};
 use crate::format::harmless_line;
+use base64ct::{Base64, Base64UrlUnpadded, Encoding as _};
 use core::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -180,7 +181,7 @@ impl<E: Exchange> AccountApi<E> {
         name: &str,
         certificate: &[u8],
     ) -> Result<(), E::Error> {
-        let certificate = data_encoding::BASE64URL_NOPAD.encode(certificate);
+        let certificate = Base64UrlUnpadded::encode_string(certificate);
         let body = to_json(&shapes::AddDevice { device_id: device, name, certificate: &certificate });
         self.call(Method::Post, "/devices", Some(access), Some(body)).await.map(drop)
     }
@@ -242,7 +243,7 @@ impl<E: Exchange> AccountApi<E> {
     /// # Errors
     /// See [`Exchange::Error`].
     pub async fn put_vault(&self, access: &str, replaces: u64, sealed: &[u8]) -> Result<VaultPut, E::Error> {
-        let data = data_encoding::BASE64.encode(sealed);
+        let data = Base64::encode_string(sealed);
         let body = to_json(&shapes::PutVault { version: replaces, data: &data });
         let Err(error) = self.call(Method::Put, "/vault", Some(access), Some(body)).await else {
             return Ok(VaultPut::Done(replaces.saturating_add(1)));

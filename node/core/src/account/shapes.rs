@@ -2,6 +2,7 @@
 //! relay adds are ignored.
 
 use super::api::Malformed;
+use base64ct::{Base64, Encoding as _};
 use serde::{Deserialize, Serialize};
 use sotto_protocol::ids::{AccountId, ConversationId, DeviceId};
 use std::fmt;
@@ -179,8 +180,7 @@ pub(super) struct VaultBox {
 
 impl VaultBox {
     pub(super) fn open(self) -> Result<Vault, Malformed> {
-        let data = data_encoding::BASE64
-            .decode(self.data.as_bytes())
+        let data = Base64::decode_vec(&self.data)
             .map_err(|error| Malformed(format!("the vault is not base64: {error}")))?;
         Ok(Vault { version: self.version, data })
     }

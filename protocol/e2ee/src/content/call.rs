@@ -26,7 +26,7 @@
 
 use super::{Malformed, read, write};
 use bincode::{Decode, Encode};
-use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
+use sotto_protocol::hex;
 use sotto_protocol::ids::{BadId, DeviceId, UnixMillis};
 use std::fmt;
 use std::str::FromStr;
@@ -51,7 +51,7 @@ pub struct CallId(pub [u8; 16]);
 
 impl fmt::Display for CallId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&HEXLOWER.encode(&self.0))
+        hex::write(&self.0, f)
     }
 }
 
@@ -65,8 +65,7 @@ impl FromStr for CallId {
     type Err = BadId;
 
     fn from_str(text: &str) -> Result<Self, BadId> {
-        let bytes = HEXLOWER_PERMISSIVE.decode(text.as_bytes()).map_err(|_| BadId)?;
-        Ok(Self(bytes.try_into().map_err(|_| BadId)?))
+        hex::read(text).map(Self).ok_or(BadId)
     }
 }
 

@@ -33,7 +33,7 @@ pub struct IdentityName(pub [u8; 32]);
 
 impl std::fmt::Display for IdentityName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&data_encoding::HEXLOWER.encode(&self.0))
+        sotto_protocol::hex::write(&self.0, f)
     }
 }
 

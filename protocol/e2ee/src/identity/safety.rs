@@ -4,7 +4,7 @@
 //! 30 digits look alike so much dearer, and the two halves stand in the order of their digits, so both people
 //! read the same number.
 
-use data_encoding::BASE64URL_NOPAD;
+use base64ct::{Base64UrlUnpadded, Encoding as _};
 use sha2::{Digest as _, Sha512};
 use sotto_protocol::ids::AccountId;
 
@@ -54,7 +54,7 @@ fn digits(party: &Party) -> Vec<String> {
 /// What the QR code of an account holds.
 #[must_use]
 pub fn qr_text(party: &Party) -> String {
-    format!("{QR_SCHEME}{}:{}", party.account, BASE64URL_NOPAD.encode(&party.identity_key))
+    format!("{QR_SCHEME}{}:{}", party.account, Base64UrlUnpadded::encode_string(&party.identity_key))
 }
 
 /// Reads what [`qr_text`] wrote; compare it with the identity key that the account is seen with.
@@ -64,7 +64,7 @@ pub fn qr_text(party: &Party) -> String {
 pub fn read_qr_text(text: &str) -> Result<Party, BadQrText> {
     let (account, key) =
         text.strip_prefix(QR_SCHEME).and_then(|rest| rest.split_once(':')).ok_or(BadQrText)?;
-    let identity_key = BASE64URL_NOPAD.decode(key.as_bytes()).map_err(|_| BadQrText)?;
+    let identity_key = Base64UrlUnpadded::decode_vec(key).map_err(|_| BadQrText)?;
     Ok(Party {
         account: account.parse().map_err(|_| BadQrText)?,
         identity_key: identity_key.try_into().map_err(|_| BadQrText)?,
