@@ -3,6 +3,7 @@
 use super::host::{BrowserStore, FetchError, Host};
 use super::requests::{self, RequestId};
 use super::{Engine, Got, Here, Inner, Ticket, jobs::Job, shapes};
+use data_encoding::HEXLOWER;
 use futures_channel::oneshot;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -14,6 +15,7 @@ use sotto_node_core::account::{Method, alarms, api, drafts};
 use sotto_node_core::command::{Command, NewConversation, Who};
 use sotto_node_core::event::Failure;
 use sotto_node_core::search::{SearchPlace, SearchQuery};
+use sotto_node_core::view::Line;
 use sotto_protocol::body::conversation::{HistoryPolicy, Role};
 use sotto_protocol::ids::{AccountId, ConversationId, DeviceId, Sequence, UnixMillis};
 use sotto_protocol::invite::Invite;
@@ -125,6 +127,7 @@ impl<H: Host> Engine<H> {
             "about" => self.open_call("/about").await,
             "register" | "sign_in" | "recover" => self.set_up(method, given).await,
             "sign_out" => self.sign_out().await,
+            "access" => Ok(json!({ "access": self.access_token().await? })),
             "http" => self.http(args(given)?).await,
             "invite" => self.invite(args(given)?).await,
             "redeem" => self.redeem(args(given)?).await,
@@ -187,6 +190,16 @@ impl<H: Host> Engine<H> {
                     let line = client.line(asked.conversation, asked.sequence)?;
                     line.as_ref().map(shapes::message).unwrap_or_default()
                 }
+                // What opens it goes to the worker that does, and nowhere else.
+                "file" => {
+                    let asked: LineAt = args(given)?;
+                    let line = client.line(asked.conversation, asked.sequence)?.map(|line| line.line);
+                    let about = match line {
+                        Some(Line::File { about, .. }) => Some(HEXLOWER.encode(&about.to_bytes())),
+                        _ => None,
+                    };
+                    json!({ "file": about })
+                }
                 "pins" => {
                     let One { conversation } = args(given)?;
                     client.pins(conversation)?.iter().map(shapes::message).collect()
@@ -224,7 +237,7 @@ impl<H: Host> Engine<H> {
             });
         }
         let Compared { account, identity_key } = args(given)?;
-        let identity_key = data_encoding::HEXLOWER
+        let identity_key = HEXLOWER
             .decode(identity_key.as_bytes())
             .ok()
             .and_then(|key| key.try_into().ok())
