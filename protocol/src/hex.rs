@@ -24,6 +24,12 @@ pub fn read<const N: usize>(text: &str) -> Option<[u8; N]> {
     (read == N).then_some(bytes)
 }
 
+/// Reads however many bytes there are.
+#[must_use]
+pub fn read_all(text: &str) -> Option<Vec<u8>> {
+    base16ct::mixed::decode_vec(text).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -34,6 +40,10 @@ mod tests {
         assert_eq!(text(&[0, 255, 0xa9]), "00ffa9");
         for wrong in ["", "00ff", "00ffa9a9", "00ffa", "00ffag", "00ff 9", "00ff\u{e9}"] {
             assert_eq!(read::<3>(wrong), None, "{wrong:?}");
+            assert_eq!(
+                read_all(wrong).is_some(),
+                wrong.len() % 2 == 0 && wrong.is_ascii() && !wrong.contains(['g', ' '])
+            );
         }
     }
 }

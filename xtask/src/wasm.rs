@@ -53,7 +53,7 @@ pub(crate) fn build(library: &Library) -> Step {
     with(library, cargo(["build", "--locked", "--lib", "--target", TARGET]).args(NOT_OPTIMISED))
 }
 
-/// `cargo build` of the browser client's core, as small as it gets.
+/// `cargo build` of the browser client's modules, as small as they get.
 pub(crate) fn client(library: &Library) -> Step {
     with(
         library,
@@ -62,6 +62,8 @@ pub(crate) fn client(library: &Library) -> Step {
             "--locked",
             "--package",
             "sotto-web",
+            "--package",
+            "sotto-web-files",
             "--lib",
             "--profile",
             "web",

@@ -8,7 +8,7 @@ use crate::kinds::{PINS_MAX, settle};
 use crate::rows::{self, Kept, MetaRow, OutboxRow, UpkeepRow};
 use crate::search::{SearchHit, SearchQuery};
 use crate::settings::Settings;
-use crate::view::{ConversationView, Message, Queued, Stats};
+use crate::view::{ConversationView, Line, Message, Queued, Stats};
 use rand_core::CryptoRng;
 use sotto_e2ee::archive_keys;
 use sotto_e2ee::identity::recovery::RecoveryKey;
@@ -18,6 +18,7 @@ use sotto_e2ee::store::{Store, StoreError, Transaction};
 use sotto_protocol::body::connection::ChannelBinding;
 use sotto_protocol::frame::Frame;
 use sotto_protocol::ids::{AccountId, ConversationId, MessageNumber, Sequence, UnixMillis};
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
 /// A whole client over a local store.
@@ -441,6 +442,9 @@ impl<S: Store> Client<S> {
             text: match row.content {
                 Kept::Text(text) => Some(text),
                 Kept::Said(text) => Some(text.body),
+                Kept::File { about, caption } => {
+                    Line::File { about, caption: caption.body }.words().map(Cow::into_owned)
+                }
                 _ => None,
             },
         };

@@ -263,7 +263,7 @@ pub struct Queued {
     pub number: MessageNumber,
     /// When it was queued.
     pub since: UnixMillis,
-    /// What; `None` for a control content.
+    /// What, of a file its name and its caption; `None` for a control content.
     pub text: Option<String>,
 }
 

@@ -1,12 +1,11 @@
 //! A file comes in.
 
-use super::kind::{HEAD_BYTES, guess};
 use super::partial::Partial;
 use super::{AT_ONCE, FileError, Stage, Step, Watch, blocking, disk, persist};
 use crate::http::blobs::BlobApi;
 use crate::node::Node;
 use futures_util::StreamExt as _;
-use sotto_e2ee::file::{FileAbout, Sealer};
+use sotto_e2ee::file::{FileAbout, HEAD_BYTES, Sealer, guess};
 use sotto_e2ee::store::Store;
 use sotto_protocol::blob::{BlobPlace, ChunkList};
 use sotto_protocol::ids::ConversationId;

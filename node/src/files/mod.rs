@@ -10,12 +10,10 @@
 //! sealed and hashed again, so that it is trusted for what it is and not for what was written down about it.
 
 mod get;
-mod kind;
 mod partial;
 mod send;
 
 pub use get::{Got, Target, get};
-pub use kind::guess;
 pub use send::{Outgoing, send};
 
 use crate::http::HttpError;

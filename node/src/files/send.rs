@@ -1,12 +1,11 @@
 //! A file goes out.
 
-use super::kind::{HEAD_BYTES, guess};
 use super::{AT_ONCE, FileError, Stage, Step, Watch, blocking, disk, persist};
 use crate::http::blobs::BlobApi;
 use crate::node::{Node, Ticket, wall_clock};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _};
-use sotto_e2ee::file::{FILE_BYTES_MAX, FileAbout, FileKey, FileName, Sealer};
+use sotto_e2ee::file::{FILE_BYTES_MAX, FileAbout, FileKey, FileName, HEAD_BYTES, Sealer, guess};
 use sotto_e2ee::store::Store;
 use sotto_node_core::account::uploads::{self, Upload};
 use sotto_node_core::command::Command;

@@ -14,6 +14,7 @@ use sotto_node_core::account::{Method, alarms, api, drafts};
 use sotto_node_core::command::{Command, NewConversation, Who};
 use sotto_node_core::event::Failure;
 use sotto_node_core::search::{SearchPlace, SearchQuery};
+use sotto_node_core::view::Line;
 use sotto_protocol::body::conversation::{HistoryPolicy, Role};
 use sotto_protocol::ids::{AccountId, ConversationId, DeviceId, Sequence, UnixMillis};
 use sotto_protocol::invite::Invite;
@@ -125,6 +126,7 @@ impl<H: Host> Engine<H> {
             "about" => self.open_call("/about").await,
             "register" | "sign_in" | "recover" => self.set_up(method, given).await,
             "sign_out" => self.sign_out().await,
+            "access" => Ok(json!({ "access": self.access_token().await? })),
             "http" => self.http(args(given)?).await,
             "invite" => self.invite(args(given)?).await,
             "redeem" => self.redeem(args(given)?).await,
@@ -186,6 +188,16 @@ impl<H: Host> Engine<H> {
                     let asked: LineAt = args(given)?;
                     let line = client.line(asked.conversation, asked.sequence)?;
                     line.as_ref().map(shapes::message).unwrap_or_default()
+                }
+                // What opens it goes to the worker that does, and nowhere else.
+                "file" => {
+                    let asked: LineAt = args(given)?;
+                    let line = client.line(asked.conversation, asked.sequence)?.map(|line| line.line);
+                    let about = match line {
+                        Some(Line::File { about, .. }) => Some(sotto_protocol::hex::text(&about.to_bytes())),
+                        _ => None,
+                    };
+                    json!({ "file": about })
                 }
                 "pins" => {
                     let One { conversation } = args(given)?;

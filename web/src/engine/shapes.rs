@@ -50,10 +50,13 @@ pub(super) fn message(message: &Message) -> Value {
     }
     match &message.line {
         Line::Text(text) => with(object, json!({ "spans": pieces(text) })),
-        // The page shows a file as a text that says what it is; what can be edited of it is its caption.
-        Line::File { caption, .. } => {
-            let shown = message.line.shown().unwrap_or_default();
-            with(object, json!({ "kind": "text", "text": caption, "spans": pieces(&shown) }))
+        // Everything that can be done to a text can be done to a file: it is one, with a file beside it. Its first span is
+        // the file's, the others are the caption's; only that can be edited.
+        Line::File { about, caption } => {
+            let gap = if caption.is_empty() { "" } else { "\n" };
+            let mut spans = vec![json!({ "text": format!("📎 {}{gap}", about.name) })];
+            spans.extend(pieces(caption));
+            with(object, json!({ "kind": "text", "text": caption, "spans": spans }))
         }
         _ => object,
     }

@@ -1,8 +1,8 @@
 /** Calls between real browsers, with a tone and a colour that are looked for at the other end. */
-import AxeBuilder from "@axe-core/playwright";
 import type { Page } from "@playwright/test";
 import { COLOUR, heard, seen, TONE_HZ, WITH_DEVICES } from "./media.ts";
 import { Relay } from "./relay.ts";
+import { sound } from "./screens.ts";
 import { expect, PASSWORD, type Person, register, test, visit } from "./support.ts";
 
 test.use({ launchOptions: WITH_DEVICES });
@@ -47,11 +47,6 @@ async function inVoiceCall(somebody: (name: string) => Promise<Person>): Promise
   await talks(anna, bert);
   await hears(bert);
   return [anna, bert];
-}
-
-async function sound(who: Person, screen: string): Promise<void> {
-  const { violations } = await new AxeBuilder({ page: who.page }).analyze();
-  expect(violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html.slice(0, 200)).join(" | ")}`), screen).toEqual([]);
 }
 
 test("a video call carries sound and picture both ways, and its length stays in the history of both", async ({ somebody }) => {

@@ -2,8 +2,10 @@
  * The core in a real Firefox. Playwright drives only Firefoxes of its own making; the one of the system is driven over WebDriver
  * BiDi by puppeteer.
  */
-import { existsSync } from "node:fs";
-import puppeteer, { type Browser, type Page } from "puppeteer-core";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import puppeteer, { type Browser, type ElementHandle, type Page } from "puppeteer-core";
+import { hashOf, inFolder, MIB, noise } from "./disk.ts";
 import { Native } from "./native.ts";
 import { expect, PASSWORD, test } from "./support.ts";
 
@@ -121,6 +123,48 @@ test("in Firefox a person talks with Chromium and a terminal, through a killed r
         "written while it was away",
         "still here",
       ]);
+  });
+  terminal.leave();
+});
+
+test("a file goes from Firefox to a terminal and back, the same each time", async ({ relay, somebody }) => {
+  const terminal = await Native.register(relay, "terry");
+  const anna = await somebody("anna");
+  await firefox(async (browser) => {
+    const fritz = new Person("fritz", await browser.newPage());
+    await fritz.register(relay.url);
+    await anna.create("Group", "garden", ["fritz", "terry"]);
+    await anna.say("hello");
+    await fritz.open("garden");
+    await fritz.sees("hello");
+    await inFolder(async (folder) => {
+      const [film, notes] = [noise(2 * MIB + 5, 1), noise(MIB + 7, 2)];
+      writeFileSync(join(folder, "film.bin"), film);
+      const input = await fritz.page.waitForSelector("input[type=file]");
+      await (input as ElementHandle<HTMLInputElement>).uploadFile(join(folder, "film.bin"));
+      await fritz.page.waitForSelector(".tray.attached .tray-row");
+      await fritz.say("from Firefox");
+      await anna.sees("from Firefox");
+      await terminal.does("get", "garden", "--last", "-o", `${folder}/got/`);
+      expect(hashOf(readFileSync(join(folder, "got", "film.bin")))).toBe(hashOf(film));
+      writeFileSync(join(folder, "notes.bin"), notes);
+      await terminal.does("send", "garden", "--file", join(folder, "notes.bin"), "--caption", "from a terminal");
+      await fritz.sees("from a terminal");
+      // What the page hands to the browser's downloads.
+      const saved = await fritz.page.evaluate(async () => {
+        const handed = new Promise<Blob>((resolve) => {
+          const make = URL.createObjectURL.bind(URL);
+          URL.createObjectURL = (blob: Blob) => {
+            resolve(blob);
+            return make(blob);
+          };
+        });
+        [...document.querySelectorAll<HTMLElement>(".file-save")].at(-1)?.click();
+        const hash = await crypto.subtle.digest("SHA-256", await (await handed).arrayBuffer());
+        return [...new Uint8Array(hash)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+      });
+      expect(saved).toBe(hashOf(notes));
+    });
   });
   terminal.leave();
 });

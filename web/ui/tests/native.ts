@@ -22,7 +22,7 @@ export interface Line {
 }
 
 export class Native {
-  private readonly home = mkdtempSync(join(tmpdir(), "sotto-web-native-"));
+  readonly home = mkdtempSync(join(tmpdir(), "sotto-web-native-"));
 
   private constructor(readonly name: string) {}
 

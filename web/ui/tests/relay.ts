@@ -1,6 +1,6 @@
 /** A relay of a test's own: the real program, on free ports, with its data in a folder that is deleted afterwards. */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -64,6 +64,12 @@ export class Relay {
     const ended = new Promise((resolve) => child.once("exit", resolve));
     child.kill("SIGKILL");
     await ended;
+  }
+
+  /** The chunks of files that lie on its disk, in order. */
+  chunks(): string[] {
+    const all = readdirSync(this.data, { recursive: true, encoding: "utf8" });
+    return all.filter((path) => /\/[0-9a-f]{64}\/\d{5}$/.test(path)).sort().map((path) => join(this.data, path));
   }
 
   /** A command of the program beside the running one, as an operator gives it. */

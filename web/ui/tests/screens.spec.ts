@@ -2,27 +2,8 @@
  * Every screen: axe finds nothing wrong in either theme. With `SOTTO_SCREENS=1` the main ones are also drawn into
  * `docs/screens/web`, on a phone, on a wide screen and in the dark.
  */
-import { mkdirSync } from "node:fs";
-import { fileURLToPath } from "node:url";
-import AxeBuilder from "@axe-core/playwright";
-import { expect, type Person, register, test, visit } from "./support.ts";
-
-const FOLDER = fileURLToPath(new URL("../../../docs/screens/web/", import.meta.url));
-const DRAWN = process.env.SOTTO_SCREENS === "1";
-
-async function sound(person: Person, screen: string): Promise<void> {
-  const { violations } = await new AxeBuilder({ page: person.page }).analyze();
-  const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html.slice(0, 200)).join(" | ")}`);
-  expect(found, screen).toEqual([]);
-}
-
-async function draw(person: Person, name: string): Promise<void> {
-  if (!DRAWN) return;
-  const later = person.page.getByRole("button", { name: "Not now" });
-  if (await later.isVisible()) await later.click();
-  mkdirSync(FOLDER, { recursive: true });
-  await person.page.screenshot({ path: `${FOLDER}${name}.png`, animations: "disabled" });
-}
+import { draw, sound } from "./screens.ts";
+import { expect, register, test, visit } from "./support.ts";
 
 const SAID: [who: "anna" | "bert" | "clara", text: string][] = [
   ["bert", "Has anybody booked the **lake house** yet?"],

@@ -127,15 +127,17 @@ export async function registered(person: Person, work: (words: string[]) => Prom
 }
 
 interface Fixtures {
+  /** How a test's relay is configured beside the usual. */
+  settings: Record<string, string>;
   relay: Relay;
   /** Somebody with a browser of their own who has just registered. */
   somebody: (name: string, options?: BrowserContextOptions) => Promise<Person>;
 }
 
 export const test = base.extend<Fixtures>({
-  // biome-ignore lint/correctness/noEmptyPattern: Playwright asks for this form.
-  relay: async ({}, use) => {
-    const relay = await Relay.start();
+  settings: [{}, { option: true }],
+  relay: async ({ settings }, use) => {
+    const relay = await Relay.start(settings);
     await use(relay);
     await relay.stop();
   },

@@ -37,7 +37,7 @@ const IMPURE: [&str; 11] = [
 const BANNED: [&str; 4] = ["ring", "openssl", "openssl-sys", "native-tls"];
 
 /// Every arrow between crates of the house that there may be (normal dependencies). `tests` and `xtask` may reach anything.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     ("sotto-protocol", &[]),
     ("sotto-mls", &["sotto-protocol"]),
     ("sotto-e2ee", &["sotto-protocol", "sotto-mls"]),
@@ -51,6 +51,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ("sotto-node-core", &["sotto-protocol", "sotto-mls", "sotto-e2ee"]),
     ("sotto-node", &["sotto-protocol", "sotto-mls", "sotto-e2ee", "sotto-node-core"]),
     ("sotto-web", &["sotto-protocol", "sotto-mls", "sotto-e2ee", "sotto-node-core"]),
+    ("sotto-web-files", &["sotto-protocol", "sotto-e2ee"]),
     ("sotto-loadtest", &["sotto-protocol", "sotto-mls", "sotto-e2ee", "sotto-node-core", "sotto-node"]),
 ];
 

@@ -1,7 +1,8 @@
 //! `cargo xtask web`: the browser client, from its sources to the folder that the relay embeds.
 //!
 //! ```text
-//! web/ --cargo--> sotto_web.wasm --wasm-bindgen, wasm-opt--> web/ui/src/engine/wasm/
+//! web/       --cargo--> sotto_web.wasm       --wasm-bindgen, wasm-opt--> web/ui/src/engine/wasm/
+//! web/files/ --cargo--> sotto_web_files.wasm --wasm-bindgen, wasm-opt--> web/ui/src/files/wasm/
 //!                 web/ui/ --npm, vite--> web/ui/dist/ --brotli, gzip--> web/dist/ --> relay/build.rs
 //! ```
 //! Each step is left out while everything that it is made from is as it was, so a second call takes a moment.
@@ -19,11 +20,21 @@ use std::path::{Path, PathBuf};
 #[derive(clap::Args)]
 pub(crate) struct Arguments {}
 
-/// What the wasm module and its JavaScript are called.
-const NAME: &str = "sotto_web";
+/// A wasm module with its JavaScript.
+struct Module {
+    /// What both are called.
+    name: &'static str,
+    /// Where the interface finds both.
+    glue: &'static str,
+    /// What wasm-opt works for.
+    for_size: &'static str,
+}
 
-/// Where the interface finds both.
-const GLUE: &str = "web/ui/src/engine/wasm";
+/// The engine, which the first visit downloads; and the work on files, which comes with the first file and has to be fast.
+const MODULES: [Module; 2] = [
+    Module { name: "sotto_web", glue: "web/ui/src/engine/wasm", for_size: "-Os" },
+    Module { name: "sotto_web_files", glue: "web/ui/src/files/wasm", for_size: "-O3" },
+];
 
 /// The tools from npm.
 const TOOLS: &str = "web/tools";
@@ -51,17 +62,19 @@ pub(crate) fn run(_: &Arguments) -> anyhow::Result<()> {
 /// Builds what is not built yet.
 pub(crate) fn build() -> anyhow::Result<()> {
     setup::node_for_the_web()?;
-    let module = compiled()?;
-    glue(&module)?;
+    let folder = compiled()?;
+    for module in &MODULES {
+        glue(module, &folder)?;
+    }
     interface()?;
     pack()
 }
 
-/// The client's core for browsers. Cargo knows itself what is to be done.
+/// The client's modules for browsers, in the folder that this gives. Cargo knows itself what is to be done.
 fn compiled() -> anyhow::Result<PathBuf> {
     let library = wasm::library()?;
     wasm::client(&library).announced("compiling the browser client's core")?;
-    Ok(wasm::target(&library).join("web").join(NAME).with_extension("wasm"))
+    Ok(wasm::target(&library).join("web"))
 }
 
 /// End-to-end encryption compiled to wasm as a test drives it (`tests/exchange`).
@@ -81,30 +94,31 @@ pub(crate) fn exchange() -> anyhow::Result<()> {
 }
 
 /// JavaScript and types for the module, and the module made smaller.
-fn glue(module: &Path) -> anyhow::Result<()> {
-    let folder = root().join(GLUE);
+fn glue(module: &Module, compiled: &Path) -> anyhow::Result<()> {
+    let Module { name, glue, for_size } = module;
+    let (folder, compiled) = (root().join(glue), compiled.join(name).with_extension("wasm"));
     let lock = root().join(TOOLS).join("package-lock.json");
-    let made = Made::from("glue", vec![module.to_owned(), root().join("web/bindgen"), lock]);
-    if made.is_fresh(&folder.join(format!("{NAME}_bg.wasm"))) {
+    let made = Made::from(name, vec![compiled.clone(), root().join("web/bindgen"), lock]);
+    if made.is_fresh(&folder.join(format!("{name}_bg.wasm"))) {
         return Ok(());
     }
     let bindgen = bindgen()?;
     setup::npm_packages(TOOLS)?;
     let work = target().join("web").join("glue");
     fs::create_dir_all(&work)?;
-    program(bindgen, [module, &work]).announced("writing the core's JavaScript")?;
-    let full = work.join(format!("{NAME}_bg.wasm"));
+    program(bindgen, [&compiled, &work]).announced(&format!("writing the JavaScript of {name}"))?;
+    let full = work.join(format!("{name}_bg.wasm"));
     let small = work.join("small.wasm");
-    program(root().join(TOOLS).join("node_modules/.bin/wasm-opt"), ["-Os"])
+    program(root().join(TOOLS).join("node_modules/.bin/wasm-opt"), [for_size])
         .args(FEATURES)
         .arg(&full)
         .arg("-o")
         .arg(&small)
-        .announced("making the core smaller")?;
+        .announced("optimising it")?;
     fs::rename(&small, &full)?;
     fs::create_dir_all(&folder)?;
     for end in [".js", ".d.ts", "_bg.wasm", "_bg.wasm.d.ts"] {
-        let name = format!("{NAME}{end}");
+        let name = format!("{name}{end}");
         fs::copy(work.join(&name), folder.join(&name))
             .with_context(|| format!("wasm-bindgen wrote no {name}"))?;
     }

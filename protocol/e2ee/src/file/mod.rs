@@ -14,10 +14,13 @@
 //! An empty file is one empty last chunk; a file that fills its last chunk has no empty one behind it. How chunks verify is in
 //! [`sotto_protocol::blob`].
 
+mod kind;
 mod name;
 
+pub use kind::{HEAD_BYTES, guess, picture};
 pub use name::FileName;
 
+use crate::content::{self, Malformed};
 use aead_stream::{NewStream as _, StreamBE32, StreamPrimitive as _};
 use bincode::{Decode, Encode};
 use chacha20poly1305::aead::{KeyInit as _, Payload};
@@ -84,6 +87,24 @@ impl FileAbout {
     #[must_use]
     pub fn blob_size(&self) -> Option<BlobSize> {
         blob_size(self.bytes)
+    }
+
+    /// What the part of a client that knows conversations hands to the part that opens files, and takes from the part that
+    /// seals them, where the two are apart. The key is in it.
+    #[must_use]
+    pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+        let Self { name, bytes, media_type, root, key } = self;
+        content::write(&(name.as_str(), bytes, media_type, root, key))
+    }
+
+    /// Reads what [`FileAbout::to_bytes`] wrote.
+    ///
+    /// # Errors
+    /// If it is something else, or over a limit.
+    pub fn read(bytes: &[u8]) -> Result<Self, Malformed> {
+        let (name, bytes, media_type, root, key): (String, _, _, _, _) = content::read(bytes)?;
+        let about = Self { name: FileName::lossy(&name), bytes, media_type, root, key };
+        if about.is_sound() { Ok(about) } else { Err(Malformed) }
     }
 
     /// Whether it keeps the limits.

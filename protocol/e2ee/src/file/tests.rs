@@ -109,3 +109,22 @@ proptest! {
         prop_assert!(sealer.open(0, &bytes).is_err());
     }
 }
+
+#[test]
+fn a_file_goes_from_one_part_of_a_client_to_the_other_whole_and_its_name_is_made_safe_on_the_way() {
+    let about = FileAbout {
+        name: FileName::lossy("holiday.jpg"),
+        bytes: 5,
+        media_type: "image/jpeg".to_owned(),
+        root: BlobRoot([7; 32]),
+        key: key(),
+    };
+    assert_eq!(FileAbout::read(&about.to_bytes()), Ok(about.clone()));
+    let hostile = content::write(&("../../.bashrc", 5_u64, "image/jpeg", about.root, &about.key));
+    assert_eq!(FileAbout::read(&hostile).map(|read| read.name), Ok(FileName::lossy("bashrc")));
+    let bytes = about.to_bytes();
+    assert_eq!(FileAbout::read(&bytes[1..]), Err(Malformed));
+    assert_eq!(FileAbout::read(&[]), Err(Malformed));
+    let large = content::write(&("a", FILE_BYTES_MAX + 1, "", about.root, &about.key));
+    assert_eq!(FileAbout::read(&large), Err(Malformed));
+}

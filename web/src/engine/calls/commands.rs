@@ -1,11 +1,13 @@
 //! Calls that become a command of the client, and what the interface is told of what came of it.
 
 use super::asked::*;
-use super::{CallError, LINES_MAX, args, voice};
+use super::{CallError, LINES_MAX, args, invalid, voice};
 use serde_json::{Value, json};
+use sotto_e2ee::file::FileAbout;
 use sotto_mls::suite::Suite;
 use sotto_node_core::command::{Command, Who};
 use sotto_node_core::event::{Failure, FailureCode, Outcome};
+use zeroize::Zeroizing;
 
 /// What the interface is told of what came of a command.
 pub(super) fn came_of(outcome: Outcome) -> Value {
@@ -33,6 +35,13 @@ pub(super) fn command(method: &str, given: &str) -> Result<(Command, bool), Call
         "send" => {
             let Texting { conversation, text, reply_to } = args(given)?;
             return Ok((Command::Send { conversation, text, reply_to }, true));
+        }
+        "send_file" => {
+            let FileSending { conversation, file, caption, reply_to } = args(given)?;
+            let about = sotto_protocol::hex::read_all(&file);
+            let about = about.and_then(|about| FileAbout::read(&Zeroizing::new(about)).ok());
+            let about = about.ok_or_else(|| invalid("this is no file"))?;
+            return Ok((Command::SendFile { conversation, about, caption, reply_to }, true));
         }
         "edit" => {
             let Editing { conversation, target, text } = args(given)?;

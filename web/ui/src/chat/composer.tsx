@@ -1,7 +1,8 @@
 /** Where one writes. What was not sent stays as a draft, also over a reload; while something is edited the draft waits. */
-import { createEffect, createMemo, createSignal, createUniqueId, For, on, onCleanup, onMount, Show } from "solid-js";
+import { createEffect, createMemo, createSignal, createUniqueId, For, on, onCleanup, onMount, Show, Suspense } from "solid-js";
 import type { Message } from "../engine/api.ts";
 import { openEmoji } from "../emoji/open.ts";
+import { attach, attached, pasted, returned, sendAttached, Tray, trayWanted } from "../files/open.ts";
 import { t } from "../i18n/index.ts";
 import { count as number } from "../i18n/time.ts";
 import { app, call, me, nameOf, type Conversation } from "../state/app.ts";
@@ -31,6 +32,7 @@ export function Composer(props: {
   const id = props.one.conversation;
   const listId = createUniqueId();
   let area!: HTMLTextAreaElement;
+  let picker!: HTMLInputElement;
   const [text, setText] = createSignal(props.one.draft);
   const [suggestions, setSuggestions] = createSignal<Suggestion[]>([]);
   const [chosen, setChosen] = createSignal(0);
@@ -151,6 +153,8 @@ export function Composer(props: {
     else write(before(text()));
   }
 
+  createEffect(on(returned, (back) => back?.conversation === id && putBack([back.caption]), { defer: true }));
+
   /** Texts that the engine has not stored yet, and those that it refused, in the order they were written. */
   let leaving = 0;
   const refused: string[] = [];
@@ -159,13 +163,18 @@ export function Composer(props: {
   async function send(): Promise<void> {
     const body = text();
     const { writing } = props;
-    if (!body.trim() || over() > 0) return;
+    const files = writing.mode !== "edit" && attached(id).length > 0;
+    if ((!files && !body.trim()) || over() > 0) return;
     if (writing.mode === "edit") return correct(writing.target, body);
     clearTimeout(keeping);
     write("", 0);
     setSuggestions([]);
     typed = 0;
     props.setWriting({ mode: "new" });
+    if (files) {
+      sendAttached(id, body.trim() && body, writing.mode === "reply" ? writing.to.sequence : undefined);
+      return keepNow();
+    }
     leaving += 1;
     try {
       await call("send", {
@@ -277,6 +286,11 @@ export function Composer(props: {
           {t().composer.tooLong(number(over()))}
         </p>
       </Show>
+      <Show when={trayWanted(id)}>
+        <Suspense>
+          <Tray conversation={id} />
+        </Suspense>
+      </Show>
       <form
         class="composer-row"
         onSubmit={(event) => {
@@ -284,6 +298,20 @@ export function Composer(props: {
           void send();
         }}
       >
+        <button type="button" class="icon-button" aria-label={t().composer.attach} disabled={props.writing.mode === "edit"} onClick={() => picker.click()}>
+          <Icon name="clip" />
+        </button>
+        <input
+          ref={picker}
+          type="file"
+          multiple
+          hidden
+          onChange={() => {
+            attach(id, picker.files ?? []);
+            picker.value = "";
+            area.focus();
+          }}
+        />
         <button
           type="button"
           class="icon-button"
@@ -309,10 +337,11 @@ export function Composer(props: {
           enterkeyhint={touch.matches ? "enter" : "send"}
           onInput={input}
           onKeyDown={press}
+          onPaste={(event) => props.writing.mode !== "edit" && pasted(id, event)}
           onBlur={() => setSuggestions([])}
           onClick={() => suggestions().length > 0 && suggest()}
         />
-        <button type="submit" class="send" aria-label={t().composer.send} disabled={!text().trim() || over() > 0}>
+        <button type="submit" class="send" aria-label={t().composer.send} disabled={(!text().trim() && (props.writing.mode === "edit" || attached(id).length === 0)) || over() > 0}>
           <Icon name={props.writing.mode === "edit" ? "check" : "send"} />
         </button>
       </form>

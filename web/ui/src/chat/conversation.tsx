@@ -6,6 +6,7 @@ import { conversation, isMember, now } from "../state/app.ts";
 import { createLines } from "../state/lines.ts";
 import { route } from "../state/route.ts";
 import { nameOf, me } from "../state/app.ts";
+import { droppable } from "../files/open.ts";
 import { Composer } from "./composer.tsx";
 import { Header } from "./header.tsx";
 import { isolated } from "./notice.ts";
@@ -37,7 +38,7 @@ export function Conversation(props: { id: string }) {
     <Show when={here()}>
       {(one) => (
         <div class="conversation" classList={{ "with-panel": !!panel() }}>
-          <section class="chat" aria-label={t().conversation.messages}>
+          <section class="chat" ref={(chat) => droppable(chat, () => (isMember(one()) ? props.id : undefined))} aria-label={t().conversation.messages}>
             <Header one={one()} />
             <Messages
               one={one()}

@@ -45,7 +45,7 @@ export function openLineMenu(
         run: () => void attempt(() => call("pin", { ...target, on: !message.pinned })),
       });
   }
-  if (text) items.push({ label: words.copyText, icon: "copy", run: () => void copyText(message.text ?? "") });
+  if (text && message.text) items.push({ label: words.copyText, icon: "copy", run: () => void copyText(message.text ?? "") });
   if (message.own && text)
     items.push({ label: words.details, icon: "eye", run: () => openSeen(message.conversation, message.sequence) });
   if (text && isMember(one) && (message.own || moderates))

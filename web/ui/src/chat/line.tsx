@@ -1,6 +1,7 @@
 /** One line: a text with everything that belongs to it, or what happened. */
-import { createMemo, createSignal, For, Match, Show, Switch } from "solid-js";
+import { createMemo, createSignal, For, Match, Show, Suspense, Switch } from "solid-js";
 import type { Message } from "../engine/api.ts";
+import { Card } from "../files/open.ts";
 import { t } from "../i18n/index.ts";
 import { clock, day, full, span } from "../i18n/time.ts";
 import { me, nameOf, relayNow, type Conversation } from "../state/app.ts";
@@ -119,7 +120,7 @@ export function Line(props: LineProps) {
                   </button>
                 )}
               </Show>
-              <Body message={message()} one={props.one} />
+              <Body message={message()} one={props.one} tab={props.tab} />
               <Foot message={message()} one={props.one} />
             </div>
             <Reactions message={message()} one={props.one} />
@@ -143,9 +144,9 @@ function cameLater(first: Message): boolean {
   return first.kind === "added" && (first.accounts ?? []).includes(me() ?? "");
 }
 
-function Body(props: { message: Message; one: Conversation }) {
+function Body(props: { message: Message; one: Conversation; tab: boolean }) {
   const [open, setOpen] = createSignal(false);
-  const spans = () => props.message.spans ?? [{ text: "" }];
+  const spans = () => (props.message.spans ?? [{ text: "" }]).slice(props.message.file ? 1 : 0);
   const length = createMemo(() => spans().reduce((sum, one) => sum + one.text.length, 0));
   const shown = createMemo(() => {
     if (open() || length() <= FOLD_CHARS) return spans();
@@ -163,6 +164,11 @@ function Body(props: { message: Message; one: Conversation }) {
   return (
     <Switch>
       <Match when={props.message.kind === "text"}>
+        <Show when={props.message.file}>
+          <Suspense fallback={<div class="file-space" />}>
+            <Card message={props.message} tab={props.tab} />
+          </Suspense>
+        </Show>
         <div class="text" classList={{ "only-emoji": onlyEmoji() }} dir="auto">
           <Spans spans={shown()} />
           <Show when={length() > FOLD_CHARS}>

@@ -99,6 +99,17 @@ export interface Span {
   link?: string;
 }
 
+/** A file, whose bytes are kept at the relay, sealed. */
+export interface FileAbout {
+  /** Safe to show on one line and to write in a folder. */
+  name: string;
+  bytes: number;
+  /** What the sender's program took it for by its content: said, not proved. */
+  media_type: string;
+  /** What the relay knows it by; 64 hex digits. */
+  root: string;
+}
+
 export interface Message {
   type: "message";
   conversation: Id;
@@ -125,6 +136,8 @@ export interface Message {
   /** With `text`: as it was typed (for editing; never to be shown), and in pieces for showing. */
   text?: string;
   spans?: Span[];
+  /** With `text`, of a file: its first span is the file's, and the text and the other spans are its caption's. */
+  file?: FileAbout;
   /** With `named`. */
   name?: string;
   /** With `added`, `removed`, `rejoined`, `left`. */
@@ -291,6 +304,12 @@ export interface Calls {
 
   /** Done when the text is safe in this browser's outbox; a `message` event follows when the relay has it. */
   send: [{ conversation: Id; text: string; reply_to?: number }, None];
+  /** Says that a file is there, once the relay has all of it. `file` is what the worker for files gave, for nobody else to read. */
+  send_file: [{ conversation: Id; file: string; caption: string; reply_to?: number }, None];
+  /** What opens a file, for that worker; null where there is none. */
+  file: [{ conversation: Id; sequence: number }, { file: string | null }];
+  /** A token for the relay's HTTP API, for that worker. */
+  access: [None, { access: string }];
   edit: [{ conversation: Id; target: number; text: string }, None];
   delete: [{ conversation: Id; target: number }, None];
   react: [{ conversation: Id; target: number; emoji: string; on: boolean }, None];

@@ -16,6 +16,7 @@ const LOOK_EVERY_MS = 60_000;
 /** Calls that change nothing that lasts: repeating them is harmless, remembering them is not worth a row. */
 const CHANGES = new Set([
   "send",
+  "send_file",
   "edit",
   "delete",
   "react",

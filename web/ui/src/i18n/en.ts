@@ -187,6 +187,8 @@ export const en = {
     placeholderOffline: "Message (will be sent when you are online)",
     send: "Send",
     emoji: "Emoji",
+    attach: "Attach files",
+    drop: "Drop to send",
     replyingTo: (who: string) => `Reply to ${who}`,
     editing: "Edit message",
     stop: "Stop",

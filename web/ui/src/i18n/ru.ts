@@ -198,6 +198,8 @@ export const ru: Dictionary = {
     placeholderOffline: "Сообщение (уйдёт, когда появится связь)",
     send: "Отправить",
     emoji: "Эмодзи",
+    attach: "Прикрепить файлы",
+    drop: "Отпустите, чтобы отправить",
     replyingTo: (who) => `Ответ для ${who}`,
     editing: "Изменение сообщения",
     stop: "Отменить",

@@ -1,8 +1,9 @@
 /** Settings: the account and its devices, privacy, looks, notifications, and how this installation does. */
 import { Show, type JSX } from "solid-js";
 import { openInvite, openKeys, openWords } from "../dialogs/open.ts";
+import { words as fileWords } from "../files/words.ts";
 import { t } from "../i18n/index.ts";
-import { span } from "../i18n/time.ts";
+import { bytes, span } from "../i18n/time.ts";
 import { app, call } from "../state/app.ts";
 import { canInstall, install } from "../state/install.ts";
 import { allowNotifications } from "../state/notify.ts";
@@ -16,6 +17,8 @@ import { attempt, confirmed } from "../ui/overlay.tsx";
 import { Page } from "../ui/page.tsx";
 import { Devices, Health, Sessions } from "./account.tsx";
 
+/** From how large on pictures wait until they are asked for. */
+const PICTURE_BYTES = [0, 1_000_000, 5_000_000, 20_000_000, 100_000_000];
 /** A clock that is further off than this is worth a word. */
 const CLOCK_OFF_MS = 60_000;
 
@@ -119,6 +122,16 @@ export default function Settings() {
             hint={t().settings.enterSendsHint}
             on={prefs.enterSends}
             onChange={(enterSends) => prefer({ enterSends })}
+          />
+        </Section>
+
+        <Section title={fileWords().autoTitle}>
+          <Choice
+            label={fileWords().auto}
+            hint={fileWords().autoHint}
+            value={String(prefs.pictureBytes)}
+            options={PICTURE_BYTES.map((most) => [String(most), most === 0 ? fileWords().never : fileWords().upTo(bytes(most))] as const)}
+            onValue={(most) => prefer({ pictureBytes: Number(most) })}
           />
         </Section>
 

@@ -321,7 +321,7 @@ export function createLines(id: Id, conversation: () => Conversation | undefined
   }
 
   /** What was sent stands in the log before the outbox is read again; until then it would be there twice. */
-  function sent(text: string | undefined): void {
+  function sent(text: string): void {
     const at = queued().findIndex((row) => row.queued.text === text);
     if (at >= 0) setQueued(queued().toSpliced(at, 1));
   }
@@ -331,7 +331,7 @@ export function createLines(id: Id, conversation: () => Conversation | undefined
     if (!("conversation" in event) || event.conversation !== id) return;
     if (event.type === "message")
       batch(() => {
-        if (event.origin === "own") sent(event.text);
+        if (event.origin === "own") sent([event.file?.name, event.text].filter(Boolean).join("\n"));
         arrived(event);
       });
     else if (event.type === "changed") void inTurn(() => changed(event.sequence));

@@ -18,6 +18,8 @@ interface Prefs {
   microphone: string;
   camera: string;
   speaker: string;
+  /** Pictures up to so many bytes show themselves; 0 for none. */
+  pictureBytes: number;
   recentEmoji: string[];
   /** The question about notifications was answered. */
   asked: boolean;
@@ -38,6 +40,7 @@ function read(): Prefs {
     microphone: "",
     camera: "",
     speaker: "",
+    pictureBytes: 5_000_000,
     recentEmoji: ["👍", "❤️", "😂", "🎉", "🙏", "🔥"],
     asked: false,
   };
@@ -49,6 +52,7 @@ function read(): Prefs {
       if (typeof kept[key] === "boolean") start[key] = kept[key];
     for (const key of ["microphone", "camera", "speaker"] as const)
       if (typeof kept[key] === "string" && kept[key].length <= 512) start[key] = kept[key];
+    if (Number.isSafeInteger(kept.pictureBytes)) start.pictureBytes = kept.pictureBytes as number;
     if (Array.isArray(kept.recentEmoji))
       start.recentEmoji = kept.recentEmoji.filter((e) => typeof e === "string" && e.length < 32).slice(0, RECENT_MAX);
   } catch {

@@ -49,6 +49,7 @@ export function Field(
 
 export function Choice<T extends string>(props: {
   label: string;
+  hint?: string;
   value: T;
   options: readonly (readonly [T, string])[];
   onValue: (value: T) => void;
@@ -58,7 +59,7 @@ export function Choice<T extends string>(props: {
     <div class="field">
       <label for={id}>{props.label}</label>
       <div class="field-box">
-        <select id={id} onChange={(event) => props.onValue(event.currentTarget.value as T)}>
+        <select id={id} aria-describedby={props.hint ? `${id}-hint` : undefined} onChange={(event) => props.onValue(event.currentTarget.value as T)}>
           {props.options.map(([value, text]) => (
             <option value={value} selected={value === props.value}>
               {text}
@@ -66,6 +67,11 @@ export function Choice<T extends string>(props: {
           ))}
         </select>
       </div>
+      <Show when={props.hint}>
+        <p class="hint" id={`${id}-hint`}>
+          {props.hint}
+        </p>
+      </Show>
     </div>
   );
 }

@@ -1,0 +1,137 @@
+/** A file in a message: what it is, what can be done with it, how far it is; a picture shows itself. */
+import { createEffect, createMemo, createSignal, createUniqueId, Match, onCleanup, Show, Switch, untrack } from "solid-js";
+import type { Message } from "../engine/api.ts";
+import { bytes } from "../i18n/time.ts";
+import { failureOf } from "../state/app.ts";
+import { prefs } from "../state/prefs.ts";
+import { Icon } from "../ui/icon.tsx";
+import { openDialog } from "../ui/overlay.tsx";
+import { explainFile } from "./failure.ts";
+import { FileIcon } from "./icon.tsx";
+import type { FileFailure } from "./messages.ts";
+import { Progress } from "./progress.tsx";
+import { cancel, MEMORY_BYTES_MAX, pause, pictureOf, save, show, transfers } from "./transfers.ts";
+import { Viewer } from "./viewer.tsx";
+import { kindName, kindOf, words } from "./words.ts";
+
+/** What may turn out to be a picture: the content decides. */
+const PICTURES = /^image\/(png|jpeg|gif|webp|avif)$/;
+
+export function Card(props: { message: Message; tab: boolean }) {
+  const file = createMemo(() => props.message.file ?? { name: "", bytes: 0, media_type: "", root: "" });
+  const id = createUniqueId();
+  const [refused, setRefused] = createSignal<FileFailure>();
+  const mine = (what: "save" | "show") =>
+    transfers.find((one) => one.what === what && one.conversation === props.message.conversation && one.sequence === props.message.sequence);
+  const saving = createMemo(() => mine("save"));
+  const showing = createMemo(() => mine("show"));
+  const picture = createMemo(() => pictureOf(props.message));
+  const mayShow = (): boolean => PICTURES.test(file().media_type) && file().bytes <= MEMORY_BYTES_MAX;
+  const failure = (): FileFailure | undefined => refused() ?? saving()?.failure ?? showing()?.failure;
+  const tab = () => (props.tab ? 0 : -1);
+
+  createEffect(() => {
+    if (mayShow() && file().bytes <= prefs.pictureBytes && picture() === undefined && !showing()) untrack(() => show(props.message));
+  });
+  // Who has scrolled past it does not wait for it any more.
+  onCleanup(() => {
+    const left = showing();
+    if (left) cancel(left.id);
+  });
+
+  function saveIt(): void {
+    setRefused(undefined);
+    save(props.message).catch((error: unknown) => setRefused(failureOf(error) as FileFailure));
+  }
+
+  const savedText = (): string => {
+    const is = saving()?.kind ?? "";
+    const differs = is !== file().media_type && kindOf(is) !== kindOf(file().media_type);
+    return differs ? words().savedAs(kindName(file().media_type), kindName(is)) : words().saved;
+  };
+  const moving = (): boolean => !!saving() && !saving()?.failure && saving()?.stage !== "done";
+  return (
+    <div class="file" role="group" aria-labelledby={id} onDblClick={(event) => event.stopPropagation()}>
+      <Switch>
+        <Match when={picture()}>
+          {(got) => (
+            <button
+              type="button"
+              class="file-picture"
+              tabindex={tab()}
+              aria-label={words().openOf(file().name)}
+              onClick={() => openDialog((close) => <Viewer picture={got()} name={file().name} onSave={saveIt} close={close} />)}
+            >
+              <img src={got().url} width={got().width} height={got().height} alt="" draggable={false} />
+            </button>
+          )}
+        </Match>
+        <Match when={showing() && !showing()?.failure}>
+          <div class="file-picture waiting" role="status" aria-label={words().loading}>
+            <FileIcon name="image" />
+          </div>
+        </Match>
+      </Switch>
+      <div class="file-row">
+        <Show when={!picture()}>
+          <span class="file-icon">
+            <FileIcon name={kindOf(file().media_type)} />
+          </span>
+        </Show>
+        <span class="file-text">
+          <bdi class="file-name" id={id}>
+            {file().name}
+          </bdi>
+          <span class="file-size" title={file().media_type}>
+            {bytes(file().bytes)} · {kindName(file().media_type)}
+          </span>
+        </span>
+        <Show when={!moving()}>
+          <Show when={mayShow() && picture() === undefined && (!showing() || showing()?.failure)}>
+            <button type="button" class="button quiet small" tabindex={tab()} aria-label={words().showOf(file().name)} onClick={() => show(props.message)}>
+              {words().show}
+            </button>
+          </Show>
+          <button type="button" class="icon-button small file-save" tabindex={tab()} aria-label={words().saveOf(file().name)} title={words().save} onClick={saveIt}>
+            <FileIcon name="save" />
+          </button>
+        </Show>
+        <Show when={moving() && saving()}>
+          {(one) => (
+            <>
+              <button
+                type="button"
+                class="icon-button small"
+                tabindex={tab()}
+                aria-label={one().paused ? words().resume : words().pause}
+                onClick={() => pause(one().id, !one().paused)}
+              >
+                <FileIcon name={one().paused ? "resume" : "pause"} />
+              </button>
+              <button type="button" class="icon-button small" tabindex={tab()} aria-label={words().cancelOf(file().name)} title={words().cancel} onClick={() => cancel(one().id)}>
+                <Icon name="close" />
+              </button>
+            </>
+          )}
+        </Show>
+      </div>
+      <Show when={saving()}>{(one) => <Progress of={one()} />}</Show>
+      <Show when={picture() === null}>
+        <p class="file-note">{words().noPicture}</p>
+      </Show>
+      <Show when={saving()?.stage === "done"}>
+        <p class="file-note" role="status">
+          {savedText()}
+        </p>
+      </Show>
+      <Show when={failure()}>
+        {(why) => (
+          // What nobody asked for is not announced.
+          <p class="file-failure" role={refused() || saving()?.failure ? "alert" : undefined} data-code={why().code}>
+            {explainFile(why())}
+          </p>
+        )}
+      </Show>
+    </div>
+  );
+}
