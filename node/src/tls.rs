@@ -4,11 +4,12 @@
 //! fingerprint, which links and invites carry. A different certificate is refused *before* anything is sent,
 //! and both fingerprints are shown: it is either a renewed certificate or somebody in between.
 
+use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::aws_lc_rs::{self, kx_group};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls13_signature};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, OtherError, SignatureScheme};
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls_platform_verifier::BuilderVerifierExt as _;
 use sha2::{Digest as _, Sha256};
 use sotto_protocol::invite::Fingerprint;
@@ -82,8 +83,26 @@ impl Trust {
     }
 }
 
+/// Settings for a connection to who shows one certificate, and who asks for this one. No session is resumed.
+pub(crate) fn pinned_client(
+    expected: Fingerprint,
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<ClientConfig, rustls::Error> {
+    let provider = Arc::new(provider());
+    let algorithms = provider.signature_verification_algorithms;
+    let pinned = Arc::new(Pinned { expected, algorithms, seen: Mutex::new(None) });
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .dangerous()
+        .with_custom_certificate_verifier(pinned)
+        .with_client_auth_cert(chain, key)?;
+    config.resumption = Resumption::disabled();
+    Ok(config)
+}
+
 /// aws-lc-rs with the hybrid first; a relay without it is still reached over X25519.
-fn provider() -> CryptoProvider {
+pub(crate) fn provider() -> CryptoProvider {
     CryptoProvider {
         kx_groups: vec![kx_group::X25519MLKEM768, kx_group::X25519],
         ..aws_lc_rs::default_provider()

@@ -73,6 +73,14 @@ make_id!(
     ConversationId
 );
 make_id!(
+    /// One question for a file among the members of a conversation; drawn at random by the device that asks.
+    AskId
+);
+make_id!(
+    /// One link between two devices; drawn at random by the device that has the file.
+    LinkId
+);
+make_id!(
     /// One sign-in of an account: a family of refresh tokens that is listed and revoked together.
     SessionId
 );

@@ -6,7 +6,7 @@
 //! Read in this order: [`ids`] (who and what), [`limits`] (how much), [`frame`] (the outer header),
 //! [`body`] (what travels inside, one type for each kind of frame), [`error`] (what may go wrong and who
 //! is to blame), [`hello`] (choosing a version), [`invite`] (links people pass on), [`blob`] (chunks of files and
-//! their hashes) and [`mls_header`] (the little that a relay reads of an MLS message). The rules are numbered in `docs/protocol.md`.
+//! their hashes), [`peer`] (what two devices say to each other without a relay) and [`mls_header`] (the little that a relay reads of an MLS message). The rules are numbered in `docs/protocol.md`.
 
 pub mod blob;
 pub mod body;
@@ -19,3 +19,4 @@ pub mod invite;
 pub mod limits;
 pub mod mls_header;
 pub mod payload;
+pub mod peer;

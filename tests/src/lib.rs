@@ -10,6 +10,7 @@ pub mod power;
 pub mod programs;
 pub mod receiver;
 pub mod relay_process;
+pub mod sending;
 pub mod terminal;
 mod tool;
 pub mod world;

@@ -1,4 +1,4 @@
-//! Networks of their own: two namespaces joined by a cable, with a firewall at one end. Needs root on Linux.
+//! Networks of their own: two namespaces joined by a cable, with a firewall at one end; and homes behind routers. Needs root on Linux.
 
 use crate::tool::run;
 use anyhow::Result;
@@ -59,6 +59,136 @@ impl Namespace {
     /// If the system refuses.
     pub fn takes_udp(&self) -> Result<()> {
         run("nftables", self.command("nft").arg("delete table inet wall"))
+    }
+}
+
+/// What a router does to UDP (RFC 4787 has the longer names).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nat {
+    /// One port for all destinations, and everybody gets in by it.
+    FullCone,
+    /// One port for all destinations; in gets what comes from an address that something went out to.
+    Restricted,
+    /// One port for all destinations; in gets what comes from an address and port that something went out to.
+    PortRestricted,
+    /// Another port for each destination, by which only that one gets in.
+    Symmetric,
+    /// No UDP at all.
+    NoUdp,
+}
+
+impl Nat {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::FullCone, Self::Restricted, Self::PortRestricted, Self::Symmetric, Self::NoUdp];
+
+    /// Whether two devices behind these reach each other.
+    #[must_use]
+    pub fn lets_meet(self, other: Self) -> bool {
+        let pair = [self, other];
+        let narrow = pair.iter().filter(|nat| matches!(nat, Self::PortRestricted | Self::Symmetric)).count();
+        let shut = pair.contains(&Self::Symmetric) && narrow == 2;
+        !(shut || pair.contains(&Self::NoUdp))
+    }
+
+    /// The router's rules. Whatever was not asked for is dropped without an answer, and leaves no trace that would turn the port
+    /// of a later connection.
+    fn rules(self, host: &str) -> String {
+        let source = match self {
+            Self::Symmetric => "masquerade fully-random",
+            _ => "masquerade",
+        };
+        let lets_in = match self {
+            Self::FullCone => format!("add rule ip nat in iif wan meta l4proto udp dnat to {host};"),
+            Self::Restricted => {
+                format!("add rule ip nat in iif wan ip saddr @asked meta l4proto udp dnat to {host};")
+            }
+            _ => String::new(),
+        };
+        let forward = match self {
+            Self::NoUdp => "add rule ip nat through meta l4proto udp drop;",
+            Self::Restricted => {
+                "add rule ip nat through oif wan meta l4proto udp update @asked { ip daddr };"
+            }
+            _ => "",
+        };
+        format!(
+            "add table ip nat; \
+             add set ip nat asked {{ type ipv4_addr; flags dynamic,timeout; timeout 5m; }}; \
+             add chain ip nat in {{ type nat hook prerouting priority -100; }}; \
+             add chain ip nat out {{ type nat hook postrouting priority 100; }}; \
+             add chain ip nat through {{ type filter hook forward priority 0; policy accept; }}; \
+             add chain ip nat here {{ type filter hook input priority 0; policy accept; }}; \
+             add rule ip nat here iif wan meta l4proto udp drop; \
+             add rule ip nat out oif wan {source}; {forward} {lets_in}"
+        )
+    }
+}
+
+/// A network without walls, to which routers are connected, and a host in it at [`Internet::SERVER`].
+pub struct Internet {
+    /// Where the relay runs.
+    pub server: Namespace,
+    homes: AtomicU32,
+}
+
+/// A host behind a router.
+pub struct Home {
+    /// The host.
+    pub host: Namespace,
+    // It lives as long as the host.
+    _router: Namespace,
+}
+
+impl Internet {
+    /// The address of the host in it.
+    pub const SERVER: &str = "10.99.0.1";
+
+    /// One without homes.
+    ///
+    /// # Errors
+    /// If a tool is missing (with how to get it) or the system refuses.
+    pub fn new() -> Result<Self> {
+        let server = Namespace::new("internet")?;
+        server.ip(&["link", "add", "net", "type", "bridge"])?;
+        server.ip(&["address", "add", &format!("{}/16", Self::SERVER), "dev", "net"])?;
+        server.ip(&["link", "set", "net", "up"])?;
+        Ok(Self { server, homes: AtomicU32::new(0) })
+    }
+
+    /// A host behind a router of this kind.
+    ///
+    /// # Errors
+    /// If a tool is missing (with how to get it) or the system refuses.
+    pub fn home(&self, nat: Nat) -> Result<Home> {
+        let number = self.homes.fetch_add(1, Ordering::Relaxed) + 1;
+        let (router, host) = (Namespace::new("router")?, Namespace::new("host")?);
+        let plug = format!("plug{number}");
+        self.server.ip(&[
+            "link",
+            "add",
+            &plug,
+            "type",
+            "veth",
+            "peer",
+            "name",
+            "wan",
+            "netns",
+            &router.name,
+        ])?;
+        self.server.ip(&["link", "set", &plug, "master", "net", "up"])?;
+        router.ip(&["address", "add", &format!("10.99.1.{number}/16"), "dev", "wan"])?;
+        router.ip(&["link", "set", "wan", "up"])?;
+        router.ip(&["link", "add", "lan", "type", "veth", "peer", "name", "lan", "netns", &host.name])?;
+        let (inside, gateway) = (format!("192.168.{number}.2"), format!("192.168.{number}.1"));
+        for (end, address) in [(&router, &gateway), (&host, &inside)] {
+            end.ip(&["address", "add", &format!("{address}/24"), "dev", "lan"])?;
+            end.ip(&["link", "set", "lan", "up"])?;
+        }
+        host.ip(&["route", "add", "default", "via", &gateway])?;
+        run("procps", router.command("sysctl").args(["-q", "-w", "net.ipv4.ip_forward=1"]))?;
+        run("nftables", router.command("nft").arg(nat.rules(&inside)))?;
+        Ok(Home { host, _router: router })
     }
 }
 

@@ -140,6 +140,7 @@ impl<S: Store> Client<S> {
                 core.token = std::mem::take(&mut self.core.token);
                 core.waiting = std::mem::take(&mut self.core.waiting);
                 std::mem::swap(&mut core.calls, &mut self.core.calls);
+                std::mem::swap(&mut core.peers, &mut self.core.peers);
                 self.core = core;
                 self.stale = false;
                 true
@@ -345,6 +346,11 @@ impl<S: Store> Client<S> {
     /// How the call stands that this device is in, or that rings here.
     pub fn call(&self) -> Option<CallView> {
         self.core.calls.view()
+    }
+
+    /// Whether the person wants no direct links, so that nobody learns this device's address.
+    pub fn is_relay_only(&self) -> bool {
+        self.core.settings.relay_only || self.core.peers.is_relay_only()
     }
 
     /// Whether the person does not want to be shown as being here.

@@ -12,6 +12,7 @@ use crate::kinds::receipts::Receipts;
 use crate::kinds::{KindsRow, expiry};
 use crate::link::Link;
 use crate::operation::Operations;
+use crate::peers::{self, Peers};
 use crate::presence::Presence;
 use crate::rows::{
     self, AccountRow, BrokenRow, Change, ConversationRow, HistoryRow, MetaRow, Numbered, OutboxRow, UpkeepRow,
@@ -251,6 +252,7 @@ pub(crate) struct Core {
     pub(crate) answers: Vec<Answer>,
     pub(crate) presence: Presence,
     pub(crate) calls: Calls,
+    pub(crate) peers: Peers,
     pub(crate) search: Search,
     pub(crate) vault_due: Option<UnixMillis>,
     /// When the next text disappears.
@@ -281,6 +283,7 @@ impl Core {
             convos.insert(id, convo);
         }
         let calls = Calls::new(me.device(), me.account(), now).load(tx)?;
+        let peers = Peers::new(me.device(), peers::relay_only(tx)?, now);
         let accounts = rows::accounts(tx)?.into_iter().map(|(id, row)| (id, row.username)).collect();
         let upkeep: UpkeepRow = rows::get(tx, &rows::upkeep_key())?.unwrap_or_default();
         let vault_due = upkeep.vault_changed.then_some(now);
@@ -301,6 +304,7 @@ impl Core {
             answers: Vec::new(),
             presence: Presence::load(tx)?,
             calls,
+            peers,
             search: Search::load(tx)?,
             vault_due,
             next_expiry: expiry::next(tx)?,

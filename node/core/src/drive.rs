@@ -35,6 +35,7 @@ impl Core {
         self.expire(ctx)?;
         self.answers_due(ctx)?;
         self.calls_due(ctx)?;
+        self.peers_due(ctx)?;
         self.index_step(ctx)?;
         self.vault(ctx)
     }
@@ -52,6 +53,7 @@ impl Core {
         sooner(self.convos.values().filter_map(|convo| convo.receipts.typing_until()).min());
         sooner(self.search.next_due());
         sooner(self.calls.deadline());
+        sooner(self.peers.deadline());
         if self.link.is_ready() {
             sooner(self.convos.values().filter_map(|convo| convo.wake).min());
             sooner(self.answers.iter().map(|answer| answer.due).min());
@@ -74,6 +76,7 @@ impl Core {
             self.vault_due = self.vault_due.map(|_| now);
             self.search.clamp(now);
             self.calls.clamp(now);
+            self.peers.clamp(now);
         }
         self.last_now = now;
     }

@@ -2,6 +2,7 @@
 
 use crate::calls::{CallId, CallView, Negotiation};
 use crate::command::Token;
+use crate::peers::PeerEvent;
 use crate::view::{ConversationView, Message};
 use bytes::Bytes;
 use sotto_e2ee::conversation::Reason;
@@ -190,6 +191,8 @@ pub enum Event {
         /// What to do.
         negotiation: Negotiation,
     },
+    /// About direct links to other devices: for the shell that makes them.
+    Peer(PeerEvent),
     /// The vault's contents changed: put these bytes (sealed under the recovery key) on the relay by HTTP.
     VaultChanged(Bytes),
     /// The local store failed: nothing of the last input happened, nothing was sent. The client went back to

@@ -176,6 +176,7 @@ impl Core {
     pub(crate) fn disconnected(&mut self, ctx: &mut Ctx<'_>) {
         self.link = Link::default();
         self.presence.clear();
+        self.peers.network(None, ctx.now);
         for convo in self.convos.values_mut() {
             let damaged = convo.flight.damaged;
             convo.flight = crate::core::Flight { damaged, ..Default::default() };

@@ -26,7 +26,7 @@ pub(crate) const HISTORY: u8 = 0x44;
 const ACCOUNT: u8 = 0x45;
 const UPKEEP: u8 = 0x46;
 const BROKEN: u8 = 0x47;
-// 0x50 to 0x55 are what `kinds` keeps, 0x57 is of `presence`, 0x58 to 0x5a are of `search`, 0x5f is of `calls`.
+// 0x50 to 0x55 are what `kinds` keeps, 0x57 is of `presence`, 0x58 to 0x5a are of `search`, 0x5f is of `calls`, 0x60 of `peers`.
 
 /// The one row that says whose store this is.
 #[derive(Encode, Decode)]

@@ -29,6 +29,8 @@ pub struct Settings {
     /// device has processed the log up to some place stands in the encrypted head of whatever it sends, always: the
     /// check that a relay shows everybody the same log needs it.)
     pub receipts: bool,
+    /// No direct links to other devices as long as this program runs, whatever else is set: nobody learns its address.
+    pub relay_only: bool,
 }
 
 impl Default for Settings {
@@ -45,6 +47,7 @@ impl Default for Settings {
             welcome_wait_ms: 700,
             vault_delay_ms: 5_000,
             receipts: true,
+            relay_only: false,
         }
     }
 }

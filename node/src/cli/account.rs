@@ -20,7 +20,7 @@ use std::time::Duration;
 const FIRST_START: Duration = Duration::from_secs(60);
 
 pub(crate) async fn register(global: &Global, printer: &Printer, args: Register) -> Result<(), Failed> {
-    let place = place(global.relay.clone(), args.device_name, args.invite)?;
+    let place = place(global, global.relay.clone(), args.device_name, args.invite)?;
     let password = prompt::password(args.password.password_file.as_deref(), true)?;
     let account = NewAccount { username: &args.username, email: &args.email, password: &password };
     let mut new = open::new_store(global, printer).await?;
@@ -57,7 +57,7 @@ pub(crate) async fn login(global: &Global, printer: &Printer, args: Login) -> Re
     if profile.exists() {
         let store = open::store(global).await?;
         let session = node::Session::load(&store)?;
-        match (session, Client::open(store, open::settings(), open::now())) {
+        match (session, Client::open(store, open::settings(global), open::now())) {
             (Some(session), Ok(client)) => {
                 let name = args.username.unwrap_or_else(|| session.username.clone());
                 let password = prompt::password(args.password.password_file.as_deref(), false)?;
@@ -74,7 +74,7 @@ pub(crate) async fn login(global: &Global, printer: &Printer, args: Login) -> Re
     let name = args
         .username
         .ok_or_else(|| Failed::usage("there is no account on this device yet: name one with --username"))?;
-    let place = place(global.relay.clone(), args.device_name, None)?;
+    let place = place(global, global.relay.clone(), args.device_name, None)?;
     let password = prompt::password(args.password.password_file.as_deref(), false)?;
     let mut new = open::new_store(global, printer).await?;
     let start = node::sign_in(new.take(), &place, Credentials { name: &name, password: &password }).await;
@@ -142,7 +142,7 @@ pub(crate) async fn logout(global: &Global, printer: &Printer) -> Result<(), Fai
 pub(crate) async fn whoami(global: &Global, printer: &Printer) -> Result<(), Failed> {
     let store = open::store(global).await?;
     let holder = secret::read_holder(&open::profile(global)?)?;
-    let start = node::resume(store, open::settings(), true)?;
+    let start = node::resume(store, open::settings(global), true)?;
     let session = start.session.clone();
     let link = session.link().map_err(|error| Failed::usage(error.to_string()))?;
     let node = open::begin(start, printer)?;
@@ -266,7 +266,7 @@ pub(crate) async fn further_device(
     known_relay: Option<Invite>,
     device_name: Option<String>,
 ) -> Result<RunningNode, Failed> {
-    let place = place(global.relay.clone().or(known_relay), device_name, None)?;
+    let place = place(global, global.relay.clone().or(known_relay), device_name, None)?;
     let mut new = open::new_store(global, printer).await?;
     let credentials = Credentials { name: who.username, password: who.password };
     let start = node::recover(new.take(), &place, credentials, who.words).await;
@@ -315,6 +315,7 @@ async fn ids(node: &RunningNode) -> Result<(String, String), Failed> {
 }
 
 fn place(
+    global: &Global,
     relay: Option<Invite>,
     device_name: Option<String>,
     code: Option<InviteCode>,
@@ -327,7 +328,7 @@ fn place(
         )
     })?;
     let link = Invite { code: code.or_else(|| link.code.clone()), ..link };
-    Ok(Place { link, device_name: device_name.unwrap_or_else(host_name), settings: open::settings() })
+    Ok(Place { link, device_name: device_name.unwrap_or_else(host_name), settings: open::settings(global) })
 }
 
 /// What this machine calls itself.

@@ -32,7 +32,8 @@ Exit codes:
   4  relay unreachable (texts are queued) 10 the identity of somebody changed: compare, then verify
   5  refused by the relay
 
-Environment: SOTTO_HOME, SOTTO_PROFILE, SOTTO_RELAY, SOTTO_PASSWORD, SOTTO_PASSPHRASE, SOTTO_LOG. More: docs/cli.md";
+Environment: SOTTO_HOME, SOTTO_PROFILE, SOTTO_RELAY, SOTTO_PASSWORD, SOTTO_PASSPHRASE, SOTTO_RELAY_ONLY,
+SOTTO_LOG. More: docs/cli.md";
 
 /// The port of `sotto daemon`: not one that IANA has given to anybody.
 pub(crate) const DAEMON_PORT: u16 = 8643;
@@ -69,6 +70,9 @@ pub(crate) struct Global {
     /// Read the passphrase of the local store from the first line of this file
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) passphrase_file: Option<PathBuf>,
+    /// Make no direct links to other devices: nobody but the relay learns this device's address
+    #[arg(long, global = true, env = "SOTTO_RELAY_ONLY")]
+    pub(crate) relay_only: bool,
     /// Print results only, no remarks
     #[arg(short, long, global = true)]
     pub(crate) quiet: bool,
@@ -110,6 +114,10 @@ pub(crate) enum Command {
     Send(Send),
     /// Get a file that somebody sent; every piece is verified, nothing is opened
     Get(super::files::Get),
+    /// Stay connected and give the files that you sent or got to members who ask for them, until Ctrl-C
+    Seed,
+    /// Let devices of your conversations reach this one directly, or hide its address from them; without a word: which it is
+    Peers(super::peers::Peers),
     /// Put another text in the place of one of yours
     Edit(Edit),
     /// Delete a text from everybody's devices

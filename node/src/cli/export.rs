@@ -30,7 +30,7 @@ pub(crate) async fn export(global: &Global, printer: &Printer, args: Export) -> 
     if args.file.exists() {
         return Err(Failed::usage(format!("{} exists already; it is not overwritten", args.file.display())));
     }
-    let start = resume(open::store(global).await?, open::settings(), false)?;
+    let start = resume(open::store(global).await?, open::settings(global), false)?;
     let passphrase = match args.without_keys {
         true => None,
         false => Some(prompt::export_passphrase(args.export_passphrase_file.as_deref(), true)?),

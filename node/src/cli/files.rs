@@ -10,7 +10,9 @@ use super::verify::refuse_if_changed;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use sotto_e2ee::file::FileAbout;
-use sotto_node::files::{self, FileError, Got, Outgoing, Stage, Step, Target, Watch};
+use sotto_node::files::{
+    self, Dropped, FileError, Giver, Got, Outgoing, Report, Source, Stage, Target, Watch,
+};
 use sotto_node_core::json::file_json;
 use sotto_node_core::view::{Line, describe};
 use sotto_protocol::ids::{ConversationId, Sequence};
@@ -97,7 +99,15 @@ pub(crate) async fn get(global: &Global, printer: &Printer, args: Get) -> Result
         };
         bar.end();
         let object = got_json(conversation, sequence, &about, &got);
-        let Got { path, media_type } = got;
+        let Got { path, media_type, sources, dropped } = got;
+        for Dropped { giver, why } in &dropped {
+            let from = shown_giver(giver);
+            let sentence = format!("({from} was not asked any more: {why}; nothing of that was kept)");
+            printer.remark(&sotto_node_core::format::harmless_line(&sentence));
+        }
+        if sources.iter().any(|source| source.giver != Giver::Relay && source.bytes > 0) {
+            printer.remark(&format!("(came from {})", shown_sources(&sources)));
+        }
         let differs = if about.media_type == media_type {
             String::new()
         } else {
@@ -123,7 +133,53 @@ pub(crate) fn got_json(
         "file": file_json(about),
         "path": got.path.to_string_lossy(),
         "media_type": got.media_type,
+        "sources": got.sources.iter().filter(|source| source.bytes > 0).map(source_json).collect::<Vec<_>>(),
+        "dropped": got.dropped.iter().map(dropped_json).collect::<Vec<_>>(),
     })
+}
+
+fn source_json(source: &Source) -> serde_json::Value {
+    let mut object = giver_json(&source.giver);
+    object["bytes"] = source.bytes.into();
+    if let Some(round_trip) = source.round_trip {
+        object["round_trip_ms"] = json!(round_trip.as_secs_f64() * 1_000.0);
+    }
+    object
+}
+
+fn dropped_json(dropped: &Dropped) -> serde_json::Value {
+    let mut object = giver_json(&dropped.giver);
+    object["why"] = dropped.why.clone().into();
+    object
+}
+
+fn giver_json(giver: &Giver) -> serde_json::Value {
+    match giver {
+        Giver::Relay => json!({ "carrier": "relay" }),
+        Giver::Member { account, username, device } => {
+            json!({ "carrier": "direct", "account": account, "username": username, "device": device })
+        }
+    }
+}
+
+/// From whom a file comes, the relay last.
+fn shown_sources(sources: &[Source]) -> String {
+    let mut giving: Vec<_> = sources.iter().filter(|source| source.bytes > 0).collect();
+    giving.sort_by_key(|source| (source.giver == Giver::Relay, std::cmp::Reverse(source.bytes)));
+    let shown = giving.into_iter().map(|source| {
+        let bytes = indicatif::HumanBytes(source.bytes);
+        let away = source.round_trip.map(|away| format!(", {:.0} ms away", away.as_secs_f64() * 1_000.0));
+        format!("{} ({bytes}{})", shown_giver(&source.giver), away.unwrap_or_default())
+    });
+    sotto_node_core::format::harmless_line(&shown.collect::<Vec<_>>().join(", "))
+}
+
+fn shown_giver(giver: &Giver) -> String {
+    match giver {
+        Giver::Relay => "the relay".to_owned(),
+        Giver::Member { username, account, .. } if username.is_empty() => format!("{account} directly"),
+        Giver::Member { username, .. } => format!("{username} directly"),
+    }
 }
 
 /// A file by its place, or the last one.
@@ -177,13 +233,21 @@ impl Bar {
     fn watch(&self) -> Watch {
         let bar = self.0.clone();
         let style = |words: &str| {
-            let template =
-                format!("{words} {{bar:30}} {{bytes}} of {{total_bytes}}, {{bytes_per_sec}}, {{eta}} left");
+            let figures = "{bar:30} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left";
+            let template = format!("{words} {figures} {{msg}}");
             ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar())
         };
         let (checking, moving) = (style("checking"), style("moving"));
         let stage = std::sync::Mutex::new(None);
-        Arc::new(move |step: Step| {
+        Arc::new(move |report: Report| {
+            let step = match report {
+                Report::Step(step) => step,
+                Report::Sources(sources) => {
+                    return bar.set_message(format!("from {}", shown_sources(&sources)));
+                }
+                // Said at the end, where it stays.
+                Report::Dropped(_) => return,
+            };
             let mut stage = stage.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             if *stage != Some(step.stage) {
                 *stage = Some(step.stage);

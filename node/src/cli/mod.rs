@@ -2,7 +2,7 @@
 //!
 //! Read in this order: [`args`] (what can be typed), [`exit`] (how it can end), [`open`] (profile, store and
 //! connection), [`name`] (what NAME means), then the commands: [`account`], [`conversations`], [`presence`], [`talk`],
-//! [`files`], [`kinds`], [`search`], [`verify`], [`daemon`], [`doctor`], [`export`], [`import`], [`shell`]; and [`tui`], the terminal
+//! [`files`], [`peers`], [`kinds`], [`search`], [`verify`], [`daemon`], [`doctor`], [`export`], [`import`], [`shell`]; and [`tui`], the terminal
 //! interface.
 
 pub(crate) mod account;
@@ -18,6 +18,7 @@ pub(crate) mod kinds;
 pub(crate) mod name;
 pub(crate) mod open;
 pub(crate) mod output;
+pub(crate) mod peers;
 pub(crate) mod presence;
 pub(crate) mod prompt;
 pub(crate) mod recent;
@@ -63,6 +64,8 @@ pub(crate) async fn run(args: Args, offset: UtcOffset) -> Result<(), Failed> {
         }
         Command::Send(send) => talk::send(global, &printer, send).await,
         Command::Get(get) => files::get(global, &printer, get).await,
+        Command::Seed => peers::seed(global, &printer).await,
+        Command::Peers(wish) => peers::peers(global, &printer, wish).await,
         Command::Edit(edit) => kinds::edit(global, &printer, edit).await,
         Command::Delete(target) => kinds::delete(global, &printer, target).await,
         Command::React(react) => kinds::react(global, &printer, react).await,

@@ -40,8 +40,12 @@ pub(crate) fn profile(global: &Global) -> Result<Profile, Failed> {
     Ok(Profile::new(&home(global)?, &global.profile)?)
 }
 
-pub(crate) fn settings() -> Settings {
-    Settings { agent: concat!("sotto/", env!("CARGO_PKG_VERSION")).to_owned(), ..Settings::default() }
+pub(crate) fn settings(global: &Global) -> Settings {
+    Settings {
+        agent: concat!("sotto/", env!("CARGO_PKG_VERSION")).to_owned(),
+        relay_only: global.relay_only,
+        ..Settings::default()
+    }
 }
 
 /// The store of a profile that has one.
@@ -66,7 +70,7 @@ pub(crate) async fn new_store(global: &Global, printer: &Printer) -> Result<NewS
     let profile = profile(global)?;
     if profile.store_path().exists() {
         let store = store(global).await?;
-        let used = sotto_node_core::client::Client::open(store, settings(), now());
+        let used = sotto_node_core::client::Client::open(store, settings(global), now());
         return match used {
             Ok(client) => Err(Failed::usage(format!(
                 "this profile belongs to {} already; use another --profile, or `sotto login` to sign in again",
@@ -129,14 +133,14 @@ impl NewStore {
 
 /// Opens the profile and starts its node.
 pub(crate) async fn node(global: &Global, printer: &Printer, online: bool) -> Result<RunningNode, Failed> {
-    let mut start = resume(store(global).await?, settings(), online)?;
+    let mut start = resume(store(global).await?, settings(global), online)?;
     take_link(global, printer, &mut start)?;
     begin(start, printer)
 }
 
 /// Opens the profile for a node that connects.
 pub(crate) async fn start(global: &Global, printer: &Printer) -> Result<Start<SqliteStore>, Failed> {
-    let mut start = resume(store(global).await?, settings(), true)?;
+    let mut start = resume(store(global).await?, settings(global), true)?;
     take_link(global, printer, &mut start)?;
     Ok(start)
 }

@@ -281,6 +281,7 @@ pub(crate) async fn tail(global: &Global, printer: &Printer, args: Tail) -> Resu
     let shown = Shown::up_to_now(&start.client)?;
     let (node, events) = open::begin_with_events(start, printer)?;
     open::finishing(node, async |node| {
+        node.serve_files().await;
         let mut live = Live::after(node, printer, events, shown).await?;
         first_connection(node, printer).await?;
         if let Some(name) = &args.name {
@@ -302,6 +303,7 @@ pub(crate) async fn tail(global: &Global, printer: &Printer, args: Tail) -> Resu
 pub(crate) async fn chat(global: &Global, printer: &Printer, args: Chat) -> Result<(), Failed> {
     let (node, events) = open::begin_with_events(open::start(global, printer).await?, printer)?;
     open::finishing(node, async |node| {
+        node.serve_files().await;
         first_connection(node, printer).await?;
         let view = name::conversation_or_open(node, &args.name).await?;
         refuse_if_changed(node, &view, args.anyway).await?;
@@ -353,7 +355,7 @@ async fn first_connection(node: &RunningNode, printer: &Printer) -> Result<(), F
 }
 
 /// The reason why no connection will come any more; never, while one may.
-async fn for_good(node: &RunningNode) -> Failed {
+pub(crate) async fn for_good(node: &RunningNode) -> Failed {
     loop {
         let status = node.wait(Duration::from_secs(3600), |_| false).await;
         if status.is_final() {

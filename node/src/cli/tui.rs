@@ -9,6 +9,7 @@ use time::UtcOffset;
 pub(crate) async fn run(global: &Global, room: Option<String>, offset: UtcOffset) -> Result<(), Failed> {
     let request = Request {
         profile: open::profile(global)?,
+        relay_only: global.relay_only,
         link: global.relay.clone(),
         room,
         passphrase: prompt::given_passphrase(global.passphrase_file.as_deref())?,

@@ -1,17 +1,23 @@
 //! A file comes in.
 
+use super::members::Members;
 use super::partial::Partial;
-use super::{AT_ONCE, FileError, Stage, Step, Watch, blocking, disk, persist};
+use super::swarm::Swarm;
+use super::{Dropped, FileError, Source, Watch, blocking, disk, persist};
+use crate::http::HttpError;
 use crate::http::blobs::BlobApi;
-use crate::node::Node;
-use futures_util::StreamExt as _;
+use crate::node::{Node, wall_clock};
 use sotto_e2ee::file::{FileAbout, HEAD_BYTES, Sealer, guess};
 use sotto_e2ee::store::Store;
+use sotto_node_core::account::shared::Shared;
 use sotto_protocol::blob::{BlobPlace, ChunkList};
 use sotto_protocol::ids::ConversationId;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use zeroize::Zeroizing;
+
+/// A file of so few chunks comes from the relay before a link to anybody would stand, so nobody is asked.
+const SMALL_CHUNKS: u32 = 4;
 
 /// Where a file goes.
 #[derive(Debug, Clone)]
@@ -29,10 +35,14 @@ pub struct Got {
     pub path: PathBuf,
     /// What it is by its content.
     pub media_type: &'static str,
+    /// From whom what was missing came.
+    pub sources: Vec<Source>,
+    /// Who was not asked any more.
+    pub dropped: Vec<Dropped>,
 }
 
-/// Gets a file of a conversation: every chunk is held against the root that the sender named. Nothing is opened. Dropping this
-/// leaves a partial file that the next call goes on with.
+/// Gets a file of a conversation, from the relay and from members who have it: every chunk is held against the root that the
+/// sender named. Nothing is opened. Dropping this leaves a partial file that the next call goes on with.
 ///
 /// # Errors
 /// See [`FileError`].
@@ -50,15 +60,27 @@ pub async fn get<S: Store + Send + 'static>(
     let api = BlobApi::new(node.api().0.clone());
     let place = BlobPlace { conversation, root: about.root };
     let sealer = Sealer::new(&about.key, about.bytes).ok_or(FileError::TooLarge(about.bytes))?;
-    let list = persist(async || api.list(&node.access_token().await?, place).await).await?;
-    let list = ChunkList::read(about.root, sealer.size(), &list)?;
+    let mut members = Members::of(node, place);
+    if sealer.size().chunks() > SMALL_CHUNKS {
+        members.ask().await?;
+    }
+    let list = persist(async || api.list(&node.access_token().await?, place).await).await;
+    let list = list.and_then(|list| Ok(ChunkList::read(about.root, sealer.size(), &list)?));
+    let (list, relay) = match list {
+        Ok(list) => (list, Ok(())),
+        Err(error) if may_be_elsewhere(&error) => match members.list(sealer.size()).await? {
+            Some(list) => (list, Err(error)),
+            None => return Err(error),
+        },
+        Err(error) => return Err(error),
+    };
     let file = Arc::new(Wanted { sealer, list });
 
     let folder =
         path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     let folder = folder.to_owned();
     let (known, looked, seen) = (file.clone(), about.clone(), watch.clone());
-    let (mut partial, present) = blocking(move || {
+    let (partial, present) = blocking(move || {
         std::fs::create_dir_all(&folder).map_err(disk(&folder))?;
         let mut partial = Partial::open(&folder, &looked)?;
         let present = partial.present(&known.sealer, &known.list, &seen)?;
@@ -66,45 +88,43 @@ pub async fn get<S: Store + Send + 'static>(
     })
     .await?;
 
-    let missing: Vec<u32> = present.missing().collect();
-    let part = |chunk| file.sealer.part(chunk).map_or(0, |(_, bytes)| bytes as u64);
-    let total = about.bytes;
-    let mut done = total.saturating_sub(missing.iter().map(|chunk| part(*chunk)).sum());
-    let fetch = async |chunk: u32| {
-        let sealed = persist(async || api.chunk(&node.access_token().await?, place, chunk).await).await?;
-        let wanted = file.clone();
-        blocking(move || wanted.open(chunk, &sealed)).await
-    };
-    let mut coming = futures_util::stream::iter(missing).map(fetch).buffer_unordered(AT_ONCE);
-    while let Some(part) = coming.next().await {
-        let (start, part) = part?;
-        done += part.len() as u64;
-        partial = blocking(move || {
-            partial.write(start, &part)?;
-            Ok(partial)
-        })
-        .await?;
-        watch(Step { stage: Stage::Moving, done, total });
-    }
-    drop(coming);
-    let last = path.clone();
+    let swarm = Swarm::new(node, &api, place, file.clone(), relay, &watch);
+    let (partial, sources, dropped) = swarm.run(members, present, partial).await?;
+    let (last, total) = (path.clone(), about.bytes);
     let media_type = blocking(move || {
+        let mut partial = partial;
         let media_type = guess(&partial.head(HEAD_BYTES)?);
         partial.finish(total, &last, target.replace)?;
         Ok(media_type)
     })
     .await?;
-    Ok(Got { path, media_type })
+    let lies = blocking({
+        let path = path.clone();
+        move || path.canonicalize().map_err(disk(&path))
+    });
+    let lies = lies.await?.to_string_lossy().into_owned();
+    node.keep_shared(conversation, Shared { path: lies, about, since: wall_clock() }, file.list.clone())
+        .await?;
+    Ok(Got { path, media_type, sources, dropped })
+}
+
+/// The relay does not have it, or what it has is another one: a member may.
+fn may_be_elsewhere(error: &FileError) -> bool {
+    match error {
+        FileError::BadList(_) => true,
+        FileError::Http(HttpError::Refused(problem)) => problem.status == 404,
+        _ => false,
+    }
 }
 
 /// The file as the sender named it.
-struct Wanted {
-    sealer: Sealer,
-    list: ChunkList,
+pub(super) struct Wanted {
+    pub(super) sealer: Sealer,
+    pub(super) list: ChunkList,
 }
 
 impl Wanted {
-    fn open(&self, chunk: u32, sealed: &[u8]) -> Result<(u64, Zeroizing<Vec<u8>>), FileError> {
+    pub(super) fn open(&self, chunk: u32, sealed: &[u8]) -> Result<(u64, Zeroizing<Vec<u8>>), FileError> {
         let bad =
             || FileError::BadChunk { chunk: chunk.saturating_add(1), chunks: self.list.size().chunks() };
         if !self.list.is_chunk(chunk, sealed) {

@@ -3,6 +3,7 @@
 //! ```text
 //! send: read once, seal, hash -> root | begin at the relay | read again, seal, put what is missing | complete | say it
 //! get:  list, held against the root | fetch what is missing, hold it against the list, open, write | whole: its name
+//!                                     from the relay, and from members directly
 //! ```
 //!
 //! Both hold a few chunks of 1 MiB in memory, whatever the size. Both go on where they were after any interruption: an upload by
@@ -10,8 +11,10 @@
 //! sealed and hashed again, so that it is trusted for what it is and not for what was written down about it.
 
 mod get;
+mod members;
 mod partial;
 mod send;
+mod swarm;
 
 pub use get::{Got, Target, get};
 pub use send::{Outgoing, send};
@@ -21,6 +24,7 @@ use sotto_node_core::backoff::Backoff;
 use sotto_node_core::event::Failure;
 use sotto_node_core::view::size;
 use sotto_protocol::blob::BadList;
+use sotto_protocol::ids::{AccountId, DeviceId};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,8 +55,61 @@ pub enum Stage {
     Moving,
 }
 
-/// Who is told how far it is.
-pub type Watch = Arc<dyn Fn(Step) + Send + Sync>;
+/// What is told on the way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Report {
+    /// How far it is.
+    Step(Step),
+    /// From whom it comes now.
+    Sources(Vec<Source>),
+    /// Somebody is not asked any more.
+    Dropped(Dropped),
+}
+
+impl From<Step> for Report {
+    fn from(step: Step) -> Self {
+        Self::Step(step)
+    }
+}
+
+/// Who is told.
+pub type Watch = Arc<dyn Fn(Report) + Send + Sync>;
+
+/// Who gives a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Giver {
+    /// The relay.
+    Relay,
+    /// A device of a member, directly.
+    Member {
+        /// Whose.
+        account: AccountId,
+        /// Its user name, where known.
+        username: String,
+        /// Which.
+        device: DeviceId,
+    },
+}
+
+/// One of those from whom a file comes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// Who.
+    pub giver: Giver,
+    /// Bytes of the file that came from there.
+    pub bytes: u64,
+    /// There and back; of the relay it is not measured.
+    pub round_trip: Option<Duration>,
+}
+
+/// One that is not asked any more, because of what it sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dropped {
+    /// Who.
+    pub giver: Giver,
+    /// One sentence.
+    pub why: String,
+}
 
 /// Why a file was not sent or not got.
 #[derive(Debug, thiserror::Error)]

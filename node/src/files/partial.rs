@@ -61,7 +61,7 @@ impl Partial {
             if sealer.seal(chunk, &part).is_ok_and(|sealed| list.is_chunk(chunk, &sealed)) {
                 present.add(chunk);
             }
-            watch(Step { stage: Stage::Checking, done: end, total: there });
+            watch(Step { stage: Stage::Checking, done: end, total: there }.into());
         }
         Ok(present)
     }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use sotto_e2ee::file::{FILE_BYTES_MAX, FileAbout, FileKey, FileName, HEAD_BYTES, Sealer, guess};
 use sotto_e2ee::store::Store;
+use sotto_node_core::account::shared::Shared;
 use sotto_node_core::account::uploads::{self, Upload};
 use sotto_node_core::command::Command;
 use sotto_protocol::blob::{BlobPlace, ChunkList};
@@ -64,6 +65,8 @@ pub async fn send<S: Store + Send + 'static>(
     let Prepared { upload, list, .. } = &prepared;
     node.keep_upload(conversation, upload.clone()).await?;
     let (about, size) = (upload.about.clone(), list.size());
+    let shared = Shared { path: upload.path.clone(), about: about.clone(), since: wall_clock() };
+    let hashes = list.clone();
     let place = BlobPlace { conversation, root: about.root };
 
     let standing = persist(async || api.begin(&node.access_token().await?, place, list).await).await?;
@@ -71,6 +74,8 @@ pub async fn send<S: Store + Send + 'static>(
         put_missing(node, &api, place, prepared, standing.present.missing().collect(), watch).await?;
         persist(async || api.complete(&node.access_token().await?, place, size).await).await?;
     }
+    // Whoever asks for it later may have it from here, if this device is there.
+    node.keep_shared(conversation, shared, hashes).await?;
     let send = Command::SendFile { conversation, about: about.clone(), caption, reply_to };
     Ok((about, node.submit(send).await))
 }
@@ -146,7 +151,7 @@ fn hash(
         let sealed = sealer.seal(chunk, &part).map_err(|_| FileError::Changed(path.to_owned()))?;
         hashes.push(sealer.hash(chunk, &sealed).ok_or_else(|| FileError::Changed(path.to_owned()))?);
         done += part.len() as u64;
-        watch(Step { stage: Stage::Checking, done, total: bytes });
+        watch(Step { stage: Stage::Checking, done, total: bytes }.into());
     }
     Ok((sealer.list(hashes)?, media_type))
 }
@@ -183,7 +188,7 @@ async fn put_missing<S: Store + Send + 'static>(
         let sealed = blocking(move || seal_again(&file, chunk)).await?;
         persist(async || api.put(&node.access_token().await?, place, chunk, sealed.clone()).await).await?;
         let done = done.fetch_add(part(chunk), Ordering::Relaxed).saturating_add(part(chunk));
-        watch(Step { stage: Stage::Moving, done, total });
+        watch(Step { stage: Stage::Moving, done, total }.into());
         Ok::<_, FileError>(())
     };
     futures_util::stream::iter(missing).map(put).buffer_unordered(AT_ONCE).try_collect().await

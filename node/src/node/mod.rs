@@ -14,15 +14,20 @@ pub use sotto_node_core::account::drafts;
 pub use sotto_node_core::account::session::{Session, SessionError};
 
 use crate::http::{AccountApi, HttpError};
+use crate::peers::{Disk, Gives, Hub};
 use crate::tls::{Trust, WrongFingerprint};
 use crate::transport::Carrier;
-use sotto_e2ee::store::Store;
+use sotto_e2ee::store::{Store, StoreError};
+use sotto_node_core::account::shared::{self, Shared};
 use sotto_node_core::account::uploads::{self, Upload};
 use sotto_node_core::account::{Malformed, alarms};
 use sotto_node_core::client::Client;
 use sotto_node_core::command::Command;
 use sotto_node_core::event::{Event, Failure, FailureCode, Outcome};
+use sotto_node_core::peers::PeerCommand;
+use sotto_protocol::blob::{BlobRoot, ChunkList};
 use sotto_protocol::ids::{AccountId, ConversationId, MessageNumber, UnixMillis};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
@@ -139,6 +144,7 @@ pub struct Node<S: Store> {
     events: broadcast::Sender<Event>,
     status: watch::Receiver<Status>,
     api: AccountApi,
+    hub: Hub,
 }
 
 impl<S: Store> Clone for Node<S> {
@@ -148,7 +154,42 @@ impl<S: Store> Clone for Node<S> {
             events: self.events.clone(),
             status: self.status.clone(),
             api: self.api.clone(),
+            hub: self.hub.clone(),
         }
+    }
+}
+
+/// A handle that does not keep the client running: for what the client itself holds.
+pub(crate) struct WeakNode<S: Store> {
+    requests: mpsc::WeakSender<Request<S>>,
+    events: broadcast::Sender<Event>,
+    status: watch::Receiver<Status>,
+    api: AccountApi,
+    hub: Hub,
+}
+
+impl<S: Store> Clone for WeakNode<S> {
+    fn clone(&self) -> Self {
+        Self {
+            requests: self.requests.clone(),
+            events: self.events.clone(),
+            status: self.status.clone(),
+            api: self.api.clone(),
+            hub: self.hub.clone(),
+        }
+    }
+}
+
+impl<S: Store> WeakNode<S> {
+    /// The handle; `None` if the client has ended, or nobody has one any more.
+    pub(crate) fn upgrade(&self) -> Option<Node<S>> {
+        Some(Node {
+            requests: self.requests.upgrade()?,
+            events: self.events.clone(),
+            status: self.status.clone(),
+            api: self.api.clone(),
+            hub: self.hub.clone(),
+        })
     }
 }
 
@@ -188,8 +229,9 @@ impl<S: Store + Send + 'static> Node<S> {
         let (events, _) = broadcast::channel(EVENTS_WAITING_MAX);
         let first = if start.online { Status::Connecting } else { Status::Offline };
         let (tell_status, status) = watch::channel(first);
-        let node = Self { requests, events: events.clone(), status, api: api.clone() };
-        Ok((node, runner::Runner::new(start, api, link.relay, trust, waiting, events, tell_status).run()))
+        let node = Self { requests, events, status, api, hub: Hub::new() };
+        let running = runner::Runner::new(start, node.downgrade(), link.relay, trust, waiting, tell_status);
+        Ok((node, running.run()))
     }
 
     /// Gives a command to the client.
@@ -232,17 +274,25 @@ impl<S: Store + Send + 'static> Node<S> {
         self.ask(|client| alarms::all(client.store())).await?.map_err(Failure::from)
     }
 
+    /// Changes rows of the shell in the store, between two inputs.
+    async fn change(
+        &self,
+        change: impl FnOnce(&mut S) -> Result<(), StoreError> + Send + 'static,
+    ) -> Result<(), Failure> {
+        let (tell, told) = oneshot::channel();
+        let work: Question<S> = Box::new(move |client| {
+            let _ = tell.send(change(client.store_mut()));
+        });
+        let _ = self.requests.send(Request::Ask(work)).await;
+        told.await.map_err(|_| ended())?.map_err(Failure::from)
+    }
+
     /// A person verified an account again.
     ///
     /// # Errors
     /// If the node has ended or the store fails.
     pub async fn identity_was_verified(&self, account: AccountId) -> Result<(), Failure> {
-        let (tell, told) = oneshot::channel();
-        let work: Question<S> = Box::new(move |client| {
-            let _ = tell.send(alarms::clear(client.store_mut(), account));
-        });
-        let _ = self.requests.send(Request::Ask(work)).await;
-        told.await.map_err(|_| ended())?.map_err(Failure::from)
+        self.change(move |store| alarms::clear(store, account)).await
     }
 
     /// Keeps what a person is writing in a conversation; an empty text removes it.
@@ -250,12 +300,7 @@ impl<S: Store + Send + 'static> Node<S> {
     /// # Errors
     /// If the node has ended or the store fails.
     pub async fn keep_draft(&self, conversation: ConversationId, text: String) -> Result<(), Failure> {
-        let (tell, told) = oneshot::channel();
-        let work: Question<S> = Box::new(move |client| {
-            let _ = tell.send(drafts::keep(client.store_mut(), conversation, &text));
-        });
-        let _ = self.requests.send(Request::Ask(work)).await;
-        told.await.map_err(|_| ended())?.map_err(Failure::from)
+        self.change(move |store| drafts::keep(store, conversation, &text)).await
     }
 
     /// Remembers an upload, so that it goes on after an interruption.
@@ -263,12 +308,68 @@ impl<S: Store + Send + 'static> Node<S> {
     /// # Errors
     /// If the node has ended or the store fails.
     pub async fn keep_upload(&self, conversation: ConversationId, upload: Upload) -> Result<(), Failure> {
-        let (tell, told) = oneshot::channel();
-        let work: Question<S> = Box::new(move |client| {
-            let _ = tell.send(uploads::keep(client.store_mut(), conversation, &upload));
-        });
-        let _ = self.requests.send(Request::Ask(work)).await;
-        told.await.map_err(|_| ended())?.map_err(Failure::from)
+        self.change(move |store| uploads::keep(store, conversation, &upload)).await
+    }
+
+    /// From now on members of a conversation may have its files from this device, if those are where they were when they were
+    /// sent or got. For programs that go on running.
+    pub async fn serve_files(&self) {
+        self.serve_files_from(Arc::new(Disk::new(self.downgrade()))).await;
+    }
+
+    /// The same from elsewhere than this device's disk.
+    pub async fn serve_files_from(&self, gives: Arc<dyn Gives>) {
+        self.hub.give_from(gives);
+        // Without a client there is nobody to give anything to.
+        let _ = self.command(Command::Peer(PeerCommand::Serve)).await;
+    }
+
+    /// How many files members may have from this device.
+    ///
+    /// # Errors
+    /// If the node has ended or the store fails.
+    pub async fn shared_files(&self) -> Result<usize, Failure> {
+        self.ask(|client| shared::count(client.store())).await?.map_err(Failure::from)
+    }
+
+    pub(crate) async fn shared(
+        &self,
+        conversation: ConversationId,
+        root: BlobRoot,
+    ) -> Result<Option<(Shared, ChunkList)>, Failure> {
+        self.ask(move |client| shared::find(client.store(), conversation, root)).await?.map_err(Failure::from)
+    }
+
+    /// Remembers where a file lies that members may have from this device.
+    pub(crate) async fn keep_shared(
+        &self,
+        conversation: ConversationId,
+        file: Shared,
+        list: ChunkList,
+    ) -> Result<(), Failure> {
+        self.change(move |store| shared::keep(store, conversation, &file, &list)).await
+    }
+
+    pub(crate) async fn forget_shared(
+        &self,
+        conversation: ConversationId,
+        root: BlobRoot,
+    ) -> Result<(), Failure> {
+        self.change(move |store| shared::forget(store, conversation, root)).await
+    }
+
+    pub(crate) const fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakNode<S> {
+        WeakNode {
+            requests: self.requests.downgrade(),
+            events: self.events.clone(),
+            status: self.status.clone(),
+            api: self.api.clone(),
+            hub: self.hub.clone(),
+        }
     }
 
     /// What happens from now on. A listener that is too far behind is told how many it missed.

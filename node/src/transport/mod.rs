@@ -5,9 +5,11 @@
 
 mod quic;
 mod race;
+mod socket;
 mod websocket;
 
 pub use race::{DialError, Dialled, Target, dial, quic_alone};
+pub use socket::Socket;
 pub use sotto_node_core::backoff::Backoff;
 
 use bytes::{Bytes, BytesMut};
@@ -47,6 +49,8 @@ pub struct Link {
     pub binding: ChannelBinding,
     /// What carries it.
     pub carrier: Carrier,
+    /// Of QUIC: the socket, for links to other devices.
+    pub socket: Option<Socket>,
 }
 
 /// Why a connection ended.

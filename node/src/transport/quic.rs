@@ -1,5 +1,6 @@
 //! QUIC: one bidirectional stream, opened by the device, that frames follow each other on.
 
+use super::socket::Socket;
 use super::{Carrier, Link, LinkError, LinkReceiver, LinkSender, Receiving, Sending, take_frames};
 use crate::tls::Trust;
 use bytes::{Bytes, BytesMut};
@@ -10,7 +11,7 @@ use quinn::{
 use sotto_protocol::body::connection::{ChannelBinding, EXPORTER_LABEL};
 use sotto_protocol::frame::Frame;
 use sotto_protocol::limits::{KEEP_ALIVE_MS, SILENCE_MS_MAX};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,11 +46,8 @@ pub(super) struct Receiver {
 
 /// Dials one address.
 pub(super) async fn dial(address: SocketAddr, host: &str, trust: &Trust) -> Result<Link, String> {
-    let any: SocketAddr = match address {
-        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-    };
-    let endpoint = Endpoint::client(any).map_err(|error| error.to_string())?;
+    let socket = Socket::bind(address).map_err(|error| error.to_string())?;
+    let endpoint = socket.endpoint().clone();
     let connection = endpoint
         .connect_with(config(trust)?, address, host)
         .map_err(|error| error.to_string())?
@@ -65,6 +63,7 @@ pub(super) async fn dial(address: SocketAddr, host: &str, trust: &Trust) -> Resu
         receiver: LinkReceiver(Receiving::Quic(Receiver { stream: recv, buffer: BytesMut::new() })),
         binding: ChannelBinding::TlsExporter(exported),
         carrier: Carrier::Quic,
+        socket: Some(socket),
     })
 }
 

@@ -59,6 +59,7 @@ pub(super) async fn dial(relay: &RelayAddress, trust: &Trust) -> Result<Link, Fa
         // The relay cannot tell us from a browser here, and a browser has no exporter.
         binding: ChannelBinding::NonceOnly,
         carrier: Carrier::WebSocket,
+        socket: None,
     })
 }
 

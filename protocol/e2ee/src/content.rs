@@ -36,8 +36,10 @@ use sotto_protocol::limits::{CONTENT_BYTES_MAX, EXTENSION_BYTES_MAX, EXTENSIONS_
 use zeroize::Zeroizing;
 
 pub mod call;
+pub mod peer;
 
 use call::{CallRecord, CallSignal};
+use peer::PeerSignal;
 
 /// Bytes of the body of a text: [`CONTENT_BYTES_MAX`] less 1 KiB for head, extensions and the padding's mark. The head
 /// takes less than 90 bytes and the extensions of a text with the most mentions less than 540.
@@ -213,6 +215,8 @@ pub enum Ephemeral {
     RolesChanged,
     /// About a call.
     Call(CallSignal),
+    /// About a link between two devices.
+    Peer(PeerSignal),
     /// A kind of a later version.
     Unknown {
         /// Its number.
@@ -408,6 +412,7 @@ impl Ephemeral {
             Self::ReceiptsWanted => Ok((4, Zeroizing::default())),
             Self::RolesChanged => Ok((5, Zeroizing::default())),
             Self::Call(signal) => signal.to_body().map(|body| (6, body)).ok_or(ContentError::TooLarge),
+            Self::Peer(signal) => signal.to_body().map(|body| (7, body)).ok_or(ContentError::TooLarge),
             Self::Unknown { kind } => Err(ContentError::UnknownKind(*kind)),
         }
     }
@@ -420,6 +425,7 @@ impl Ephemeral {
             4 if body.is_empty() => Self::ReceiptsWanted,
             5 if body.is_empty() => Self::RolesChanged,
             6 => Self::Call(CallSignal::from_body(body)?),
+            7 => Self::Peer(PeerSignal::from_body(body)?),
             1 | 4 | 5 => return Err(Malformed),
             _ => Self::Unknown { kind },
         })

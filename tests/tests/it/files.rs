@@ -3,10 +3,10 @@
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 use sotto_tests::daemon_process::DaemonProcess;
 use sotto_tests::person::Person;
 use sotto_tests::relay_process::{RelayProcess, free_address, no_error_was_logged};
+use sotto_tests::sending::{self, MIB, hash, place, text};
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,6 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 const GROUP: &str = "garden";
-const MIB: usize = 1024 * 1024;
 
 /// The exit codes of wrong usage, of what the relay refuses, of what is not there.
 const USAGE: i32 = 2;
@@ -54,26 +53,12 @@ impl World {
         self.folder.path().join("relay.log")
     }
 
-    /// A file of random bytes, in pieces so that none is held whole.
     fn file(&self, name: &str, bytes: usize) -> PathBuf {
-        let path = self.folder.path().join(name);
-        let mut file = std::fs::File::create(&path).expect("a file");
-        let mut random = StdRng::seed_from_u64(bytes as u64);
-        let mut left = bytes;
-        while left > 0 {
-            let mut piece = vec![0_u8; left.min(MIB)];
-            random.fill(piece.as_mut_slice());
-            file.write_all(&piece).expect("room for it");
-            left -= piece.len();
-        }
-        path
+        sending::file(self.folder.path(), name, bytes)
     }
 
-    /// A folder to get files into.
     fn inbox(&self, name: &str) -> PathBuf {
-        let path = self.folder.path().join(name);
-        std::fs::create_dir_all(&path).expect("a folder");
-        path
+        sending::inbox(self.folder.path(), name)
     }
 
     /// Where the relay keeps a blob.
@@ -104,33 +89,12 @@ fn ask(http: SocketAddr, request: &str) -> (u16, String) {
     (status, body.to_owned())
 }
 
-fn hash(path: &Path) -> String {
-    let mut file = std::fs::File::open(path).expect("a file");
-    let (mut hasher, mut piece) = (Sha256::new(), vec![0; MIB]);
-    loop {
-        let read = file.read(&mut piece).expect("it reads");
-        if read == 0 {
-            return hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        }
-        hasher.update(&piece[..read]);
-    }
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("a path that is text")
-}
-
 fn sends(person: &Person<'_>, path: &Path, more: &[&str]) -> Value {
-    let words = [&["send", GROUP, "--file", text(path)], more].concat();
-    person.does(&words).pop().expect("what was sent")
-}
-
-fn place(sent: &Value) -> String {
-    sent["sequence"].as_u64().expect("it was sent").to_string()
+    sending::sends(person, GROUP, path, more)
 }
 
 fn gets(person: &Person<'_>, sent: &Value, folder: &Path) -> PathBuf {
-    let got = person.does(&["get", GROUP, &place(sent), "-o", text(folder)]).pop().expect("what was got");
+    let got = sending::got(person, GROUP, sent, folder);
     got["path"].as_str().expect("a path").into()
 }
 

@@ -3,13 +3,14 @@
 //! A shell brings one thing, [`Exchange`]: a way to send a request to the relay's API. Everything else is here and the
 //! same for terminal and browser: which requests there are ([`AccountApi`]), what travels in them (`shapes`), the way
 //! from nothing to a client ([`setup`]), and what is kept about the account in the store next to the client's rows:
-//! the [`session`], [`drafts`], [`alarms`] and [`uploads`] that are not through.
+//! the [`session`], [`drafts`], [`alarms`], [`uploads`] that are not through and [`shared`] files.
 
 pub mod alarms;
 pub mod api;
 pub mod drafts;
 pub mod session;
 pub mod setup;
+pub mod shared;
 pub mod uploads;
 
 mod shapes;

@@ -8,6 +8,7 @@ use crate::core::{Convo, Core, Ctx};
 use crate::event::{Event, Failure, FailureCode, Outcome};
 use sotto_e2ee::content::Ephemeral;
 use sotto_e2ee::content::call::CallSignal;
+use sotto_e2ee::content::peer::PeerSignal;
 use sotto_e2ee::conversation::Sender;
 use sotto_e2ee::seal::SealError;
 use sotto_e2ee::store::StoreError;
@@ -18,6 +19,7 @@ use sotto_protocol::ids::{AccountId, ConversationId, UnixMillis};
 /// What became of an ephemeral.
 enum Opened {
     Signal(Sender, UnixMillis, CallSignal),
+    Peer(Sender, PeerSignal),
     Other,
     Altered,
 }
@@ -36,6 +38,7 @@ impl Core {
                 Ok((sender, sent_at, Ephemeral::Call(signal))) if convo.row().kind == Kind::Direct => {
                     Opened::Signal(sender, sent_at, signal)
                 }
+                Ok((sender, _, Ephemeral::Peer(signal))) => Opened::Peer(sender, signal),
                 Ok((sender, _, content)) => {
                     core.ephemeral_came(ctx, convo, &sender, content)?;
                     Opened::Other
@@ -49,6 +52,7 @@ impl Core {
             Some(Opened::Signal(Sender { account, device, .. }, sent_at, signal)) => {
                 self.calls.heard(Heard { conversation: id, account, device, sent_at, signal }, ctx.now);
             }
+            Some(Opened::Peer(sender, signal)) => self.peer_word(ctx, id, &sender, signal)?,
             Some(Opened::Altered) if self.calls.place().is_some_and(|(place, _)| place == id) => {
                 self.calls.altered();
             }

@@ -27,7 +27,7 @@ impl Window {
 
 /// So many at once, and so many a second.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Bucket {
+pub(crate) struct Bucket {
     burst: u64,
     per_second: u64,
     /// In thousandths.
@@ -36,12 +36,12 @@ pub(super) struct Bucket {
 }
 
 impl Bucket {
-    pub(super) const fn new(burst: u64, per_second: u64, now: UnixMillis) -> Self {
+    pub(crate) const fn new(burst: u64, per_second: u64, now: UnixMillis) -> Self {
         Self { burst, per_second, left: burst.saturating_mul(1_000), at: now }
     }
 
     /// Whether one more may pass.
-    pub(super) fn take(&mut self, now: UnixMillis) -> bool {
+    pub(crate) fn take(&mut self, now: UnixMillis) -> bool {
         let passed = now.0.saturating_sub(self.at.0);
         self.at = now;
         let refill = passed.saturating_mul(self.per_second);

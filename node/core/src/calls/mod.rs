@@ -19,7 +19,7 @@
 //! client. The shell sends [`MediaReport::Alive`] every few seconds, so that a call does not outlive the page that it runs in.
 
 mod glue;
-mod guard;
+pub(crate) mod guard;
 mod machine;
 mod record;
 mod sdp;

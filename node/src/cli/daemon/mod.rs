@@ -77,6 +77,7 @@ pub(crate) async fn daemon(global: &Global, printer: &Printer, args: Args) -> Re
     let node = open::begin(start, printer)?;
     let profile = open::profile(global)?;
     open::finishing(node, async |node| {
+        node.serve_files().await;
         let token = Token::of(&profile, args.new_token)?;
         let (tell_closing, closing) = watch::channel(false);
         let (account, username) =

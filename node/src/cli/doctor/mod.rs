@@ -104,7 +104,7 @@ async fn this_device(global: &Global, report: &mut Report<'_>) -> Result<Option<
             return Ok(None);
         }
     };
-    let start = match resume(store, open::settings(), true) {
+    let start = match resume(store, open::settings(global), true) {
         Ok(start) => start,
         Err(error) => {
             report.good("store", "it opens with its key, and no page of it is damaged")?;

@@ -12,18 +12,20 @@
 mod io;
 mod jobs;
 
-use super::{Progress, Request, Session, Start, Status, wall_clock as now};
+use super::{Progress, Request, Session, Start, Status, WeakNode, wall_clock as now};
 use crate::http::{AccountApi, HttpError};
+use crate::peers::{Hub, is_there};
 use crate::tls::Trust;
 use crate::transport::{Backoff, Carrier, DialError, Dialled, Link, LinkError, Target, dial};
 use bytes::Bytes;
 use io::{Reading, WRITE_BEHIND, Writing, finished, read, reserve};
 use jobs::{Job, JobDone};
 use sotto_e2ee::store::{Store, StoreError};
-use sotto_node_core::account::alarms;
+use sotto_node_core::account::{alarms, shared};
 use sotto_node_core::client::Client;
 use sotto_node_core::command::{Command, Token};
 use sotto_node_core::event::{Event, Output};
+use sotto_node_core::peers::{Asked, PeerCommand, PeerEvent};
 use sotto_protocol::frame::Frame;
 use sotto_protocol::invite::RelayAddress;
 use std::collections::{HashMap, VecDeque};
@@ -48,6 +50,9 @@ const LATER: Duration = Duration::from_secs(3600);
 pub(super) struct Runner<S: Store> {
     client: Client<S>,
     session: Session,
+    /// For what this loop sets going and does not wait for.
+    node: WeakNode<S>,
+    hub: Hub,
     api: AccountApi,
     relay: RelayAddress,
     trust: Trust,
@@ -85,21 +90,22 @@ enum Turn {
 impl<S: Store + Send + 'static> Runner<S> {
     pub(super) fn new(
         start: Start<S>,
-        api: AccountApi,
+        node: WeakNode<S>,
         relay: RelayAddress,
         trust: Trust,
         requests: mpsc::Receiver<Request<S>>,
-        events: broadcast::Sender<Event>,
         status: watch::Sender<Status>,
     ) -> Self {
         Self {
             client: start.client,
             session: start.session,
-            api,
+            hub: node.hub.clone(),
+            api: node.api.clone(),
+            events: node.events.clone(),
+            node,
             relay,
             trust,
             requests,
-            events,
             status,
             tickets: HashMap::new(),
             next_token: 0,
@@ -244,7 +250,10 @@ impl<S: Store + Send + 'static> Runner<S> {
                 let progress = Progress::Queued { conversation: *conversation, number: *number };
                 self.tell(*token, progress, false);
             }
-            Event::Ready { .. } => {
+            Event::Ready { observed_address, .. } => {
+                if let Some(way) = self.hub.way(observed_address) {
+                    self.own_command(Command::Peer(PeerCommand::Network(Some(way))));
+                }
                 self.backoff.reset();
                 self.store_failures = 0;
                 if self.session.link_is_new {
@@ -278,6 +287,8 @@ impl<S: Store + Send + 'static> Runner<S> {
                     self.dial_at = Some(Instant::now() + wait);
                 }
             }
+            Event::Peer(PeerEvent::Asked(asked)) => self.asked_for_file(*asked),
+            Event::Peer(PeerEvent::Meet(meeting)) => self.hub.meet((**meeting).clone()),
             Event::VaultChanged(sealed) => {
                 // Only the newest counts.
                 self.jobs.retain(|job| !matches!(job, Job::PutVault(_)));
@@ -388,9 +399,10 @@ impl<S: Store + Send + 'static> Runner<S> {
                         tracing::warn!(%error, "what was learned about the network is not kept");
                     }
                 }
-                let Link { sender, receiver, binding, carrier } = dialled.link;
+                let Link { sender, receiver, binding, carrier, socket } = dialled.link;
                 tracing::debug!(%carrier, "connected");
                 self.carrier = Some(carrier);
+                self.hub.attach(socket);
                 self.writing = Some(Writing::start(sender));
                 self.reading = Some(Reading::start(receiver));
                 self.client.handle_connected(binding, now(), &mut rand::rng());
@@ -446,6 +458,18 @@ impl<S: Store + Send + 'static> Runner<S> {
         self.disconnect("given up");
     }
 
+    /// A member asks for a file that was kept here: it is offered if it lies there still.
+    fn asked_for_file(&self, asked: Asked) {
+        let found = shared::find(self.client.store(), asked.conversation, asked.root);
+        let (Ok(Some((file, _))), node) = (found, self.node.clone()) else { return };
+        tokio::spawn(async move {
+            let is_there = tokio::task::spawn_blocking(move || is_there(&file)).await.unwrap_or(false);
+            if let Some(node) = node.upgrade().filter(|_| is_there) {
+                drop(node.submit(Command::Peer(PeerCommand::Offer(asked))).await);
+            }
+        });
+    }
+
     fn token(&mut self) -> Token {
         self.next_token = self.next_token.saturating_add(1);
         Token(self.next_token)
@@ -478,6 +502,7 @@ impl<S: Store + Send + 'static> Runner<S> {
     }
 
     async fn end(mut self, tell: Option<oneshot::Sender<()>>) {
+        self.hub.close();
         if let Some(dialling) = self.dialling.take() {
             dialling.abort();
         }

@@ -36,6 +36,8 @@ pub(super) struct Live {
 pub(super) struct Shell {
     profile: Profile,
     passphrase: Option<Zeroizing<String>>,
+    /// Members may have this device's files from it while it runs.
+    serves: bool,
     tell: mpsc::Sender<Input>,
     /// Put there by the task that started it.
     live: Arc<Mutex<Option<Live>>>,
@@ -45,9 +47,10 @@ impl Shell {
     pub(super) fn new(
         profile: Profile,
         passphrase: Option<Zeroizing<String>>,
+        serves: bool,
         tell: mpsc::Sender<Input>,
     ) -> Self {
-        Self { profile, passphrase, tell, live: Arc::default() }
+        Self { profile, passphrase, serves, tell, live: Arc::default() }
     }
 
     fn live(&self) -> Option<Live> {
@@ -85,10 +88,13 @@ impl Shell {
 
     /// Starts a client beside the loop.
     fn start(&self, starting: impl Future<Output = Result<(Live, Started), NotYet>> + Send + 'static) {
-        let (tell, place) = (self.tell.clone(), self.live.clone());
+        let (tell, place, serves) = (self.tell.clone(), self.live.clone(), self.serves);
         tokio::spawn(async move {
             let answer = match starting.await {
                 Ok((live, started)) => {
+                    if serves {
+                        live.node.serve_files().await;
+                    }
                     *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(live);
                     Answer::Started(Box::new(started))
                 }

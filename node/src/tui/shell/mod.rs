@@ -41,6 +41,8 @@ const IDLE: Duration = Duration::from_secs(30);
 pub struct Request {
     /// Whose.
     pub profile: Profile,
+    /// Nobody but the relay may learn this device's address.
+    pub relay_only: bool,
     /// The relay, where the command line names it.
     pub link: Option<Invite>,
     /// The room to begin in.
@@ -82,7 +84,7 @@ pub async fn run(request: Request) -> Result<(), TuiError> {
     screen::read_keys(tell.clone());
     tokio::spawn(asked_to_end(tell.clone()));
     let (bell, notify) = (config.bell, config.notify);
-    let shell = Shell::new(request.profile, request.passphrase, tell);
+    let shell = Shell::new(request.profile, request.passphrase, !request.relay_only, tell);
     let options = Options {
         config,
         theme,

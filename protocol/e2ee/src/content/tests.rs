@@ -4,8 +4,10 @@ use super::call::{
     CANDIDATE_BYTES_MAX, CANDIDATES_PER_SIGNAL_MAX, CallId, CallOutcome, Candidate, HangUp, MediaState,
     SDP_BYTES_MAX, Signal,
 };
+use super::peer::{ADDRESSES_MAX, PeerWord, Way};
 use super::*;
 use proptest::prelude::*;
+use sotto_protocol::ids::{AskId, LinkId};
 
 fn head() -> Head {
     Head {
@@ -112,7 +114,25 @@ fn ephemerals() -> Vec<Ephemeral> {
         signal: Signal::Invite { video: false },
     }));
     all.extend(signals().into_iter().map(signal));
+    all.extend(peer_words());
     all
+}
+
+fn way(addresses: usize) -> Way {
+    let all = ["192.0.2.1:50000", "[2001:db8::1]:443"].map(|text| text.parse().expect("an address"));
+    Way { fingerprint: [9; 32], addresses: all.into_iter().cycle().take(addresses).collect() }
+}
+
+fn peer_words() -> Vec<Ephemeral> {
+    let (ask, link, root) = (AskId([2; 16]), LinkId([3; 16]), BlobRoot([5; 32]));
+    let to = Some(DeviceId([1; 16]));
+    [
+        (None, PeerWord::Wanted { ask, root }),
+        (to, PeerWord::Have { ask, link, way: way(2) }),
+        (to, PeerWord::Meet { link, way: way(0) }),
+    ]
+    .map(|(to, word)| Ephemeral::Peer(PeerSignal { to, word }))
+    .into()
 }
 
 #[test]
@@ -277,6 +297,21 @@ fn a_signal_of_a_later_version_is_passed_over() {
     let body = write(&(CALL, None::<DeviceId>, 1_u32, 900_u16, vec![1_u8, 2]));
     let Ok(Ephemeral::Call(read)) = Ephemeral::from_body(6, &body) else { panic!("a signal") };
     assert_eq!(read.signal, Signal::Unknown { signal: 900 });
+}
+
+#[test]
+fn a_word_about_a_link_names_few_addresses_and_one_of_a_later_version_is_passed_over() {
+    let meet = |addresses| {
+        let word = PeerWord::Meet { link: LinkId([3; 16]), way: way(addresses) };
+        Ephemeral::Peer(PeerSignal { to: None, word })
+    };
+    assert!(encode_ephemeral(UnixMillis(5), meet(ADDRESSES_MAX)).is_ok());
+    assert!(encode_ephemeral(UnixMillis(5), meet(ADDRESSES_MAX + 1)).is_err());
+    let bytes = write(&(LinkId([3; 16]), way(ADDRESSES_MAX + 1))).to_vec();
+    assert_eq!(Ephemeral::from_body(7, &write(&(None::<DeviceId>, 3_u16, bytes))), Err(Malformed));
+    let later = write(&(None::<DeviceId>, 900_u16, vec![1_u8, 2]));
+    let Ok(Ephemeral::Peer(read)) = Ephemeral::from_body(7, &later) else { panic!("a word") };
+    assert_eq!(read.word, PeerWord::Unknown { word: 900 });
 }
 
 #[test]

@@ -1,0 +1,328 @@
+//! The state of all questions and offers of a device. Inputs go in with the time; what is to be said or done comes out.
+
+use super::{Asked, Meeting, PeerEvent, SOURCES_MAX, Way, addresses, plan};
+use crate::calls::guard::Bucket;
+use crate::event::{Failure, FailureCode};
+use rand_core::CryptoRng;
+use sotto_e2ee::content::peer::{PeerSignal, PeerWord};
+use sotto_protocol::blob::BlobRoot;
+use sotto_protocol::ids::{AccountId, AskId, ConversationId, DeviceId, LinkId, UnixMillis};
+use std::collections::{BTreeMap, VecDeque};
+
+/// Files that one device takes at a time.
+pub(super) const ASKS_MAX: usize = 8;
+
+/// How often a question is said while the file is on its way: for devices that come later, and for words that were lost.
+pub(super) const ASK_EVERY_MS: u64 = 5_000;
+
+/// Questions of others that wait for their moment, and offers that wait for their answer.
+pub(super) const WAITING_MAX: usize = 32;
+
+/// Questions that are remembered so that each device is answered once in a while.
+const ANSWERED_MAX: usize = 256;
+
+/// An offer that is not taken up for so long is forgotten; the way there and back takes a second at worst.
+pub(super) const OFFER_MS: u64 = 10_000;
+
+/// The same question of the same device is answered again after this.
+const AGAIN_AFTER_MS: u64 = 4_000;
+
+/// In a crowd not all answer at once: each member that there is gives up to so much more time, up to two seconds in all.
+const SPREAD_MS_PER_MEMBER: u64 = 10;
+const SPREAD_MS_MAX: u64 = 2_000;
+
+/// Members that answer at once; with few there is no crowd.
+const CROWD_FROM: usize = 8;
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// Say this in a conversation.
+    Send(ConversationId, PeerSignal),
+    /// Tell the shell.
+    Tell(PeerEvent),
+}
+
+/// A word with what was checked about it.
+pub(crate) struct Heard {
+    pub(crate) conversation: ConversationId,
+    pub(crate) account: AccountId,
+    pub(crate) device: DeviceId,
+    pub(crate) signal: PeerSignal,
+    /// Of a question: this device kept the file under its root.
+    pub(crate) is_kept: bool,
+    /// Leaves of the conversation.
+    pub(crate) members: usize,
+}
+
+/// A question of this device.
+struct Ask {
+    conversation: ConversationId,
+    root: BlobRoot,
+    again: UnixMillis,
+    /// Who answered, and the link that came of it.
+    sources: BTreeMap<DeviceId, LinkId>,
+}
+
+/// A question of another device that is answered in a moment, unless enough others do.
+struct Pending {
+    asked: Asked,
+    due: UnixMillis,
+    answers: usize,
+}
+
+/// An answer to another device.
+struct Offer {
+    conversation: ConversationId,
+    to: DeviceId,
+    until: UnixMillis,
+}
+
+/// Everything about links on one device.
+pub(crate) struct Peers {
+    me: DeviceId,
+    relay_only: bool,
+    serves: bool,
+    way: Option<Way>,
+    asks: BTreeMap<AskId, Ask>,
+    pending: Vec<Pending>,
+    offers: BTreeMap<LinkId, Offer>,
+    answered: VecDeque<(AskId, UnixMillis)>,
+    incoming: Bucket,
+    acts: Vec<Act>,
+}
+
+const fn after(now: UnixMillis, ms: u64) -> UnixMillis {
+    UnixMillis(now.0.saturating_add(ms))
+}
+
+impl Peers {
+    pub(crate) fn new(me: DeviceId, relay_only: bool, now: UnixMillis) -> Self {
+        Self {
+            me,
+            relay_only,
+            serves: false,
+            way: None,
+            asks: BTreeMap::new(),
+            pending: Vec::new(),
+            offers: BTreeMap::new(),
+            answered: VecDeque::new(),
+            // Ten at once and two a second: a member with many files to get, not a flood.
+            incoming: Bucket::new(10, 2, now),
+            acts: Vec::new(),
+        }
+    }
+
+    pub(crate) fn take_acts(&mut self) -> Vec<Act> {
+        std::mem::take(&mut self.acts)
+    }
+
+    pub(crate) const fn is_relay_only(&self) -> bool {
+        self.relay_only
+    }
+
+    /// Forgets where it is before anything else is said.
+    pub(super) fn set_relay_only(&mut self, relay_only: bool) {
+        self.relay_only = relay_only;
+        if relay_only {
+            self.network(None, UnixMillis(0));
+        }
+    }
+
+    pub(super) const fn serve(&mut self) {
+        self.serves = true;
+    }
+
+    /// Where this device may be reached from now on.
+    pub(crate) fn network(&mut self, way: Option<Way>, now: UnixMillis) {
+        self.way = way.filter(|_| !self.relay_only);
+        if self.way.is_none() {
+            self.pending.clear();
+            self.offers.clear();
+            return;
+        }
+        for ask in self.asks.values_mut() {
+            ask.again = now;
+        }
+        self.say_what_is_due(now);
+    }
+
+    /// A file is wanted. Where no link can come about, nobody is asked until one can.
+    pub(super) fn want(
+        &mut self,
+        ask: AskId,
+        conversation: ConversationId,
+        root: BlobRoot,
+        now: UnixMillis,
+    ) -> Result<(), Failure> {
+        if self.asks.len() >= ASKS_MAX {
+            let text = "as many files as this device asks its peers for at a time are on their way already";
+            return Err(Failure::new(FailureCode::Invalid, text));
+        }
+        self.asks.insert(ask, Ask { conversation, root, again: now, sources: BTreeMap::new() });
+        self.say_what_is_due(now);
+        Ok(())
+    }
+
+    pub(super) fn end_want(&mut self, ask: AskId) {
+        self.asks.remove(&ask);
+    }
+
+    pub(super) fn lost(&mut self, ask: AskId, device: DeviceId) {
+        if let Some(ask) = self.asks.get_mut(&ask) {
+            ask.sources.remove(&device);
+        }
+    }
+
+    /// The shell has the file that was asked for.
+    pub(super) fn offer(&mut self, asked: Asked, now: UnixMillis, rng: &mut dyn CryptoRng) {
+        let Some(way) = self.way.clone().filter(|_| self.serves && self.offers.len() < WAITING_MAX) else {
+            return;
+        };
+        let mut link = [0; 16];
+        rng.fill_bytes(&mut link);
+        let link = LinkId(link);
+        let Asked { ask, conversation, by, .. } = asked;
+        self.offers.insert(link, Offer { conversation, to: by, until: after(now, OFFER_MS) });
+        self.say(conversation, Some(by), PeerWord::Have { ask, link, way });
+    }
+
+    /// A member said something.
+    pub(crate) fn heard(&mut self, heard: Heard, now: UnixMillis, rng: &mut dyn CryptoRng) {
+        let Heard { conversation, account, device, signal, is_kept, members } = heard;
+        let Some(own) = self.way.clone().filter(|_| device != self.me) else { return };
+        let is_for_me = signal.to == Some(self.me);
+        match signal.word {
+            PeerWord::Wanted { ask, root } if is_kept && self.serves => {
+                self.wanted(Asked { ask, conversation, root, by: device }, members, now, rng);
+            }
+            PeerWord::Have { ask, link, way } if is_for_me => {
+                let Some(asked) = self.asks.get_mut(&ask).filter(|asked| asked.conversation == conversation)
+                else {
+                    return;
+                };
+                if asked.sources.len() >= SOURCES_MAX || asked.sources.contains_key(&device) {
+                    return;
+                }
+                asked.sources.insert(device, link);
+                self.say(conversation, Some(device), PeerWord::Meet { link, way: own.clone() });
+                self.meet(link, conversation, Some(ask), (account, device), (&own, &way));
+            }
+            // Others answer too, and enough are enough.
+            PeerWord::Have { ask, .. } => {
+                let of_this = self
+                    .pending
+                    .iter_mut()
+                    .filter(|pending| pending.asked.ask == ask && pending.asked.conversation == conversation);
+                of_this.for_each(|pending| pending.answers += 1);
+            }
+            PeerWord::Meet { link, way } if is_for_me => {
+                let is_taken_up = |offer: &Offer| offer.conversation == conversation && offer.to == device;
+                if self.offers.get(&link).is_some_and(is_taken_up) {
+                    self.offers.remove(&link);
+                    self.meet(link, conversation, None, (account, device), (&own, &way));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn wanted(&mut self, asked: Asked, members: usize, now: UnixMillis, rng: &mut dyn CryptoRng) {
+        let recently = |at: UnixMillis| now.0.saturating_sub(at.0) < AGAIN_AFTER_MS;
+        let is_repeat = self.answered.iter().any(|(ask, at)| *ask == asked.ask && recently(*at));
+        if is_repeat || self.pending.len() >= WAITING_MAX || !self.incoming.take(now) {
+            return;
+        }
+        self.answered.retain(|(ask, _)| *ask != asked.ask);
+        if self.answered.len() >= ANSWERED_MAX {
+            self.answered.pop_front();
+        }
+        self.answered.push_back((asked.ask, now));
+        let crowd = u64::try_from(members.saturating_sub(CROWD_FROM)).unwrap_or(u64::MAX);
+        let spread = crowd.saturating_mul(SPREAD_MS_PER_MEMBER).min(SPREAD_MS_MAX);
+        let wait = if spread == 0 { 0 } else { rng.next_u64() % spread };
+        self.pending.push(Pending { asked, due: after(now, wait), answers: 0 });
+        self.on_time(now);
+    }
+
+    fn meet(
+        &mut self,
+        link: LinkId,
+        conversation: ConversationId,
+        ask: Option<AskId>,
+        (account, device): (AccountId, DeviceId),
+        (own, theirs): (&Way, &Way),
+    ) {
+        let meeting = Meeting {
+            link,
+            conversation,
+            ask,
+            account,
+            device,
+            fingerprint: theirs.fingerprint,
+            addresses: addresses::to_try(&theirs.addresses, &own.addresses),
+            steps: plan::steps(self.me, device),
+        };
+        self.acts.push(Act::Tell(PeerEvent::Meet(Box::new(meeting))));
+    }
+
+    fn say(&mut self, conversation: ConversationId, to: Option<DeviceId>, word: PeerWord) {
+        self.acts.push(Act::Send(conversation, PeerSignal { to, word }));
+    }
+
+    fn say_what_is_due(&mut self, now: UnixMillis) {
+        if self.way.is_none() {
+            return;
+        }
+        let mut due = Vec::new();
+        for (id, ask) in &mut self.asks {
+            if ask.again <= now {
+                ask.again = after(now, ASK_EVERY_MS);
+                if ask.sources.len() < SOURCES_MAX {
+                    due.push((ask.conversation, PeerWord::Wanted { ask: *id, root: ask.root }));
+                }
+            }
+        }
+        for (conversation, word) in due {
+            self.say(conversation, None, word);
+        }
+    }
+
+    /// Time has passed.
+    pub(crate) fn on_time(&mut self, now: UnixMillis) {
+        self.say_what_is_due(now);
+        self.offers.retain(|_, offer| offer.until > now);
+        let (due, later) = std::mem::take(&mut self.pending).into_iter().partition(|one| one.due <= now);
+        self.pending = later;
+        let due: Vec<Pending> = due;
+        for Pending { asked, answers, .. } in due {
+            if answers < SOURCES_MAX {
+                self.acts.push(Act::Tell(PeerEvent::Asked(asked)));
+            }
+        }
+    }
+
+    /// When to look again.
+    pub(crate) fn deadline(&self) -> Option<UnixMillis> {
+        self.way.as_ref()?;
+        let asks = self.asks.values().map(|ask| ask.again);
+        let pending = self.pending.iter().map(|pending| pending.due);
+        asks.chain(pending).chain(self.offers.values().map(|offer| offer.until)).min()
+    }
+
+    /// After the clock jumped back: nothing waits longer than it was meant to.
+    pub(crate) fn clamp(&mut self, now: UnixMillis) {
+        for ask in self.asks.values_mut() {
+            ask.again = ask.again.min(after(now, ASK_EVERY_MS));
+        }
+        for pending in &mut self.pending {
+            pending.due = pending.due.min(after(now, SPREAD_MS_MAX));
+        }
+        for offer in self.offers.values_mut() {
+            offer.until = offer.until.min(after(now, OFFER_MS));
+        }
+        for (_, at) in &mut self.answered {
+            *at = (*at).min(now);
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Direct links between two devices of a conversation: who asks, who answers, and how the two find to each other.
+//!
+//! The link itself is a connection that a shell owns; what the devices say to each other before there is one goes through here
+//! as [words](sotto_e2ee::content::peer), each sealed for the members and signed by its device.
+//!
+//! ```text
+//! taker                                       every device with the file
+//!   Want  -- wanted: ask, root ------------->   Asked: the shell looks whether it still has it
+//!                                          <--  Offer: have: link, fingerprint, addresses
+//!   Meeting -- meet: fingerprint, addresses ->  Meeting
+//!   <======= QUIC; each shows the certificate that the other one was promised =======>
+//! ```
+//!
+//! Where a device is, is told to nobody by a device that is [relay-only](PeerCommand::SetRelayOnly), and by others only to a
+//! conversation in which they asked for a file or offer one, and to no room, since anybody may be in there. Everything that a member can set off is bounded: words that are answered,
+//! links that are waited for, addresses that are tried.
+//!
+//! `machine` is the whole decision, `addresses` what may be told and tried, [`plan`] the steps by which two devices behind two
+//! NATs meet, [`chunks`] who is asked for which chunk of a file; `glue` ties the machine to the rest of the client.
+
+mod addresses;
+pub mod chunks;
+mod glue;
+mod machine;
+pub mod plan;
+#[cfg(test)]
+mod tests;
+
+pub use addresses::to_tell;
+pub(crate) use glue::relay_only;
+pub(crate) use machine::Peers;
+pub use sotto_e2ee::content::peer::{ADDRESSES_MAX, Way};
+pub use sotto_protocol::ids::{AskId, LinkId};
+
+use core::net::SocketAddr;
+use sotto_protocol::blob::BlobRoot;
+use sotto_protocol::ids::{AccountId, ConversationId, DeviceId};
+
+/// Devices from which one file is taken at a time.
+pub const SOURCES_MAX: usize = 4;
+
+/// What the shell, or a person, wants of links.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PeerCommand {
+    /// Where this device may be reached now, and the certificate that it shows; `None` when it cannot be.
+    Network(Option<Way>),
+    /// The shell goes on running and gives the files that it has to members who ask. Until it says so it does not.
+    Serve,
+    /// The person wants to take and give files by way of the relay only, so that nobody learns this device's address. Kept.
+    SetRelayOnly(bool),
+    /// A file is wanted; said again now and then until [`Self::EndWant`].
+    Want {
+        /// Names the question; drawn anew.
+        ask: AskId,
+        /// Where.
+        conversation: ConversationId,
+        /// Which file.
+        root: BlobRoot,
+    },
+    /// It is not wanted any more.
+    EndWant {
+        /// As it was named.
+        ask: AskId,
+    },
+    /// A link did not come about, or is lost: the device may be asked again.
+    Lost {
+        /// For which question.
+        ask: AskId,
+        /// Which device.
+        device: DeviceId,
+    },
+    /// The file that was [asked](PeerEvent::Asked) for is here: offer it.
+    Offer(Asked),
+}
+
+/// What the shell is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PeerEvent {
+    /// A member asks for a file that was kept under its root. If it is still here, `Offer` it.
+    Asked(Asked),
+    /// Connect to a device.
+    Meet(Box<Meeting>),
+}
+
+/// A question that may be answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asked {
+    /// As it was named.
+    pub ask: AskId,
+    /// Where.
+    pub conversation: ConversationId,
+    /// Which file.
+    pub root: BlobRoot,
+    /// By which device.
+    pub by: DeviceId,
+}
+
+/// Two devices that are to connect; both are told at about the same time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Meeting {
+    /// Names the link.
+    pub link: LinkId,
+    /// Whose files it is for.
+    pub conversation: ConversationId,
+    /// The question of this device that it came of; `None` if this device gives.
+    pub ask: Option<AskId>,
+    /// Whose device the other one is.
+    pub account: AccountId,
+    /// The other device.
+    pub device: DeviceId,
+    /// The SHA-256 of the certificate that it has to show.
+    pub fingerprint: [u8; 32],
+    /// Where it may be.
+    pub addresses: Vec<SocketAddr>,
+    /// What this device does, and when.
+    pub steps: Vec<plan::Step>,
+}

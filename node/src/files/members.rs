@@ -1,0 +1,145 @@
+//! Asking the members of a conversation for a file, and what came of it so far.
+
+use super::FileError;
+use crate::node::Node;
+use crate::peers::{News, Taker};
+use sotto_e2ee::store::Store;
+use sotto_node_core::command::Command;
+use sotto_node_core::peers::plan::GIVE_UP_AFTER_MS;
+use sotto_node_core::peers::{AskId, PeerCommand};
+use sotto_protocol::blob::{BlobPlace, BlobSize, ChunkList};
+use sotto_protocol::ids::DeviceId;
+use sotto_protocol::peer::Wanted;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
+
+/// Whoever is there and has the file has said so by then.
+const FIRST_ANSWER: Duration = Duration::from_millis(1_500);
+
+/// The question to the members, if it was asked. Dropping it ends it.
+pub(super) struct Members<S: Store + Send + 'static> {
+    node: Node<S>,
+    place: BlobPlace,
+    asked: Option<Question>,
+    /// Links that stand and are not used yet.
+    links: Vec<Taker>,
+}
+
+struct Question {
+    ask: AskId,
+    news: mpsc::Receiver<News>,
+    since: Instant,
+    /// Links that are on their way.
+    coming: usize,
+    /// Somebody else is there, as the relay says.
+    others: bool,
+}
+
+impl<S: Store + Send + 'static> Members<S> {
+    pub(super) fn of(node: &Node<S>, place: BlobPlace) -> Self {
+        Self { node: node.clone(), place, asked: None, links: Vec::new() }
+    }
+
+    /// Asks who has it, unless no link could come of it.
+    pub(super) async fn ask(&mut self) -> Result<(), FileError> {
+        let BlobPlace { conversation, root } = self.place;
+        let (hidden, here) =
+            self.node.ask(move |client| (client.is_relay_only(), client.present_count(conversation))).await?;
+        if hidden || self.asked.is_some() || !self.node.hub().is_listening() {
+            return Ok(());
+        }
+        let ask = AskId(rand::random());
+        let news = self.node.hub().asking(ask);
+        let others = here.is_some_and(|here| here > 1);
+        self.asked = Some(Question { ask, news, since: Instant::now(), coming: 0, others });
+        let want = PeerCommand::Want { ask, conversation, root };
+        if let Err(failure) = self.node.command(Command::Peer(want)).await {
+            // The relay has it too.
+            tracing::debug!(%failure, "the members were not asked");
+            self.asked = None;
+        }
+        Ok(())
+    }
+
+    /// Whether somebody else may be there who was asked.
+    pub(super) fn are_here(&self) -> bool {
+        self.asked.as_ref().is_some_and(|asked| asked.others)
+    }
+
+    /// Whether a link may still come of it.
+    pub(super) fn may_come(&self) -> bool {
+        let may = |asked: &Question| asked.coming > 0 || asked.others && asked.since.elapsed() < FIRST_ANSWER;
+        !self.links.is_empty() || self.asked.as_ref().is_some_and(may)
+    }
+
+    /// Whether a link is on its way.
+    pub(super) fn is_coming(&self) -> bool {
+        self.asked.as_ref().is_some_and(|asked| asked.coming > 0)
+    }
+
+    /// The next link that stands, or a change in how many are on their way (`None`). Waits for ever where nobody was asked.
+    pub(super) async fn next(&mut self) -> Option<Taker> {
+        if let Some(link) = self.links.pop() {
+            return Some(link);
+        }
+        let Some(asked) = &mut self.asked else { return std::future::pending().await };
+        match asked.news.recv().await {
+            Some(News::Coming) => asked.coming = asked.coming.saturating_add(1),
+            Some(News::Link(link)) => {
+                asked.coming = asked.coming.saturating_sub(1);
+                return Some(link);
+            }
+            Some(News::Failed(device)) => {
+                asked.coming = asked.coming.saturating_sub(1);
+                self.lost(device).await;
+            }
+            None => self.asked = None,
+        }
+        None
+    }
+
+    /// A device is gone; should it come back, it may be asked again.
+    pub(super) async fn lost(&self, device: DeviceId) {
+        if let Some(asked) = &self.asked {
+            let lost = PeerCommand::Lost { ask: asked.ask, device };
+            drop(self.node.submit(Command::Peer(lost)).await);
+        }
+    }
+
+    /// The hashes of the chunks, from a member; `None` if nobody gives them.
+    pub(super) async fn list(&mut self, size: BlobSize) -> Result<Option<ChunkList>, FileError> {
+        self.ask().await?;
+        while self.may_come() {
+            let patience =
+                if self.is_coming() { Duration::from_millis(GIVE_UP_AFTER_MS) } else { FIRST_ANSWER };
+            let Ok(link) = timeout_at(Instant::now() + patience, self.next()).await else { break };
+            let Some(link) = link else { continue };
+            let root = self.place.root;
+            let list = link.take(root, Wanted::List, size.list_bytes()).await;
+            match list.map(|list| ChunkList::read(root, size, &list)) {
+                Ok(Ok(list)) => {
+                    self.links.push(link);
+                    return Ok(Some(list));
+                }
+                Ok(Err(error)) => tracing::info!(%error, "a member gave another list than the file's"),
+                Err(error) => tracing::debug!(%error, "a member gave no list"),
+            }
+            link.close();
+        }
+        Ok(None)
+    }
+}
+
+impl<S: Store + Send + 'static> Drop for Members<S> {
+    fn drop(&mut self) {
+        for link in &self.links {
+            link.close();
+        }
+        if let Some(asked) = &self.asked {
+            let (node, ask) = (self.node.clone(), asked.ask);
+            node.hub().end_asking(ask);
+            tokio::spawn(async move { drop(node.submit(Command::Peer(PeerCommand::EndWant { ask })).await) });
+        }
+    }
+}
