@@ -45,7 +45,7 @@ mod tests {
     #[test]
     fn only_pictures_made_of_dots_are_shown() {
         let svg = b"<svg xmlns=\"http://www.w3.org/2000/svg\"><script>alert(1)</script></svg>";
-        for head in [svg.as_slice(), b"<!doctype html><img>", b"%PDF-1.7", b"BM\x9a\0\0\0", b"", b"GIF"] {
+        for head in [svg.as_slice(), b"<!doctype html><img>", b"%PDF-1.7", b"BM\x9a\0\0\0", b""] {
             assert_eq!(picture(head), None, "{head:?}");
         }
         for (head, kind) in [
