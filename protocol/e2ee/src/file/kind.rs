@@ -53,7 +53,7 @@ mod tests {
             (b"\xff\xd8\xff\xe0\0\x10JFIF", "image/jpeg"),
             (b"GIF89a\x01\0\x01\0", "image/gif"),
             (b"RIFF\x24\0\0\0WEBPVP8 ", "image/webp"),
-            (b"\0\0\0\x20ftypavif\0\0\0\0avifmif1", "image/avif"),
+            (b"\0\0\0\x18ftypavif\0\0\0\0avifmif1", "image/avif"),
         ] {
             assert_eq!(picture(head), Some(kind), "{head:?}");
         }
