@@ -5,7 +5,7 @@ use super::machine::{Act, Heard};
 use crate::account::shared;
 use crate::command::Token;
 use crate::core::{Convo, Core, Ctx};
-use crate::event::{Event, Outcome};
+use crate::event::{Event, Failure, FailureCode, Outcome};
 use crate::rows;
 use sotto_e2ee::content::Ephemeral;
 use sotto_e2ee::content::peer::{PeerSignal, PeerWord};
@@ -13,6 +13,9 @@ use sotto_e2ee::conversation::Sender;
 use sotto_e2ee::store::{StoreError, Transaction};
 use sotto_protocol::body::conversation::Kind;
 use sotto_protocol::ids::ConversationId;
+
+/// A browser has no socket for such links: there the whole machine is left out of what is downloaded.
+const LINKS: bool = !cfg!(target_family = "wasm");
 
 /// The row that is there when the person wants no links.
 const RELAY_ONLY: u8 = 0x60;
@@ -36,6 +39,9 @@ impl Core {
         sender: &Sender,
         signal: PeerSignal,
     ) -> Result<(), StoreError> {
+        if !LINKS {
+            return Ok(());
+        }
         let is_kept = match &signal.word {
             PeerWord::Wanted { root, .. } => ctx.tx.get(&shared::key(conversation, *root))?.is_some(),
             _ => false,
@@ -56,6 +62,11 @@ impl Core {
         token: Token,
         command: PeerCommand,
     ) -> Result<(), StoreError> {
+        if !LINKS {
+            let failure = Failure::new(FailureCode::Invalid, "there are no direct links in a browser");
+            ctx.failed(Some(token), failure);
+            return Ok(());
+        }
         let mut done = Ok(());
         match command {
             PeerCommand::Network(way) => {
@@ -89,6 +100,9 @@ impl Core {
 
     /// Time has passed for links.
     pub(crate) fn peers_due(&mut self, ctx: &mut Ctx<'_>) -> Result<(), StoreError> {
+        if !LINKS {
+            return Ok(());
+        }
         self.peers.on_time(ctx.now);
         self.peer_acts(ctx)
     }
