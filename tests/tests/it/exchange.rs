@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 use sotto_tests::daemon_process::{good, node};
+use sotto_tests::programs::target;
 use std::io::Write as _;
-use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -26,7 +26,7 @@ impl Build {
 }
 
 fn wasm(name: &str, input: &Value) -> Value {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/web/exchange");
+    let folder = target().join("web/exchange");
     assert!(
         folder.join("sotto_exchange_bg.wasm").is_file(),
         "{} is empty: `cargo xtask test` compiles the encryption for wasm",
