@@ -187,10 +187,19 @@ export function Messages(props: {
       if (end || up) setStuck(end);
       if (end) setBelow(0);
     });
-    if (offset < NEAR_PX && !lines.olderFailed()) void lines.older();
-    if (left < NEAR_PX) void lines.newer();
+    readOn();
     markSeen();
   }
+
+  /** Near an end the next page is read. */
+  function readOn(): void {
+    if (!handle || !placed) return;
+    const { scrollOffset: offset, scrollSize: size, viewportSize } = handle;
+    if (offset < NEAR_PX && !lines.olderFailed()) void lines.older();
+    if (size - offset - viewportSize < NEAR_PX) void lines.newer();
+  }
+  // Whoever stands at the very top moves no further, so that no event asks for the page after this one.
+  createEffect(on(lines.loading, (loading) => !loading && afterFrames(3, readOn), { defer: true }));
 
   function focusRow(at: number): void {
     const row = all()[Math.min(Math.max(at, 0), all().length - 1)];
