@@ -55,7 +55,7 @@ pub(crate) async fn seed(global: &Global, printer: &Printer) -> Result<(), Faile
             let sentence = "this device makes no direct links (sotto peers, --relay-only), so nobody can get files from it";
             return Err(Failed::usage(sentence));
         }
-        let lines = format!("Members can get {files} files from this device, where they lie now. Ctrl-C ends.");
+        let lines = format!("Members can get what you sent or got here, where it lies now (files: {files}). Ctrl-C ends.");
         printer.result(&json!({ "type": "seeding", "files": files }), &lines)?;
         tokio::select! {
             () = interrupted() => Ok(()),
