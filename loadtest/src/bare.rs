@@ -52,20 +52,28 @@ struct Group {
 
 type Writers = Arc<Mutex<HashMap<u32, mpsc::Sender<Bytes>>>>;
 
-/// Serves until standard input is closed; prints [`Figures`] for each line that comes there.
-pub(crate) async fn serve(dir: &Path) -> Result<()> {
+/// What a bare server speaks, and the certificate that it made for itself.
+pub(crate) fn server_config(
+    alpn: &[u8],
+) -> Result<(quinn::ServerConfig, rustls_pki_types::CertificateDer<'static>)> {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()])?;
     let certificate = made.cert.der().clone();
     let key = rustls_pki_types::PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
     let mut tls = rustls::ServerConfig::builder_with_protocol_versions(&[&rustls::version::TLS13])
         .with_no_client_auth()
         .with_single_cert(vec![certificate.clone()], key.into())?;
-    tls.alpn_protocols = vec![b"bare".to_vec()];
+    tls.alpn_protocols = vec![alpn.to_vec()];
     let crypto = quinn::crypto::rustls::QuicServerConfig::try_from(tls)?;
     let mut config = quinn::ServerConfig::with_crypto(Arc::new(crypto));
     let mut transport = quinn::TransportConfig::default();
     transport.max_idle_timeout(Some(Duration::from_secs(120).try_into()?));
     config.transport_config(Arc::new(transport));
+    Ok((config, certificate))
+}
+
+/// Serves until standard input is closed; prints [`Figures`] for each line that comes there.
+pub(crate) async fn serve(dir: &Path) -> Result<()> {
+    let (config, certificate) = server_config(b"bare")?;
     let endpoint = crate::target::endpoint(Some(config))?;
 
     let file = File::create(dir.join("log")).context("the bare relay's log file")?;
@@ -105,7 +113,8 @@ pub(crate) async fn serve(dir: &Path) -> Result<()> {
     Ok(accepting.await?)
 }
 
-fn print_line(line: &str) -> Result<()> {
+/// One line of output, at once.
+pub(crate) fn print_line(line: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{line}")?;
     Ok(out.flush()?)

@@ -6,7 +6,9 @@
 
 mod bare;
 mod bare_client;
+mod files;
 mod fill;
+mod person;
 mod process;
 mod report;
 mod screen;
@@ -26,8 +28,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use target::Target;
 
-/// Measures a Sotto relay beside a bare quinn relay that fsyncs per batch, in one run on loopback; and the terminal
-/// interface with many messages.
+/// Measures a Sotto relay beside a bare quinn relay that fsyncs per batch, in one run on loopback; files beside a bare stream; and the
+/// terminal interface with many messages.
 ///
 /// Build it and the relay with `--release` first: `cargo build --release -p sotto-relay -p sotto-loadtest`.
 #[derive(Parser)]
@@ -91,6 +93,8 @@ enum Command {
         #[arg(long, default_value = "target")]
         scratch: PathBuf,
     },
+    /// Files by real programs, beside a bare stream of quinn: speed, CPU and memory of both ends; and in a group.
+    Files(files::FilesArguments),
     /// TURN beside Debian's coturn: packets relayed for each CPU second, by coturn's own client.
     Turn {
         /// Allocations at a time.
@@ -115,6 +119,12 @@ enum Command {
     /// The bare relay alone, as `talk` and `idle` start it. Ends when its standard input is closed.
     #[command(hide = true)]
     BareRelay { dir: PathBuf },
+    /// One end of a bare stream, as `files` starts it: gives a file until its standard input is closed.
+    #[command(hide = true)]
+    BareGive { file: PathBuf },
+    /// The other end: what the giver printed, and where the file goes.
+    #[command(hide = true)]
+    BareTake { ready: String, to: PathBuf },
 }
 
 #[derive(Args)]
@@ -160,6 +170,9 @@ async fn run(arguments: Arguments) -> Result<()> {
     let mut report = Report::default();
     match arguments.command {
         Command::BareRelay { dir } => return bare::serve(&dir).await,
+        Command::BareGive { file } => return files::bare::give(&file).await,
+        Command::BareTake { ready, to } => return files::bare::take(&ready, &to).await,
+        Command::Files(files) => (report.files, report.groups) = files::measure(&files).await?,
         Command::Talk(talk) => {
             for &outstanding in &talk.outstanding {
                 let (mut base, mut ours) = (Vec::new(), Vec::new());

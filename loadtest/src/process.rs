@@ -71,9 +71,20 @@ pub(crate) fn cpu_seconds(pid: u32) -> Result<f64> {
     Ok((ticks(11)? + ticks(12)?) / 100.0)
 }
 
-/// Resident memory of a process in KiB, from `/proc/PID/status`.
+/// Resident memory of a process in KiB.
 pub(crate) fn resident_kib(pid: u32) -> Result<u64> {
+    memory_kib(pid, "VmRSS:")
+}
+
+/// The most resident memory that a process ever had, in KiB.
+pub(crate) fn peak_kib(pid: u32) -> Result<u64> {
+    memory_kib(pid, "VmHWM:")
+}
+
+/// A figure of `/proc/PID/status`.
+fn memory_kib(pid: u32, name: &str) -> Result<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    let line = line.with_context(|| format!("/proc/PID/status has no {name}"))?;
     Ok(line.trim().trim_end_matches(" kB").trim().parse()?)
 }

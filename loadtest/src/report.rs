@@ -119,6 +119,50 @@ impl Turn {
     }
 }
 
+/// A file from one disk to another: one round, or the medians of several.
+#[derive(Serialize, Clone)]
+pub(crate) struct Files {
+    pub(crate) way: String,
+    pub(crate) bytes: u64,
+    /// While it moves, until it is whole and on the disk; megabytes of 1,000,000 bytes.
+    pub(crate) mb_per_second: f64,
+    /// The whole command.
+    pub(crate) command_mb_per_second: f64,
+    pub(crate) giver_cpu_per_gib: f64,
+    pub(crate) taker_cpu_per_gib: f64,
+    pub(crate) giver_peak_mib: f64,
+    pub(crate) taker_peak_mib: f64,
+}
+
+impl Files {
+    /// One row of several rounds: each figure is the median of its own, of memory the most. `None` without rounds.
+    pub(crate) fn median(rounds: &[Self]) -> Option<Self> {
+        let most = |figure: fn(&Self) -> f64| rounds.iter().map(figure).fold(0.0, f64::max);
+        let mut row = rounds.first()?.clone();
+        row.mb_per_second = middle(rounds, |round| round.mb_per_second);
+        row.command_mb_per_second = middle(rounds, |round| round.command_mb_per_second);
+        row.giver_cpu_per_gib = middle(rounds, |round| round.giver_cpu_per_gib);
+        row.taker_cpu_per_gib = middle(rounds, |round| round.taker_cpu_per_gib);
+        row.giver_peak_mib = most(|round| round.giver_peak_mib);
+        row.taker_peak_mib = most(|round| round.taker_peak_mib);
+        Some(row)
+    }
+}
+
+/// A file that all members but one got at once.
+#[derive(Serialize, Clone)]
+pub(crate) struct FilesGroup {
+    pub(crate) members: usize,
+    pub(crate) bytes: u64,
+    /// What each member's line carries outwards; `None` on loopback.
+    pub(crate) mbit_per_second: Option<u32>,
+    pub(crate) one_seconds: f64,
+    pub(crate) all_seconds: f64,
+    /// What the relay gave meanwhile, in files.
+    pub(crate) relay_copies: f64,
+    pub(crate) taker_peak_mib: f64,
+}
+
 /// One run.
 #[derive(Serialize, Default)]
 pub(crate) struct Report {
@@ -128,6 +172,8 @@ pub(crate) struct Report {
     pub(crate) search: Vec<Search>,
     pub(crate) web: Vec<Web>,
     pub(crate) turn: Vec<Turn>,
+    pub(crate) files: Vec<Files>,
+    pub(crate) groups: Vec<FilesGroup>,
 }
 
 impl Report {
@@ -225,6 +271,7 @@ impl Report {
                 );
             }
         }
+        out += &self.files_tables();
         for row in &self.web {
             out += &format!(
                 "\n| in a browser, medians of {} | ms |\n|---|---|\n| echo page: usable | {:.0} |\n| echo page: first echo | {:.0} |\n| \
@@ -242,6 +289,45 @@ impl Report {
                 row.frame_p50_ms,
                 row.frame_p99_ms,
                 row.frame_max_ms,
+            );
+        }
+        out
+    }
+
+    fn files_tables(&self) -> String {
+        let mut out = String::new();
+        if let Some(base) = self.files.first() {
+            out += "\n| a file | MB/s | of the first | whole command MB/s | CPU s per GiB, giver | taker | peak MiB, giver | taker |\n";
+            out += "|---|---|---|---|---|---|---|---|\n";
+            for row in &self.files {
+                out += &format!(
+                    "| {} | {:.0} | {:.2} | {:.0} | {:.2} | {:.2} | {:.0} | {:.0} |\n",
+                    row.way,
+                    row.mb_per_second,
+                    row.mb_per_second / base.mb_per_second,
+                    row.command_mb_per_second,
+                    row.giver_cpu_per_gib,
+                    row.taker_cpu_per_gib,
+                    row.giver_peak_mib,
+                    row.taker_peak_mib,
+                );
+            }
+        }
+        for row in &self.groups {
+            let line = row
+                .mbit_per_second
+                .map_or_else(|| "loopback".to_owned(), |rate| format!("{rate} Mbit/s each"));
+            out += &format!(
+                "\n{} members, {} MiB, {line}: one alone has it in {:.1} s, all {} at once in {:.1} s ({:.2} times), while the relay \
+                 gave {:.2} copies; at most {:.0} MiB of memory each.\n",
+                row.members,
+                row.bytes >> 20,
+                row.one_seconds,
+                row.members - 1,
+                row.all_seconds,
+                row.all_seconds / row.one_seconds,
+                row.relay_copies,
+                row.taker_peak_mib,
             );
         }
         out

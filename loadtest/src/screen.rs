@@ -5,10 +5,11 @@
 //! store and its drawing.
 
 use crate::fill;
+use crate::person::{PASSPHRASE, Person};
 use crate::report::Screen;
 use crate::sotto::Sotto;
 use crate::target::Target as _;
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use hdrhistogram::Histogram;
 use sotto_node::node::wall_clock;
 use sotto_node::profile::Profile;
@@ -17,7 +18,7 @@ use sotto_node::store::SqliteStore;
 use sotto_node_core::client::Client;
 use sotto_node_core::settings::Settings;
 use sotto_protocol::ids::{Sequence, UnixMillis};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
@@ -29,9 +30,6 @@ use tokio::time::timeout;
 const FIRST: &str = "QFIRSTQ";
 const LAST: &str = "QLASTQ";
 const OTHER: &str = "QOTHERQ";
-
-/// Opens the store.
-const PASSPHRASE: &str = "a passphrase of the load";
 
 /// A message every ten minutes: 100,000 are two years.
 const MILLIS_BETWEEN: u64 = 600_000;
@@ -64,21 +62,11 @@ const STROKES: [Stroke; 4] = [
 
 /// Measures with so many messages in one conversation.
 pub(crate) async fn measure(dir: &Path, relay: Option<&Path>, messages: usize) -> Result<Vec<Screen>> {
-    let program = std::env::current_exe()?.with_file_name("sotto");
-    ensure!(
-        program.is_file(),
-        "{} is not there: `cargo build --release -p sotto-node` builds it",
-        program.display()
-    );
     let sotto = Sotto::start(dir, relay).await?;
-    let home = dir.join("home");
-    let person = Person { program, home };
-    person
-        .does(&["register", "--relay", sotto.link(), "--username", "load", "--email", "load@example.org"])
-        .await?;
+    let person = Person::register("load", dir.join("home"), sotto.link(), None).await?;
     person.does(&["create", "many", "--room"]).await?;
     let started = Instant::now();
-    write_history(&person.home, messages)?;
+    write_history(person.home(), messages)?;
     eprintln!("{messages} messages written in {:.0} s", started.elapsed().as_secs_f64());
     person.does(&["create", "other", "--room"]).await?;
     person.does(&["send", "other", OTHER]).await?;
@@ -125,29 +113,6 @@ fn write_history(home: &Path, messages: usize) -> Result<()> {
     fill::finish(&mut client, now, &mut rng)
 }
 
-struct Person {
-    program: PathBuf,
-    home: PathBuf,
-}
-
-impl Person {
-    async fn does(&self, words: &[&str]) -> Result<()> {
-        let status = Command::new(&self.program)
-            .args(words)
-            .arg("--quiet")
-            .env("SOTTO_HOME", &self.home)
-            .env("SOTTO_PASSWORD", "a password of the load")
-            .env("SOTTO_PASSPHRASE", PASSPHRASE)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .kill_on_drop(true)
-            .status()
-            .await?;
-        ensure!(status.success(), "sotto {} ended with {status}", words.join(" "));
-        Ok(())
-    }
-}
-
 /// tmux in control mode, with the program in it.
 struct Terminal {
     child: Child,
@@ -157,7 +122,7 @@ struct Terminal {
 
 impl Terminal {
     fn start(person: &Person, dir: &Path) -> Result<Self> {
-        let home = format!("SOTTO_HOME={}", person.home.display());
+        let home = format!("SOTTO_HOME={}", person.home().display());
         let mut child = Command::new("tmux")
             .arg("-u")
             // A server of its own, that ends with its only session.
@@ -165,7 +130,7 @@ impl Terminal {
             .arg(dir.join("tmux"))
             .args(["-f", "/dev/null", "-C", "new-session", "-x", "110", "-y", "32"])
             .args(["-e", &home, "-e", &format!("SOTTO_PASSPHRASE={PASSPHRASE}")])
-            .arg(&person.program)
+            .arg(person.program())
             .env_remove("TMUX")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

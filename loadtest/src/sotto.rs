@@ -104,6 +104,12 @@ impl Sotto {
         self.http
     }
 
+    /// A counter of its metrics; one that never counted is not there.
+    pub(crate) async fn counter(&self, name: &str) -> Result<f64> {
+        let metrics = get(self.http, "/metrics", None).await?;
+        Ok(metric(&metrics, name).unwrap_or(0.0))
+    }
+
     /// What a new account is given for TURN.
     pub(crate) async fn borrow_turn(&mut self) -> Result<Borrowed> {
         let account = self.account().await?;

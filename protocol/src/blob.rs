@@ -281,7 +281,7 @@ impl Present {
     #[must_use]
     pub fn none(size: BlobSize) -> Self {
         let chunks = size.chunks();
-        Self { chunks, bits: vec![0; chunks.div_ceil(8) as usize] }
+        Self { chunks, bits: vec![0; Self::bytes_of(size)] }
     }
 
     /// Of a blob, all.
@@ -298,7 +298,13 @@ impl Present {
         let none = Self::none(size);
         let read = Self { bits, ..none };
         let beyond = (read.chunks..read.chunks.next_multiple_of(8)).any(|chunk| read.bit(chunk));
-        (read.bits.len() == read.chunks.div_ceil(8) as usize && !beyond).then_some(read)
+        (read.bits.len() == Self::bytes_of(size) && !beyond).then_some(read)
+    }
+
+    /// How many bytes it has as it travels.
+    #[must_use]
+    pub const fn bytes_of(size: BlobSize) -> usize {
+        size.chunks().div_ceil(8) as usize
     }
 
     /// As it travels.

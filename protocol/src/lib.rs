@@ -18,5 +18,6 @@ pub mod ids;
 pub mod invite;
 pub mod limits;
 pub mod mls_header;
+pub mod ordered;
 pub mod payload;
 pub mod peer;

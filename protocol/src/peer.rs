@@ -7,6 +7,7 @@
 //! dialler: link id 16                        -- 1 -->     the first stream: which link this is
 //! taker:   1 | root 32 | 0 as 4 bytes        -- status 1 | chunk list -->
 //! taker:   2 | root 32 | chunk, big endian 4 -- status 1 | chunk as it lies at a relay -->
+//! taker:   3 | root 32 | 0 as 4 bytes        -- status 1 | one bit for each chunk that is here, the first one highest -->
 //! status:  1 here it is; 2 not here, or not any more; nothing follows
 //! ```
 //!
@@ -30,6 +31,8 @@ pub enum Wanted {
     List,
     /// One chunk.
     Chunk(u32),
+    /// Which chunks are here: not all while the device itself is still getting the file.
+    Present,
 }
 
 /// One question about a blob.
@@ -48,6 +51,7 @@ impl Question {
         let (kind, chunk) = match self.wanted {
             Wanted::List => (1, 0),
             Wanted::Chunk(chunk) => (2, chunk),
+            Wanted::Present => (3, 0),
         };
         let mut bytes = [0; QUESTION_BYTES];
         let all = [kind].into_iter().chain(self.root.0).chain(chunk.to_be_bytes());
@@ -64,6 +68,7 @@ impl Question {
         let wanted = match (kind, chunk) {
             (1, 0) => Wanted::List,
             (2, chunk) => Wanted::Chunk(chunk),
+            (3, 0) => Wanted::Present,
             _ => return None,
         };
         Some(Self { root: BlobRoot(*root), wanted })
@@ -113,6 +118,8 @@ mod tests {
         assert_eq!(list.as_slice(), [&[1][..], &[5; 32], &[0; 4]].concat());
         let chunk = Question { root, wanted: Wanted::Chunk(0x0102_0304) }.to_bytes();
         assert_eq!(chunk.as_slice(), [&[2][..], &[5; 32], &[1, 2, 3, 4]].concat());
+        let present = Question { root, wanted: Wanted::Present }.to_bytes();
+        assert_eq!(present.as_slice(), [&[3][..], &[5; 32], &[0; 4]].concat());
         assert_eq!((Status::Here.to_byte(), Status::Gone.to_byte(), WELCOME), (1, 2, 1));
         assert_eq!(ALPN, b"sotto-peer/1");
     }
@@ -124,7 +131,7 @@ mod tests {
             root in any::<[u8; 32]>(),
             chunk in any::<u32>(),
         ) {
-            for wanted in [Wanted::List, Wanted::Chunk(chunk)] {
+            for wanted in [Wanted::List, Wanted::Chunk(chunk), Wanted::Present] {
                 let question = Question { root: BlobRoot(root), wanted };
                 prop_assert_eq!(Question::read(&question.to_bytes()), Some(question));
             }

@@ -84,13 +84,6 @@ fn deny() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What a browser client links. The servers' pure crates (`sotto-signaling-core`, `sotto-relay-core`) know no I/O
-/// either, but no browser runs them, so they need not build for wasm.
-const FOR_BROWSERS: [&str; 4] = ["sotto-protocol", "sotto-mls", "sotto-e2ee", "sotto-node-core"];
-
 fn pure_for_wasm() -> anyhow::Result<()> {
-    let library = wasm::library()?;
-    wasm::build(&library)
-        .args(FOR_BROWSERS.iter().flat_map(|name| ["-p", name]))
-        .announced("pure crates for wasm")
+    wasm::build(&wasm::library()?).announced("pure crates for wasm")
 }

@@ -16,6 +16,9 @@ pub(crate) struct Arguments {
 const EVERY_TEST: [&str; 7] =
     ["test", "--workspace", "--locked", "--no-fail-fast", "--lib", "--bins", "--tests"];
 
+/// The longest ones wait for processes, disks and clocks three quarters of their time.
+const TESTS_PER_CORE: usize = 2;
+
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     setup::for_building()?;
     setup::for_tests()?;
@@ -32,8 +35,12 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if arguments.filter.is_none() {
         cargo(["test", "--workspace", "--locked", "--doc"]).announced("examples in the documentation")?;
     }
-    let harness = arguments.privileged.then_some("--include-ignored");
-    cargo(EVERY_TEST).args(&arguments.filter).arg("--").args(harness).announced_to_the_end("every test")?;
+    let at_once = TESTS_PER_CORE * std::thread::available_parallelism()?.get();
+    cargo(EVERY_TEST)
+        .args(&arguments.filter)
+        .args(["--".into(), format!("--test-threads={at_once}")])
+        .args(arguments.privileged.then_some("--include-ignored"))
+        .announced_to_the_end("every test")?;
     // By the built programs: the relay that they start serves the client that was built above.
     let named = arguments.filter.iter().flat_map(|name| ["--pass-with-no-tests", "--grep", name.as_str()]);
     let built = |name: &str| step::root().join(step::target()).join("debug").join(name);

@@ -10,6 +10,13 @@ use std::path::{Path, PathBuf};
 /// The target of browsers, which the pure crates build for.
 const TARGET: &str = "wasm32-unknown-unknown";
 
+/// What a browser client links. The servers' pure crates (`sotto-signaling-core`, `sotto-relay-core`) know no I/O
+/// either, but no browser runs them, so they need not build for wasm.
+const FOR_BROWSERS: [&str; 4] = ["sotto-protocol", "sotto-mls", "sotto-e2ee", "sotto-node-core"];
+
+/// End-to-end encryption with exports for a test (`tests/exchange`).
+const EXCHANGE: &str = "sotto-exchange";
+
 /// What Debian calls its newer Rust, with the sources of the standard library and a linker.
 const DEBIAN: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "lld-19"];
 /// Undoes what the workspace sets for dependencies: it takes three quarters of the time.
@@ -48,9 +55,14 @@ pub(crate) fn library() -> anyhow::Result<Library> {
     })
 }
 
-/// `cargo build` of library crates for wasm, without optimising: this asks whether they build, and nothing runs.
+/// `cargo build` for wasm, without optimising, of all that browsers link and of the encryption as a test drives it. Always all of them:
+/// each selection has features of its own, and would build its dependencies anew.
 pub(crate) fn build(library: &Library) -> Step {
-    with(library, cargo(["build", "--locked", "--lib", "--target", TARGET]).args(NOT_OPTIMISED))
+    let packages = FOR_BROWSERS.iter().chain(&[EXCHANGE]).flat_map(|name| ["--package", name]);
+    with(
+        library,
+        cargo(["build", "--locked", "--lib", "--target", TARGET]).args(packages).args(NOT_OPTIMISED),
+    )
 }
 
 /// `cargo build` of the browser client's modules, as small as they get.

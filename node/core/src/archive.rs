@@ -16,6 +16,7 @@ use sotto_e2ee::store::StoreError;
 use sotto_protocol::body::log::{ArchiveEntries, ArchiveEntry, FetchArchive};
 use sotto_protocol::error::WireError;
 use sotto_protocol::ids::{ConversationId, Sequence, UnixMillis};
+use sotto_protocol::ordered::one_by_one;
 use std::collections::BTreeSet;
 
 /// Entries asked for at once while reading back.
@@ -286,7 +287,7 @@ impl Core {
         keys: &crate::command::ArchiveKeys,
     ) -> Result<(), StoreError> {
         archive_keys::import(ctx.tx, &keys.0)?;
-        let conversations: BTreeSet<ConversationId> = keys.0.iter().map(|key| key.conversation).collect();
+        let conversations: BTreeSet<ConversationId> = one_by_one(keys.0.iter().map(|key| key.conversation));
         for id in conversations {
             self.with(id, |_, convo| {
                 if let Some(backfill) = convo.row_mut().backfill.as_mut() {

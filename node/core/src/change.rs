@@ -17,6 +17,7 @@ use sotto_protocol::body::log::{Appended, Commit};
 use sotto_protocol::error::{ErrorCode, WireError};
 use sotto_protocol::ids::{AccountId, ConversationId, Epoch, UnixMillis};
 use sotto_protocol::limits::ADDS_PER_COMMIT_MAX;
+use sotto_protocol::ordered::one_by_one;
 use std::collections::BTreeSet;
 
 /// Claims of one conversation that are under way at once.
@@ -141,7 +142,7 @@ impl Core {
     /// Of the packages in hand those of devices that are not in yet, checked.
     fn verified(&self, ctx: &mut Ctx<'_>, convo: &Convo, claimed: &[Claimed]) -> Vec<VerifiedKeyPackage> {
         let Some(suite) = convo.group.as_ref().map(Conversation::suite) else { return Vec::new() };
-        let mut seen: BTreeSet<_> = convo.members().iter().map(|member| member.device).collect();
+        let mut seen: BTreeSet<_> = one_by_one(convo.members().iter().map(|member| member.device));
         let mut verified = Vec::new();
         for package in claimed {
             if verified.len() >= ADDS_PER_COMMIT_MAX || !seen.insert(package.device) {

@@ -27,6 +27,7 @@ use sotto_e2ee::identity::recovery::RecoveryKey;
 use sotto_e2ee::identity::{AccountIdentity, LocalDevice};
 use sotto_e2ee::store::{StoreError, Transaction};
 use sotto_protocol::ids::{AccountId, ConversationId, MessageNumber, Sequence, UnixMillis};
+use sotto_protocol::ordered::one_by_one;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One input on its way through the machine: what it writes, when it is, and what it will put out.
@@ -255,6 +256,8 @@ pub(crate) struct Core {
     pub(crate) peers: Peers,
     pub(crate) search: Search,
     pub(crate) vault_due: Option<UnixMillis>,
+    /// The vault is not sealed before, since it was a while ago.
+    pub(crate) vault_rests: UnixMillis,
     /// When the next text disappears.
     pub(crate) next_expiry: Option<UnixMillis>,
     pub(crate) last_now: UnixMillis,
@@ -284,7 +287,7 @@ impl Core {
         }
         let calls = Calls::new(me.device(), me.account(), now).load(tx)?;
         let peers = Peers::new(me.device(), peers::relay_only(tx)?, now);
-        let accounts = rows::accounts(tx)?.into_iter().map(|(id, row)| (id, row.username)).collect();
+        let accounts = one_by_one(rows::accounts(tx)?.into_iter().map(|(id, row)| (id, row.username)));
         let upkeep: UpkeepRow = rows::get(tx, &rows::upkeep_key())?.unwrap_or_default();
         let vault_due = upkeep.vault_changed.then_some(now);
         Ok(Self {
@@ -307,6 +310,7 @@ impl Core {
             peers,
             search: Search::load(tx)?,
             vault_due,
+            vault_rests: now,
             next_expiry: expiry::next(tx)?,
             last_now: now,
         })
@@ -367,7 +371,8 @@ impl Core {
             self.save_upkeep(ctx);
         }
         if self.vault_due.is_none() {
-            self.vault_due = Some(UnixMillis(ctx.now.0.saturating_add(self.settings.vault_delay_ms)));
+            let moment = UnixMillis(ctx.now.0.saturating_add(self.settings.vault_moment_ms));
+            self.vault_due = Some(moment.max(self.vault_rests));
         }
     }
 

@@ -74,6 +74,7 @@ impl Core {
                     answer.due.min(UnixMillis(now.0.saturating_add(self.settings.request_timeout_ms)));
             }
             self.vault_due = self.vault_due.map(|_| now);
+            self.vault_rests = now;
             self.search.clamp(now);
             self.calls.clamp(now);
             self.peers.clamp(now);
@@ -362,6 +363,7 @@ impl Core {
             return Ok(());
         }
         self.vault_due = None;
+        self.vault_rests = UnixMillis(ctx.now.0.saturating_add(self.settings.vault_rest_ms));
         let identity = AccountIdentity::from_secret(self.identity.secret());
         let vault = Vault { identity, archive_keys: archive_keys::export_all(ctx.tx)? };
         let sealed = self.recovery.seal_vault(&mut ctx.rng, self.me.account(), &vault);

@@ -17,7 +17,8 @@ use sotto_protocol::body::log::FetchArchive;
 use sotto_protocol::error::{ErrorCode, WireError};
 use sotto_protocol::frame::Frame;
 use sotto_protocol::ids::{AccountId, ConversationId, Sequence};
-use std::collections::BTreeMap;
+use sotto_protocol::ordered::one_by_one;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What an operation is for.
 pub(crate) enum What {
@@ -233,10 +234,9 @@ impl Core {
         let me = self.me.account();
         // Own further devices come along into what this one creates.
         let own_devices = cards.iter().any(|card| card.account == me && card.devices.len() > 1);
-        let mut accounts: Vec<AccountId> =
-            cards.iter().map(|card| card.account).filter(|account| *account != me).collect();
-        accounts.sort_unstable();
-        accounts.dedup();
+        let others: BTreeSet<AccountId> =
+            one_by_one(cards.iter().map(|card| card.account).filter(|account| *account != me));
+        let mut accounts: Vec<AccountId> = others.into_iter().collect();
         match what {
             What::Create(new) => {
                 if own_devices {

@@ -17,6 +17,7 @@ use sotto_protocol::body::log::{Append, Appended};
 use sotto_protocol::error::{ErrorCode, WireError};
 use sotto_protocol::ids::{ConversationId, Epoch, MessageNumber, Sequence, UnixMillis};
 use sotto_protocol::limits::APPENDS_OUTSTANDING_MAX;
+use sotto_protocol::ordered::one_by_one;
 
 /// Texts that may wait in one conversation: at 64 KiB each, 64 MiB at the very worst.
 pub(crate) const OUTBOX_MAX: usize = 1_024;
@@ -266,7 +267,7 @@ impl Core {
         convo.row_mut().last_number = MessageNumber(number.saturating_sub(1));
         let under_way = std::mem::take(&mut convo.flight.appends);
         self.renumber(ctx, convo, number);
-        convo.flight.appends = under_way.into_iter().filter(|kept| *kept < number).collect();
+        convo.flight.appends = one_by_one(under_way.into_iter().filter(|kept| *kept < number));
         convo.outbox.extend(before.into_iter().filter(|(kept, _)| *kept < number));
     }
 

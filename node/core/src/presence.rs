@@ -13,6 +13,7 @@ use sotto_e2ee::store::{StoreError, Transaction};
 use sotto_protocol::body::log::SetPresence;
 use sotto_protocol::body::push::{self, WhoIsHere};
 use sotto_protocol::ids::{AccountId, ConversationId};
+use sotto_protocol::ordered::one_by_one;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The row that is there when the person wants to be invisible.
@@ -89,7 +90,7 @@ impl Core {
         let counted = std::mem::replace(&mut here.count, count);
         let before = here.named.take().unwrap_or_default();
         let after: BTreeSet<AccountId> = match who {
-            WhoIsHere::These(accounts) => accounts.into_iter().collect(),
+            WhoIsHere::These(accounts) => one_by_one(accounts),
             WhoIsHere::Changed { came, went } => {
                 let mut after = before.clone();
                 after.extend(came);

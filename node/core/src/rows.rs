@@ -12,6 +12,7 @@ use sotto_e2ee::store::{Scan, StoreError, Transaction};
 use sotto_protocol::body::conversation::{HistoryPolicy, Kind, Role};
 use sotto_protocol::ids::{AccountId, ConversationId, DeviceId, Epoch, MessageNumber, Sequence, UnixMillis};
 use sotto_protocol::limits::FRAME_BODY_BYTES_MAX;
+use sotto_protocol::ordered::one_by_one_or;
 
 /// The format of the rows. 2 added, beside what was there and without changing it, what the `kinds` module keeps, and
 /// kinds of lines and of waiting contents; a program of format 1 would take those for damage, hence the number. So it is with 3,
@@ -382,7 +383,7 @@ fn numbered_rows<T: Decode<()>>(
     conversation: ConversationId,
 ) -> Result<std::collections::BTreeMap<u64, T>, StoreError> {
     let rows = tx.scan(&Scan::prefix(under(prefix, conversation)))?;
-    rows.iter().map(|row| Ok((number_of(&row.key)?, decode(&row.value)?))).collect()
+    one_by_one_or(rows.iter().map(|row| Ok((number_of(&row.key)?, decode(&row.value)?))))
 }
 
 pub(crate) type Numbered<T> = std::collections::BTreeMap<u64, T>;

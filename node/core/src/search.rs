@@ -28,6 +28,7 @@ use crate::view::Message;
 use pack::{LINES, Lines, Pack, Said};
 use sotto_e2ee::store::{Scan, StoreError, Transaction};
 use sotto_protocol::ids::{ConversationId, Sequence, UnixMillis};
+use sotto_protocol::ordered::one_by_one;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::ops::Range;
@@ -157,9 +158,9 @@ impl Search {
             return Ok(Self { is_new: true, ..Self::default() });
         }
         let keys = |prefix| -> Result<BTreeSet<Key>, StoreError> {
-            Ok(tx.keys(&[prefix])?.iter().filter_map(|key| key_of(key)).collect())
+            Ok(one_by_one(tx.keys(&[prefix])?.iter().filter_map(|key| key_of(key))))
         };
-        let waiting = keys(MARK)?.into_iter().map(|key| (key, Waiting::default())).collect();
+        let waiting = one_by_one(keys(MARK)?.into_iter().map(|key| (key, Waiting::default())));
         Ok(Self { packs: keys(PACK)?, waiting, ..Self::default() })
     }
 
@@ -186,13 +187,13 @@ impl Search {
         let exists = self.packs.contains(&key);
         self.places.entry(key).or_insert_with(|| {
             let pack = if exists { load_pack(tx, key) } else { None };
-            pack.map(|pack| pack.places().collect()).unwrap_or_default()
+            pack.map(|pack| one_by_one(pack.places())).unwrap_or_default()
         })
     }
 
     fn put(&mut self, tx: &Transaction<'_>, key: Key, pack: &Pack) {
         self.opened.get_mut().forget(key);
-        self.places.insert(key, pack.places().collect());
+        self.places.insert(key, one_by_one(pack.places()));
         if pack.is_empty() {
             tx.delete(row_key(PACK, key));
             self.packs.remove(&key);
@@ -210,7 +211,7 @@ impl Search {
         mut visit: impl FnMut(Key, &Pack),
     ) -> Result<(), StoreError> {
         let asked_for = |key: &&Key| only.is_none_or(|only| only == key.0);
-        let mut left: BTreeSet<Key> = self.packs.iter().filter(asked_for).copied().collect();
+        let mut left: BTreeSet<Key> = one_by_one(self.packs.iter().filter(asked_for).copied());
         let mut opened = self.opened.borrow_mut();
         left.retain(|key| match opened.packs.get(key) {
             Some(pack) => {
@@ -285,12 +286,12 @@ impl Search {
         tx.delete_prefix(&[MARK])?;
         let lines = tx.keys(&[rows::HISTORY])?;
         let stretches: BTreeSet<Key> =
-            lines.iter().filter_map(|key| stretch_of(key)).map(|(key, _)| key).collect();
+            one_by_one(lines.iter().filter_map(|key| stretch_of(key)).map(|(key, _)| key));
         for key in &stretches {
             rows::put(tx, row_key(MARK, *key), &());
         }
         tx.put([STATE], [FORMAT]);
-        let waiting = stretches.into_iter().map(|key| (key, Waiting::default())).collect();
+        let waiting = one_by_one(stretches.into_iter().map(|key| (key, Waiting::default())));
         *self = Self { waiting, ..Self::default() };
         Ok(())
     }
@@ -397,7 +398,7 @@ fn said(row: &HistoryRow) -> Option<Said> {
 
 fn made_anew(tx: &Transaction<'_>, key: Key) -> Result<Lines, StoreError> {
     let lines = rows::history_within(tx, key.0, stretch(key))?;
-    Ok(lines.iter().map(|(sequence, row)| (place_of(*sequence), said(row))).collect())
+    Ok(one_by_one(lines.iter().map(|(sequence, row)| (place_of(*sequence), said(row)))))
 }
 
 /// A pack that is there and good.

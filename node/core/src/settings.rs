@@ -23,8 +23,10 @@ pub struct Settings {
     /// at random. An own device or a member that is connected adds it within a few tenths of a second; where none is, the wait is
     /// for nothing.
     pub welcome_wait_ms: u64,
-    /// How long after a change of the vault's contents it is sealed and handed out, so that many changes are one.
-    pub vault_delay_ms: u64,
+    /// How long after a change of the vault's contents it is sealed and handed out: what comes together is one change.
+    pub vault_moment_ms: u64,
+    /// How long after it was sealed it is not sealed again, however much changes.
+    pub vault_rest_ms: u64,
     /// Whether to tell others what was delivered and read. Without, the own devices do not hear of it either. (That a
     /// device has processed the log up to some place stands in the encrypted head of whatever it sends, always: the
     /// check that a relay shows everybody the same log needs it.)
@@ -45,7 +47,8 @@ impl Default for Settings {
             keep_alive_ms: 25_000,
             jitter_ms: 250,
             welcome_wait_ms: 700,
-            vault_delay_ms: 5_000,
+            vault_moment_ms: 300,
+            vault_rest_ms: 5_000,
             receipts: true,
             relay_only: false,
         }

@@ -17,6 +17,7 @@ use sotto_protocol::body::log::{Entries, Entry, Followed};
 use sotto_protocol::body::push;
 use sotto_protocol::error::{ErrorCode, WireError};
 use sotto_protocol::ids::{AccountId, ConversationId, Epoch, MessageNumber, Sequence, UnixMillis};
+use sotto_protocol::ordered::one_by_one;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How often a log that is said to go on is asked for what comes.
@@ -279,9 +280,9 @@ impl Core {
         self.epoch_began(ctx, convo, sequence, time, &summary)?;
         let Some(staged) = staged else { return Ok(()) };
         if let Some(Change::Add { claimed, added, .. }) = convo.changes.get_mut(&staged.change) {
-            let in_now: BTreeSet<_> = summary.added.iter().map(|sender| sender.device).collect();
+            let in_now: BTreeSet<_> = one_by_one(summary.added.iter().map(|sender| sender.device));
             claimed.retain(|package| !in_now.contains(&package.device));
-            let new: BTreeSet<AccountId> = summary.added.iter().map(|sender| sender.account).collect();
+            let new: BTreeSet<AccountId> = one_by_one(summary.added.iter().map(|sender| sender.account));
             added.extend(new);
             self.save_change(ctx, convo, staged.change);
         } else if matches!(convo.changes.get(&staged.change), Some(Change::Update)) {
@@ -304,7 +305,8 @@ impl Core {
             self.vault_changed(ctx);
         }
         if !convo.row().leavers.is_empty() {
-            let members: BTreeSet<AccountId> = convo.members().iter().map(|member| member.account).collect();
+            let members: BTreeSet<AccountId> =
+                one_by_one(convo.members().iter().map(|member| member.account));
             convo.row_mut().leavers.retain(|account| members.contains(account));
             convo.flight.removal_due = None;
         }
@@ -331,7 +333,7 @@ impl Core {
         summary: &CommitSummary,
     ) -> Result<(), StoreError> {
         let accounts = |senders: &[Sender]| -> Vec<AccountId> {
-            let set: BTreeSet<AccountId> = senders.iter().map(|sender| sender.account).collect();
+            let set: BTreeSet<AccountId> = one_by_one(senders.iter().map(|sender| sender.account));
             set.into_iter().collect()
         };
         let line = if let Some(rejoined) = summary.rejoined.first() {

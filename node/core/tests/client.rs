@@ -13,6 +13,8 @@ mod heard_of;
 mod kinds;
 #[path = "client/older_store.rs"]
 mod older_store;
+#[path = "client/vault.rs"]
+mod vault;
 
 use sotto_mls::suite::Suite;
 use sotto_node_core::command::{ArchiveKeys, Command, NewConversation, Token};
@@ -482,33 +484,6 @@ fn typing_and_receipts_reach_who_is_there() {
     assert!(events.iter().any(|event| matches!(event, Event::Typing { .. })));
     assert!(events.iter().any(|event| matches!(event, Event::Read { upto: read, .. } if *read == upto)));
     assert_eq!(world.view(bob, id).expect("there").unread, 0);
-}
-
-#[test]
-fn a_vault_gives_a_new_device_the_past_while_nobody_else_is_there() {
-    let mut world = calm(14);
-    let (alice, bob) = (world.person("alice"), world.person("bob"));
-    world.settle();
-    let id = direct(&mut world, alice, "bob");
-    say(&mut world, alice, id, "one");
-    say(&mut world, bob, id, "two");
-    assert_eq!(world.run(bob, Command::SealVault), Ok(Outcome::Nothing));
-    world.settle();
-    let sealed = world.devices[bob].events.iter().rev().find_map(|event| match event {
-        Event::VaultChanged(bytes) => Some(bytes.clone()),
-        _ => None,
-    });
-    let account = world.devices[bob].account;
-    let vault = world.devices[bob]
-        .client
-        .recovery_key()
-        .open_vault(account, &sealed.expect("the vault was sealed"))
-        .expect("the recovery key opens it");
-    world.switch_off(alice);
-    world.switch_off(bob);
-    let laptop = world.further_device(bob, ArchiveKeys(vault.archive_keys));
-    world.settle();
-    assert_eq!(texts(&world, laptop, id), ["one", "two"], "{}", world.story());
 }
 
 #[test]

@@ -241,7 +241,7 @@ pub(crate) async fn devices(global: &Global, printer: &Printer, args: Devices) -
             Some(DeviceAction::Remove { id }) => {
                 // First out of every conversation, while the account's list still shows whose it is.
                 open::caught_up(node).await?;
-                node.command(Command::RemoveDevice(id)).await?;
+                open::answered(node, Command::RemoveDevice(id)).await?;
                 node.api().remove_device(&access, id).await?;
                 printer.result(&json!({ "type": "device_removed", "device": id }), &format!("Removed {id}."))
             }

@@ -56,7 +56,7 @@ pub(crate) async fn new_conversation(
     new: NewConversation,
 ) -> Result<(ConversationView, Vec<AccountId>), Failed> {
     let mut events = node.events();
-    let outcome = node.command(Command::CreateConversation(new)).await?;
+    let outcome = open::answered(node, Command::CreateConversation(new)).await?;
     let Outcome::Conversation(id) = outcome else { return Err(unexpected(&outcome)) };
     let mut missing = Vec::new();
     loop {
@@ -112,7 +112,7 @@ pub(crate) async fn add_user(
     username: &str,
 ) -> Result<Vec<AccountId>, Failed> {
     let add = Command::AddMembers { conversation, usernames: vec![username.to_owned()] };
-    let outcome = node.command(add).await?;
+    let outcome = open::answered(node, add).await?;
     let Outcome::Added { added, without_device } = outcome else { return Err(unexpected(&outcome)) };
     if added.is_empty() && !without_device.is_empty() {
         let sentence = format!(
@@ -218,7 +218,7 @@ pub(crate) async fn enter(node: &RunningNode, entrance: &Entrance) -> Result<Con
         Entrance::Link(_) => return Err(Failed::usage("this link names a relay and holds no invite")),
         Entrance::Listed(name) => Command::JoinListed { name: name.clone() },
     };
-    let outcome = node.command(command).await?;
+    let outcome = open::answered(node, command).await?;
     let Outcome::Conversation(id) = outcome else { return Err(unexpected(&outcome)) };
     name::by_id(node, id).await
 }
@@ -344,13 +344,13 @@ pub(crate) async fn remove_user(
         return Err(Failed::new(Exit::NotFound, "not_a_member", sentence));
     };
     let who = Who::Account(member.account);
-    node.command(Command::RemoveMember { conversation: view.conversation, who }).await?;
+    open::answered(node, Command::RemoveMember { conversation: view.conversation, who }).await?;
     Ok(member.account)
 }
 
 /// The rooms that anybody on the relay may join.
 pub(crate) async fn listed_rooms(node: &RunningNode) -> Result<Vec<Room>, Failed> {
-    match node.command(Command::ListRooms).await? {
+    match open::answered(node, Command::ListRooms).await? {
         Outcome::Rooms(rooms) => Ok(rooms),
         other => Err(unexpected(&other)),
     }

@@ -99,7 +99,7 @@ pub(crate) async fn get(global: &Global, printer: &Printer, args: Get) -> Result
         };
         bar.end();
         let object = got_json(conversation, sequence, &about, &got);
-        let Got { path, media_type, sources, dropped } = got;
+        let Got { path, media_type, sources, dropped, .. } = got;
         for Dropped { giver, why } in &dropped {
             let from = shown_giver(giver);
             let sentence = format!("({from} was not asked any more: {why}; nothing of that was kept)");
@@ -134,6 +134,7 @@ pub(crate) fn got_json(
         "path": got.path.to_string_lossy(),
         "media_type": got.media_type,
         "sources": got.sources.iter().filter(|source| source.bytes > 0).map(source_json).collect::<Vec<_>>(),
+        "seconds": got.took.as_secs_f64(),
         "dropped": got.dropped.iter().map(dropped_json).collect::<Vec<_>>(),
     })
 }

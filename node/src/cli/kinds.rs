@@ -91,7 +91,8 @@ pub(crate) async fn role(global: &Global, printer: &Printer, args: RoleArgs) -> 
         let conversation = name::conversation(node, &args.name).await?.conversation;
         let username = plain_username(&args.user);
         let role = Role::from(args.role);
-        node.command(Command::SetRole { conversation, who: Who::Username(username.clone()), role }).await?;
+        open::answered(node, Command::SetRole { conversation, who: Who::Username(username.clone()), role })
+            .await?;
         let role = role_name(role);
         let object =
             json!({ "type": "role", "conversation": conversation, "username": username, "role": role });

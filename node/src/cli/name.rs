@@ -1,7 +1,7 @@
 //! What NAME means: @username, an id, or what a conversation is called.
 
 use super::exit::{Exit, Failed};
-use super::open::{RunningNode, ready};
+use super::open::{RunningNode, answered, ready};
 use sotto_e2ee::conversation::Suite;
 use sotto_node_core::client::Client;
 use sotto_node_core::command::Command;
@@ -27,7 +27,7 @@ pub(crate) async fn conversation_or_open(node: &RunningNode, name: &str) -> Resu
         return Err(Failed { sentence, ..failed });
     }
     let open = Command::OpenDirect { username: username.to_owned(), suite: Suite::default() };
-    match node.command(open).await? {
+    match answered(node, open).await? {
         Outcome::Conversation(id) => by_id(node, id).await,
         other => Err(Failed::internal(format!("an unexpected outcome: {other:?}"))),
     }

@@ -9,12 +9,14 @@ use sotto_node::node::{Node, Session, Start, Status, resume};
 use sotto_node::profile::Profile;
 use sotto_node::secret::{self, SystemKeyring};
 use sotto_node::store::{OpenError, SqliteStore};
-use sotto_node_core::event::Event;
+use sotto_node_core::command::Command;
+use sotto_node_core::event::{Event, Outcome};
 use sotto_node_core::settings::Settings;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::watch;
 
 /// How long a command waits for the relay to answer at all.
 pub(crate) const CONNECT: Duration = Duration::from_secs(15);
@@ -238,6 +240,53 @@ pub(crate) async fn caught_up_if_reachable(node: &RunningNode, printer: &Printer
     }
 }
 
+/// What a command came to that only the relay can carry out. It goes on when a lost connection is back; a relay that stays away is not
+/// waited for without end.
+pub(crate) async fn answered(node: &RunningNode, command: Command) -> Result<Outcome, Failed> {
+    match unless_away(node.statuses(), CONNECT, node.command(command)).await {
+        Ok(outcome) => Ok(outcome?),
+        Err(status) => {
+            let failed = of_status(&status).unwrap_or_else(|| Failed::internal("the relay went away"));
+            let sentence = format!(
+                "the relay went away before it answered, so it may or may not have been done; `sotto rooms` shows it \
+                 when the relay is back: {}",
+                failed.sentence
+            );
+            Err(Failed { sentence, ..failed })
+        }
+    }
+}
+
+/// What comes of the work, or the status at which the connection stayed away for so long that it is given up.
+async fn unless_away<T>(
+    mut statuses: watch::Receiver<Status>,
+    patience: Duration,
+    work: impl Future<Output = T>,
+) -> Result<T, Status> {
+    let away = async {
+        loop {
+            if statuses.wait_for(|now| !now.is_ready()).await.is_err() {
+                // The node has ended, and whoever waits for it hears so.
+                return std::future::pending().await;
+            }
+            let back = statuses.wait_for(|now| now.is_ready() || now.is_final());
+            let has_ended = matches!(tokio::time::timeout(patience, back).await, Ok(Err(_)));
+            if has_ended {
+                return std::future::pending().await;
+            }
+            let now = statuses.borrow().clone();
+            if !now.is_ready() {
+                return now;
+            }
+        }
+    };
+    tokio::select! {
+        biased;
+        done = work => Ok(done),
+        status = away => Err(status),
+    }
+}
+
 /// Lets the outbox empty itself if the relay is there, then closes everything.
 pub(crate) async fn finish(node: &RunningNode) {
     if node.status().is_ready() {
@@ -267,4 +316,37 @@ async fn blocking<T: Send + 'static>(
 /// The wall clock.
 pub(crate) fn now() -> sotto_protocol::ids::UnixMillis {
     sotto_node::node::wall_clock()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sotto_node::transport::Carrier;
+    use tokio::task::yield_now;
+
+    fn away() -> Status {
+        Status::Unreachable("nobody answers".into())
+    }
+
+    #[tokio::test]
+    async fn a_relay_that_comes_back_in_time_is_waited_for_and_one_that_stays_away_is_not() {
+        let (tell, statuses) = watch::channel(Status::Ready(Carrier::Quic));
+        let work = async {
+            for _ in 0..5 {
+                tell.send_replace(away());
+                yield_now().await;
+                tell.send_replace(Status::Ready(Carrier::Quic));
+                yield_now().await;
+            }
+            "done"
+        };
+        assert_eq!(unless_away(statuses.clone(), CONNECT, work).await, Ok("done"));
+        tell.send_replace(away());
+        let never = std::future::pending::<()>();
+        assert_eq!(unless_away(statuses.clone(), Duration::from_millis(10), never).await, Err(away()));
+        tell.send_replace(Status::Ended("the disk is full".into()));
+        let never = std::future::pending::<()>();
+        let ended = Err(Status::Ended("the disk is full".into()));
+        assert_eq!(unless_away(statuses, CONNECT, never).await, ended, "waiting longer cannot help");
+    }
 }

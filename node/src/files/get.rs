@@ -1,5 +1,6 @@
 //! A file comes in.
 
+use super::arriving::{Arriving, Wanted};
 use super::members::Members;
 use super::partial::Partial;
 use super::swarm::Swarm;
@@ -14,7 +15,7 @@ use sotto_protocol::blob::{BlobPlace, ChunkList};
 use sotto_protocol::ids::ConversationId;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use zeroize::Zeroizing;
+use std::time::{Duration, Instant};
 
 /// A file of so few chunks comes from the relay before a link to anybody would stand, so nobody is asked.
 const SMALL_CHUNKS: u32 = 4;
@@ -39,6 +40,8 @@ pub struct Got {
     pub sources: Vec<Source>,
     /// Who was not asked any more.
     pub dropped: Vec<Dropped>,
+    /// From when what was missing was asked for until it lay here whole.
+    pub took: Duration,
 }
 
 /// Gets a file of a conversation, from the relay and from members who have it: every chunk is held against the root that the
@@ -74,38 +77,42 @@ pub async fn get<S: Store + Send + 'static>(
         },
         Err(error) => return Err(error),
     };
-    let file = Arc::new(Wanted { sealer, list });
-
     let folder =
         path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     let folder = folder.to_owned();
-    let (known, looked, seen) = (file.clone(), about.clone(), watch.clone());
-    let (partial, present) = blocking(move || {
+    let (looked, seen) = (about.clone(), watch.clone());
+    let file = blocking(move || {
         std::fs::create_dir_all(&folder).map_err(disk(&folder))?;
-        let mut partial = Partial::open(&folder, &looked)?;
-        let present = partial.present(&known.sealer, &known.list, &seen)?;
-        Ok((partial, present))
+        let partial = Partial::open(&folder, &looked)?;
+        let there = partial.present(&sealer, &list, &seen)?;
+        Ok(Arc::new(Arriving::new(Wanted { sealer, list }, partial, there)))
     })
     .await?;
 
+    // Others who want it have what is here of it already.
+    let giving = node.hub().arrives(place, file.clone());
+    members.give_what_is_here().await;
+    let began = Instant::now();
     let swarm = Swarm::new(node, &api, place, file.clone(), relay, &watch);
-    let (partial, sources, dropped) = swarm.run(members, present, partial).await?;
-    let (last, total) = (path.clone(), about.bytes);
+    let (sources, dropped) = swarm.run(members).await?;
+    drop(giving);
+    let (last, total, whole) = (path.clone(), about.bytes, file.clone());
     let media_type = blocking(move || {
-        let mut partial = partial;
-        let media_type = guess(&partial.head(HEAD_BYTES)?);
-        partial.finish(total, &last, target.replace)?;
+        let head = HEAD_BYTES.min(usize::try_from(total).unwrap_or(HEAD_BYTES));
+        let media_type = guess(&whole.partial().head(head)?);
+        whole.partial().finish(total, &last, target.replace)?;
         Ok(media_type)
     })
     .await?;
+    let took = began.elapsed();
     let lies = blocking({
         let path = path.clone();
         move || path.canonicalize().map_err(disk(&path))
     });
     let lies = lies.await?.to_string_lossy().into_owned();
-    node.keep_shared(conversation, Shared { path: lies, about, since: wall_clock() }, file.list.clone())
+    node.keep_shared(conversation, Shared { path: lies, about, since: wall_clock() }, file.list().clone())
         .await?;
-    Ok(Got { path, media_type, sources, dropped })
+    Ok(Got { path, media_type, sources, dropped, took })
 }
 
 /// The relay does not have it, or what it has is another one: a member may.
@@ -114,25 +121,6 @@ fn may_be_elsewhere(error: &FileError) -> bool {
         FileError::BadList(_) => true,
         FileError::Http(HttpError::Refused(problem)) => problem.status == 404,
         _ => false,
-    }
-}
-
-/// The file as the sender named it.
-pub(super) struct Wanted {
-    pub(super) sealer: Sealer,
-    pub(super) list: ChunkList,
-}
-
-impl Wanted {
-    pub(super) fn open(&self, chunk: u32, sealed: &[u8]) -> Result<(u64, Zeroizing<Vec<u8>>), FileError> {
-        let bad =
-            || FileError::BadChunk { chunk: chunk.saturating_add(1), chunks: self.list.size().chunks() };
-        if !self.list.is_chunk(chunk, sealed) {
-            return Err(bad());
-        }
-        let part = self.sealer.open(chunk, sealed).map_err(|_| bad())?;
-        let (start, _) = self.sealer.part(chunk).ok_or_else(bad)?;
-        Ok((start, part))
     }
 }
 

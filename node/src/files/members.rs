@@ -62,6 +62,14 @@ impl<S: Store + Send + 'static> Members<S> {
         Ok(())
     }
 
+    /// Others who want it too may have from here what is here of it.
+    pub(super) async fn give_what_is_here(&self) {
+        if let Some(asked) = &self.asked {
+            let has_some = PeerCommand::HasSome { ask: asked.ask };
+            drop(self.node.submit(Command::Peer(has_some)).await);
+        }
+    }
+
     /// Whether somebody else may be there who was asked.
     pub(super) fn are_here(&self) -> bool {
         self.asked.as_ref().is_some_and(|asked| asked.others)

@@ -10,13 +10,17 @@
 //! its key, kept in the local store, and what the relay has; a download by what lies in its partial file, every part of which is
 //! sealed and hashed again, so that it is trusted for what it is and not for what was written down about it.
 
+mod arriving;
 mod get;
 mod members;
 mod partial;
+mod pieces;
 mod send;
 mod swarm;
 
+pub(crate) use arriving::Arriving;
 pub use get::{Got, Target, get};
+pub(crate) use pieces::Pieces;
 pub use send::{Outgoing, send};
 
 use crate::http::HttpError;

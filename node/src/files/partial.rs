@@ -3,17 +3,18 @@
 //! Sealing is a function of key and file, so each part that lies there is sealed and held against the chunk list. There is no
 //! second place that could say something else, and what a crash left half written is simply fetched again.
 
+use super::pieces::Pieces;
 use super::{FileError, Stage, Step, Watch, disk};
 use sotto_e2ee::file::{FileAbout, Sealer};
 use sotto_protocol::blob::{ChunkList, Present};
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Partial {
-    file: File,
+    pieces: Pieces,
     path: PathBuf,
 }
 
@@ -34,7 +35,7 @@ impl Partial {
         }
         let file = options.open(&path).map_err(disk(&path))?;
         match file.try_lock() {
-            Ok(()) => Ok(Self { file, path }),
+            Ok(()) => Ok(Self { pieces: Pieces::of(file), path }),
             Err(TryLockError::WouldBlock) => Err(FileError::Busy(folder.join(about.name.as_str()))),
             Err(TryLockError::Error(error)) => Err(disk(&path)(error)),
         }
@@ -42,23 +43,21 @@ impl Partial {
 
     /// Which chunks lie there.
     pub(super) fn present(
-        &mut self,
+        &self,
         sealer: &Sealer,
         list: &ChunkList,
         watch: &Watch,
     ) -> Result<Present, FileError> {
         let mut present = Present::none(list.size());
-        let there = self.file.metadata().map_err(disk(&self.path))?.len();
+        let there = self.pieces.file().metadata().map_err(disk(&self.path))?.len();
         for chunk in 0..list.size().chunks() {
             let Some((start, bytes)) = sealer.part(chunk) else { break };
             let end = start.saturating_add(bytes as u64);
             if end > there {
                 break;
             }
-            let mut part = vec![0; bytes];
-            let read = self.file.seek(SeekFrom::Start(start)).and_then(|_| self.file.read_exact(&mut part));
-            read.map_err(disk(&self.path))?;
-            if sealer.seal(chunk, &part).is_ok_and(|sealed| list.is_chunk(chunk, &sealed)) {
+            let found = self.pieces.sealed(sealer, list, chunk).map_err(disk(&self.path))?;
+            if found.is_some() {
                 present.add(chunk);
             }
             watch(Step { stage: Stage::Checking, done: end, total: there }.into());
@@ -67,23 +66,29 @@ impl Partial {
     }
 
     /// Writes one part to its place.
-    pub(super) fn write(&mut self, start: u64, part: &[u8]) -> Result<(), FileError> {
-        let written = self.file.seek(SeekFrom::Start(start)).and_then(|_| self.file.write_all(part));
-        written.map_err(disk(&self.path))
+    pub(super) fn write(&self, start: u64, part: &[u8]) -> Result<(), FileError> {
+        self.pieces.write(start, part).map_err(disk(&self.path))
+    }
+
+    /// Its pieces, for others.
+    pub(super) const fn pieces(&self) -> &Pieces {
+        &self.pieces
     }
 
     /// The first bytes.
-    pub(super) fn head(&mut self, bytes: usize) -> Result<Vec<u8>, FileError> {
-        let mut head = Vec::new();
-        let read = self.file.rewind();
-        let read = read.and_then(|()| (&self.file).take(bytes as u64).read_to_end(&mut head));
-        read.map_err(disk(&self.path))?;
-        Ok(head)
+    pub(super) fn head(&self, bytes: usize) -> Result<Vec<u8>, FileError> {
+        self.pieces.read(0, bytes).map_err(disk(&self.path))
+    }
+
+    /// Brings to the disk what was written so far, so that little is left to wait for at the end.
+    pub(super) fn settle(&self) -> Result<(), FileError> {
+        self.pieces.file().sync_data().map_err(disk(&self.path))
     }
 
     /// It is whole: it gets its name. What has that name already stays, unless it is to be replaced.
-    pub(super) fn finish(self, bytes: u64, target: &Path, replace: bool) -> Result<(), FileError> {
-        self.file.set_len(bytes).and_then(|()| self.file.sync_all()).map_err(disk(&self.path))?;
+    pub(super) fn finish(&self, bytes: u64, target: &Path, replace: bool) -> Result<(), FileError> {
+        let file = self.pieces.file();
+        file.set_len(bytes).and_then(|()| file.sync_all()).map_err(disk(&self.path))?;
         if replace {
             std::fs::rename(&self.path, target).map_err(disk(target))?;
         } else {
@@ -141,13 +146,13 @@ mod tests {
         let part = usize::try_from(PART_BYTES).unwrap();
         let (about, sealer, list, content) = file(3 * part + 100);
         let watch: Watch = Arc::new(|_| {});
-        let mut partial = Partial::open(folder.path(), &about).unwrap();
+        let partial = Partial::open(folder.path(), &about).unwrap();
         assert!(matches!(Partial::open(folder.path(), &about), Err(FileError::Busy(_))));
         assert_eq!(partial.present(&sealer, &list, &watch).unwrap().missing().count(), 4);
         partial.write(2 * PART_BYTES, &content[2 * part..3 * part]).unwrap();
         partial.write(0, &content[..part - 5]).unwrap();
         drop(partial);
-        let mut partial = Partial::open(folder.path(), &about).unwrap();
+        let partial = Partial::open(folder.path(), &about).unwrap();
         let present = partial.present(&sealer, &list, &watch).unwrap();
         assert_eq!(
             present.missing().collect::<Vec<_>>(),
@@ -160,6 +165,7 @@ mod tests {
         std::fs::write(&target, "mine").unwrap();
         let error = partial.finish(about.bytes, &target, false).unwrap_err();
         assert!(matches!(error, FileError::Exists(_)));
+        drop(partial);
         assert_eq!(std::fs::read(&target).unwrap(), b"mine");
         Partial::open(folder.path(), &about).unwrap().finish(about.bytes, &target, true).unwrap();
         assert!(std::fs::read(&target).unwrap() == content);

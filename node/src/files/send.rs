@@ -1,5 +1,6 @@
 //! A file goes out.
 
+use super::pieces::Pieces;
 use super::{AT_ONCE, FileError, Stage, Step, Watch, blocking, disk, persist};
 use crate::http::blobs::BlobApi;
 use crate::node::{Node, Ticket, wall_clock};
@@ -10,14 +11,16 @@ use sotto_e2ee::store::Store;
 use sotto_node_core::account::shared::Shared;
 use sotto_node_core::account::uploads::{self, Upload};
 use sotto_node_core::command::Command;
-use sotto_protocol::blob::{BlobPlace, ChunkList};
+use sotto_protocol::blob::{BlobPlace, ChunkList, HASH_BYTES};
 use sotto_protocol::ids::{ConversationId, Sequence, UnixMillis};
 use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::UNIX_EPOCH;
+
+/// Threads that read, seal and hash a file before it goes out: by then the disk is what it waits for.
+const HASHERS_MAX: usize = 4;
 
 /// What to send.
 #[derive(Debug, Clone)]
@@ -141,32 +144,41 @@ fn hash(
     watch: &Watch,
 ) -> Result<(ChunkList, &'static str), FileError> {
     let sealer = Sealer::new(key, bytes).ok_or(FileError::TooLarge(bytes))?;
-    let mut file = File::open(path).map_err(disk(path))?;
-    let (mut hashes, mut media_type, mut done) = (Vec::new(), "", 0);
-    for chunk in 0..sealer.size().chunks() {
-        let part = read_part(&mut file, &sealer, chunk, path)?;
-        if chunk == 0 {
-            media_type = guess(part.get(..HEAD_BYTES).unwrap_or(&part));
+    let pieces = Pieces::of(File::open(path).map_err(disk(path))?);
+    let head = HEAD_BYTES.min(usize::try_from(bytes).unwrap_or(HEAD_BYTES));
+    let media_type = guess(&pieces.read(0, head).map_err(changed(path))?);
+    let (next, done) = (AtomicU32::new(0), AtomicU64::new(0));
+    let work = || -> Result<Vec<(u32, [u8; HASH_BYTES])>, FileError> {
+        let mut hashes = Vec::new();
+        loop {
+            let chunk = next.fetch_add(1, Ordering::Relaxed);
+            let Some((start, length)) = sealer.part(chunk) else { return Ok(hashes) };
+            let mut part = pieces.read(start, length).map_err(changed(path))?;
+            sealer.seal_in_place(chunk, &mut part).map_err(|_| FileError::Changed(path.to_owned()))?;
+            let hash = sealer.hash(chunk, &part).ok_or_else(|| FileError::Changed(path.to_owned()))?;
+            hashes.push((chunk, hash));
+            let done = done.fetch_add(length as u64, Ordering::Relaxed).saturating_add(length as u64);
+            watch(Step { stage: Stage::Checking, done, total: bytes }.into());
         }
-        let sealed = sealer.seal(chunk, &part).map_err(|_| FileError::Changed(path.to_owned()))?;
-        hashes.push(sealer.hash(chunk, &sealed).ok_or_else(|| FileError::Changed(path.to_owned()))?);
-        done += part.len() as u64;
-        watch(Step { stage: Stage::Checking, done, total: bytes }.into());
-    }
-    Ok((sealer.list(hashes)?, media_type))
+    };
+    let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(HASHERS_MAX));
+    let hashed: Result<Vec<_>, FileError> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    });
+    let mut hashes: Vec<_> = hashed?.into_iter().flatten().collect();
+    hashes.sort_unstable_by_key(|(chunk, _)| *chunk);
+    Ok((sealer.list(hashes.into_iter().map(|(_, hash)| hash).collect())?, media_type))
 }
 
-/// One part of the file; that it is shorter than it was is a change.
-fn read_part(file: &mut File, sealer: &Sealer, chunk: u32, path: &Path) -> Result<Vec<u8>, FileError> {
-    let (start, bytes) = sealer.part(chunk).ok_or_else(|| FileError::Changed(path.to_owned()))?;
-    let mut part = vec![0; bytes];
-    file.seek(SeekFrom::Start(start)).map_err(disk(path))?;
-    match file.read_exact(&mut part) {
-        Ok(()) => Ok(part),
-        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-            Err(FileError::Changed(path.to_owned()))
-        }
-        Err(error) => Err(disk(path)(error)),
+/// That a file is shorter than it was is a change.
+fn changed(path: &Path) -> impl FnOnce(std::io::Error) -> FileError + '_ {
+    move |error| match error.kind() {
+        std::io::ErrorKind::UnexpectedEof => FileError::Changed(path.to_owned()),
+        _ => disk(path)(error),
     }
 }
 
@@ -198,10 +210,9 @@ async fn put_missing<S: Store + Send + 'static>(
 /// files.
 fn seal_again(prepared: &Prepared, chunk: u32) -> Result<Bytes, FileError> {
     let Prepared { path, sealer, list, .. } = prepared;
-    let mut file = File::open(path).map_err(disk(path))?;
-    let part = read_part(&mut file, sealer, chunk, path)?;
-    let sealed = sealer.seal(chunk, &part).map_err(|_| FileError::Changed(path.clone()))?;
-    if list.is_chunk(chunk, &sealed) { Ok(sealed.into()) } else { Err(FileError::Changed(path.clone())) }
+    let pieces = Pieces::of(File::open(path).map_err(disk(path))?);
+    let sealed = pieces.sealed(sealer, list, chunk).map_err(changed(path))?;
+    sealed.map(Bytes::from).ok_or_else(|| FileError::Changed(path.clone()))
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 //! A piece is read, sealed and held against the hashes from when the file was whole. One that is not as it was is not given, and the
 //! file is forgotten: it is another one by now, and nobody's business.
 
+use super::Hub;
+use crate::files::Pieces;
 use crate::node::WeakNode;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -12,14 +14,12 @@ use quinn::{Connection, RecvStream, SendStream};
 use sotto_e2ee::file::Sealer;
 use sotto_e2ee::store::Store;
 use sotto_node_core::account::shared::Shared;
-use sotto_protocol::blob::{BlobRoot, ChunkList};
+use sotto_protocol::blob::{BlobPlace, BlobRoot, ChunkList, Present};
 use sotto_protocol::ids::ConversationId;
 use sotto_protocol::peer::{QUESTION_BYTES, Question, Status, Wanted};
 use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 /// A link without a question for so long is closed.
@@ -37,8 +37,9 @@ pub trait Gives: Send + Sync + 'static {
 /// One link's giving end.
 pub(super) struct Giver {
     pub(super) conversation: ConversationId,
-    pub(super) gives: Arc<dyn Gives>,
-    pub(super) room: Arc<Semaphore>,
+    /// What this device has whole, if it gives that at all.
+    pub(super) gives: Option<Arc<dyn Gives>>,
+    pub(super) hub: Hub,
 }
 
 impl Giver {
@@ -62,8 +63,8 @@ impl Giver {
     async fn answer(&self, mut send: SendStream, mut recv: RecvStream) -> Option<()> {
         let asked = recv.read_to_end(QUESTION_BYTES).await.ok()?;
         let question = Question::read(&asked)?;
-        let _room = self.room.acquire().await.ok()?;
-        match self.gives.give(self.conversation, question).await {
+        let _room = self.hub.0.room.acquire().await.ok()?;
+        match self.piece(question).await {
             Some(piece) => {
                 send.write_all(&[Status::Here.to_byte()]).await.ok()?;
                 send.write_chunk(piece).await.ok()?;
@@ -71,6 +72,15 @@ impl Giver {
             None => send.write_all(&[Status::Gone.to_byte()]).await.ok()?,
         }
         send.finish().ok()
+    }
+
+    /// Of a file that is on its way here, or of one that is here.
+    async fn piece(&self, question: Question) -> Option<Bytes> {
+        let Question { root, wanted } = question;
+        match self.hub.arriving(BlobPlace { conversation: self.conversation, root }) {
+            Some(file) => tokio::task::spawn_blocking(move || file.give(wanted)).await.ok()?,
+            None => self.gives.as_ref()?.give(self.conversation, question).await,
+        }
     }
 }
 
@@ -116,6 +126,9 @@ impl<S: Store + Send + 'static> Gives for Disk<S> {
                 Wanted::List => return Some(open.list.to_bytes().into()),
                 Wanted::Chunk(chunk) if chunk < open.list.size().chunks() => chunk,
                 Wanted::Chunk(_) => return None,
+                Wanted::Present => {
+                    return Some(Present::all(open.list.size()).as_bytes().to_vec().into());
+                }
             };
             let given = tokio::task::spawn_blocking(move || open.piece(chunk)).await.ok()?;
             if given.is_none() {
@@ -144,13 +157,8 @@ async fn look_up<S: Store + Send + 'static>(
 impl Open {
     /// One chunk as it lies at a relay; `None` if the file is not as it was.
     fn piece(&self, chunk: u32) -> Option<Bytes> {
-        let (start, bytes) = self.sealer.part(chunk)?;
-        let mut file = File::open(&self.shared.path).ok()?;
-        let mut part = vec![0; bytes];
-        file.seek(SeekFrom::Start(start)).ok()?;
-        file.read_exact(&mut part).ok()?;
-        let sealed = self.sealer.seal(chunk, &part).ok()?;
-        self.list.is_chunk(chunk, &sealed).then(|| sealed.into())
+        let pieces = Pieces::of(File::open(&self.shared.path).ok()?);
+        pieces.sealed(&self.sealer, &self.list, chunk).ok()?.map(Bytes::from)
     }
 }
 

@@ -202,11 +202,11 @@ pub(super) async fn take(hub: Hub, socket: Socket, meeting: Meeting, tell: mpsc:
 
 /// Meets a device that wants a file, and gives it what it asks for. Two connections may come of two that dial; the other one
 /// uses one of them.
-pub(super) async fn give(hub: Hub, socket: Socket, meeting: Meeting, gives: Arc<dyn Gives>) {
+pub(super) async fn give(hub: Hub, socket: Socket, meeting: Meeting, gives: Option<Arc<dyn Gives>>) {
     let began = Instant::now();
     let give_up = began + Duration::from_millis(GIVE_UP_AFTER_MS);
     let mut awaiting = Awaiting::new(&hub.0.meetings, &meeting);
-    let giver = give::Giver { conversation: meeting.conversation, gives, room: hub.0.room.clone() };
+    let giver = give::Giver { conversation: meeting.conversation, gives, hub: hub.clone() };
     let mut links = FuturesUnordered::new();
     {
         let plan = follow_plan(&hub, &socket, &meeting, began);

@@ -4,7 +4,7 @@
 //! [`Socket`] of the relay's connection, both ends of which show the certificate that MLS promised.
 //!
 //! ```text
-//! core: Meet --> meet (punch, dial, let in) --> give (this device has the file): questions in, pieces out
+//! core: Meet --> meet (punch, dial, let in) --> give (this device has the file, or some of it): questions in, pieces out
 //!                                           `-> take (this device wants it): for `files::get`
 //! ```
 
@@ -19,9 +19,11 @@ pub use give::Gives;
 pub(crate) use give::{Disk, is_there};
 pub(crate) use take::{News, TakeError, Taker};
 
+use crate::files::Arriving;
 use crate::transport::Socket;
 use meet::Meetings;
 use sotto_node_core::peers::{AskId, Meeting, Way, to_tell};
+use sotto_protocol::blob::BlobPlace;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -54,6 +56,8 @@ struct Inner {
 struct State {
     socket: Option<Listening>,
     gives: Option<Arc<dyn Gives>>,
+    /// Files that are on their way here.
+    arriving: HashMap<BlobPlace, Arc<Arriving>>,
     asking: HashMap<AskId, mpsc::Sender<News>>,
     links: JoinSet<()>,
 }
@@ -68,6 +72,18 @@ impl Drop for Listening {
     fn drop(&mut self) {
         self.socket.endpoint().set_server_config(None);
         self.task.abort();
+    }
+}
+
+/// While this is, a file that is on its way is given.
+pub(crate) struct Giving {
+    hub: Hub,
+    place: BlobPlace,
+}
+
+impl Drop for Giving {
+    fn drop(&mut self) {
+        self.hub.state().arriving.remove(&self.place);
     }
 }
 
@@ -123,6 +139,17 @@ impl Hub {
         self.state().gives = Some(gives);
     }
 
+    /// A file is on its way here: what is there of it is given, until what this returns is dropped.
+    pub(crate) fn arrives(&self, place: BlobPlace, file: Arc<Arriving>) -> Giving {
+        self.state().arriving.insert(place, file);
+        Giving { hub: self.clone(), place }
+    }
+
+    /// A file that is on its way here.
+    pub(crate) fn arriving(&self, place: BlobPlace) -> Option<Arc<Arriving>> {
+        self.state().arriving.get(&place).cloned()
+    }
+
     /// What comes of a question of this device.
     pub(crate) fn asking(&self, ask: AskId) -> mpsc::Receiver<News> {
         let (tell, told) = mpsc::channel(NEWS_MAX);
@@ -150,7 +177,10 @@ impl Hub {
                 state.links.spawn(meet::take(self.clone(), socket, meeting, tell));
             }
             None => {
-                let Some(gives) = state.gives.clone() else { return };
+                let gives = state.gives.clone();
+                if gives.is_none() && state.arriving.is_empty() {
+                    return;
+                }
                 state.links.spawn(meet::give(self.clone(), socket, meeting, gives));
             }
         }

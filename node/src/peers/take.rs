@@ -1,7 +1,7 @@
 //! Taking pieces of files from a device that has them. Whatever it sends, no more is read than the piece has, and no longer waited
 //! than the slowest of lines takes; whether it is the file's, is for who asked to look at.
 
-use quinn::{Connection, ReadToEndError};
+use quinn::{Connection, ReadExactError};
 use sotto_protocol::blob::BlobRoot;
 use sotto_protocol::ids::{AccountId, DeviceId};
 use sotto_protocol::peer::{Question, Status, Wanted};
@@ -72,8 +72,8 @@ impl Taker {
         send.finish().map_err(|_| TakeError::Lost)?;
         let mut status = [0];
         recv.read_exact(&mut status).await.map_err(|error| match error {
-            quinn::ReadExactError::FinishedEarly(_) => TakeError::Broke("it sent an answer that is none"),
-            quinn::ReadExactError::ReadError(_) => TakeError::Lost,
+            ReadExactError::FinishedEarly(_) => TakeError::Broke("it sent an answer that is none"),
+            ReadExactError::ReadError(_) => TakeError::Lost,
         })?;
         let [status] = status;
         match Status::read(status) {
@@ -81,14 +81,16 @@ impl Taker {
             Some(Status::Here) => {}
             None => return Err(TakeError::Broke("it sent an answer that is none")),
         }
-        let piece = recv.read_to_end(bytes).await.map_err(|error| match error {
-            ReadToEndError::TooLong => TakeError::Broke("it sent more than the piece has"),
-            ReadToEndError::Read(_) => TakeError::Lost,
+        // Straight to where it stays: many packets at a time, and one copy.
+        let mut piece = vec![0; bytes];
+        recv.read_exact(&mut piece).await.map_err(|error| match error {
+            ReadExactError::FinishedEarly(_) => TakeError::Broke("it sent less than the piece has"),
+            ReadExactError::ReadError(_) => TakeError::Lost,
         })?;
-        if piece.len() == bytes {
-            Ok(piece)
-        } else {
-            Err(TakeError::Broke("it sent less than the piece has"))
+        match recv.read(&mut [0]).await {
+            Ok(None) => Ok(piece),
+            Ok(Some(_)) => Err(TakeError::Broke("it sent more than the piece has")),
+            Err(_) => Err(TakeError::Lost),
         }
     }
 

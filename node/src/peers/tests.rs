@@ -15,7 +15,7 @@ struct Numbers;
 impl Gives for Numbers {
     fn give(&self, _: ConversationId, question: Question) -> BoxFuture<'static, Option<Bytes>> {
         let given = match question.wanted {
-            Wanted::List => None,
+            Wanted::List | Wanted::Present => None,
             Wanted::Chunk(chunk) => Some(Bytes::copy_from_slice(&chunk.to_be_bytes())),
         };
         std::future::ready(given).boxed()

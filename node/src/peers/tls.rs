@@ -104,6 +104,8 @@ fn transport() -> Result<TransportConfig, String> {
         .keep_alive_interval(Some(KEEP_ALIVE))
         .max_idle_timeout(Some(silence))
         .initial_rtt(FIRST_ROUND_TRIP)
+        // The chunk that was begun first is there first: one after the other, not all of them at the end.
+        .send_fairness(false)
         .stream_receive_window(VarInt::from_u32(STREAM_WINDOW_BYTES))
         .receive_window(VarInt::from_u32(LINK_WINDOW_BYTES))
         .send_window(u64::from(LINK_WINDOW_BYTES))

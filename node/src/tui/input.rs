@@ -1,6 +1,7 @@
 //! What comes into the application and what it asks for. Between the two lies [`App::update`](super::App::update).
 
 use ratatui::crossterm::event::{KeyEvent, MouseEvent};
+use sotto_e2ee::file::FileAbout;
 use sotto_node_core::client::Contact;
 use sotto_node_core::command::{Command, Who};
 use sotto_node_core::event::{Event, Failure, Outcome};
@@ -8,8 +9,10 @@ use sotto_node_core::view::{ConversationView, Message, Queued};
 use sotto_protocol::ids::{AccountId, ConversationId, Sequence};
 use sotto_protocol::invite::Invite;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use zeroize::Zeroizing;
 
+use crate::files::Step;
 use crate::node::Status;
 
 /// Something happened.
@@ -86,6 +89,30 @@ pub enum Effect {
     Connection,
     /// Keep what is being written.
     KeepDraft(ConversationId, String),
+    /// Send a file; news of it bear this number.
+    SendFile {
+        /// By which it is known.
+        number: u64,
+        /// Where to.
+        conversation: ConversationId,
+        /// Which, as it was written: `~` is not resolved.
+        path: String,
+        /// What it answers.
+        reply_to: Option<Sequence>,
+    },
+    /// Save a file.
+    SaveFile {
+        /// By which it is known.
+        number: u64,
+        /// Of what.
+        conversation: ConversationId,
+        /// Which.
+        about: Box<FileAbout>,
+        /// Where to, as it was written; where files usually go without.
+        to: Option<String>,
+    },
+    /// Stop every file that is on its way.
+    StopFiles,
     /// Put a text on the clipboard, through the terminal.
     CopyText(String),
     /// Ring, and let the desktop tell of this.
@@ -124,7 +151,27 @@ pub enum Answer {
     Redeemed(Result<ConversationId, String>),
     /// Facts about the connection, each with its name.
     Connection(Vec<(String, String)>),
+    /// Something is new of a file on its way.
+    File(u64, FileNews),
     /// Something failed that nobody waits for.
+    Failed(String),
+}
+
+/// What is new of a file on its way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileNews {
+    /// How far it is.
+    Step(Step),
+    /// The relay has it, and the message that says so is safe.
+    Sent,
+    /// It is there.
+    Saved {
+        /// Where.
+        path: PathBuf,
+        /// What there is to say about it.
+        remarks: Vec<String>,
+    },
+    /// Nothing comes of it, and why.
     Failed(String),
 }
 

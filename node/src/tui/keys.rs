@@ -40,6 +40,7 @@ pub(crate) enum Action {
     Pin,
     Quoted,
     Copy,
+    Save,
 }
 
 /// Where a key counts.
@@ -145,6 +146,7 @@ pub(crate) const ACTIONS: &[Row] = &[
     row(Action::Pin, "pin", Place::Reading, &["P"], "Pin the message, or unpin it"),
     row(Action::Quoted, "quoted", Place::Reading, &["g"], "Go to the message that it answers"),
     row(Action::Copy, "copy", Place::Reading, &["y", "c"], "Copy the text of the message"),
+    row(Action::Save, "save", Place::Reading, &["s"], "Save the file of the message"),
 ];
 
 /// A key with what is held down with it.

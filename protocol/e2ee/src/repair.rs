@@ -6,6 +6,7 @@
 
 use crate::conversation::Reason;
 use crate::store::{Scan, StoreError, Transaction, prefix};
+use sotto_protocol::ordered::one_by_one;
 use std::collections::BTreeMap;
 
 /// How an envelope was made readable after all.
@@ -132,7 +133,7 @@ pub fn counters(tx: &Transaction<'_>) -> Result<Counters, StoreError> {
     let list = |kind| -> Result<_, StoreError> {
         let rows = tx.scan(&Scan::prefix([prefix::COUNTER, kind]))?;
         let named = |key: &[u8]| String::from_utf8_lossy(key.get(2..).unwrap_or_default()).into_owned();
-        Ok(rows.iter().filter_map(|row| Some((named(&row.key), read(&row.value)?))).collect())
+        Ok(one_by_one(rows.iter().filter_map(|row| Some((named(&row.key), read(&row.value)?)))))
     };
     Ok(Counters { failures: list(FAILURE)?, repairs: list(REPAIR)? })
 }

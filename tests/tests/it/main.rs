@@ -21,6 +21,7 @@ mod files;
 mod fuzz_corpus;
 mod hostile_relay_table;
 mod interop_mls_rs;
+mod interrupted;
 mod kinds;
 mod nat_table;
 mod node_kill;

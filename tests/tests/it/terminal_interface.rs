@@ -265,6 +265,38 @@ fn texts_are_answered_edited_reacted_to_pinned_and_deleted() {
 }
 
 #[test]
+fn a_file_is_sent_and_saved_with_the_keyboard_and_nothing_that_is_there_is_replaced() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let relay = relay(folder.path());
+    let [alice, bob] =
+        ["alice", "bob"].map(|name| Person::registered(name, folder.path(), &relay.ready.link));
+    alice.does(&["create", "garden", "bob"]);
+    let content: Vec<u8> = (0..3_000_000_u32).flat_map(u32::to_le_bytes).collect();
+    let film = folder.path().join("my film.bin");
+    fs::write(&film, &content).expect("a file is written");
+    let (hers, his) = (alice.sits_down(&[], &[]), bob.sits_down(&[], &[]));
+    hers.shows(&["connected over", "2 members"]);
+    his.shows(&["connected over", "2 members"]);
+    hers.enters("/file nowhere.bin");
+    hers.shows(&["nowhere.bin: ", "No such file"]);
+    hers.enters(&format!("/file '{}'", film.display()));
+    hers.shows(&["Sent: my film.bin"]);
+    keep("file", &his.shows(&["my film.bin", "11.5 MiB"]));
+    his.press(&["C-Up"]);
+    his.shows(&["▸", "s saves the file"]);
+    closes(&his, "▸");
+    let saved = folder.path().join("saved");
+    fs::create_dir(&saved).expect("a folder");
+    his.enters(&format!("/get {}", saved.display()));
+    his.shows(&["Saved: "]);
+    assert!(fs::read(saved.join("my film.bin")).expect("it is there") == content);
+    his.enters(&format!("/get {}", saved.display()));
+    his.shows(&["already;"]);
+    his.enters("/stop");
+    his.shows(&["No file is on its way."]);
+}
+
+#[test]
 fn a_draft_survives_and_no_word_of_it_is_on_the_disk() {
     let folder = tempfile::tempdir().expect("a folder");
     let relay = relay(folder.path());

@@ -1,100 +1,17 @@
-/**
- * The core in a real Firefox. Playwright drives only Firefoxes of its own making; the one of the system is driven over WebDriver
- * BiDi by puppeteer.
- */
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+/** The core of the interface in a real Firefox. */
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import puppeteer, { type Browser, type ElementHandle, type Page } from "puppeteer-core";
+import type { ElementHandle } from "puppeteer-core";
 import { hashOf, inFolder, MIB, noise } from "./disk.ts";
+import { FirefoxPerson, firefox } from "./firefox.ts";
 import { Native } from "./native.ts";
-import { expect, PASSWORD, test } from "./support.ts";
-
-const FIREFOX = process.env.SOTTO_FIREFOX ?? "/usr/bin/firefox-esr";
-
-/** How long something may take to be there, on a busy machine. */
-const PATIENCE_MS = 60_000;
-
-class Person {
-  constructor(
-    readonly name: string,
-    readonly page: Page,
-  ) {
-    page.setDefaultTimeout(PATIENCE_MS);
-  }
-
-  async register(url: string): Promise<void> {
-    await this.page.goto(url);
-    await this.page.locator("input[name=username]").fill(this.name);
-    await this.page.locator("input[name=email]").fill(`${this.name}@example.org`);
-    await this.page.locator("input[name=password]").fill(PASSWORD);
-    await this.page.locator("form button[type=submit]").click();
-    await this.page.waitForFunction(() => document.querySelectorAll(".words li").length === 24);
-    await this.page.locator("input[type=checkbox]").click();
-    await this.press("Done");
-    await this.connected();
-  }
-
-  connected(): Promise<unknown> {
-    return this.page.waitForSelector(".connection.good");
-  }
-
-  async press(label: string): Promise<void> {
-    await this.page.waitForFunction(
-      (label) => {
-        const button = [...document.querySelectorAll("button")].find((button) => button.textContent?.trim() === label);
-        if (!button || button.disabled) return false;
-        button.click();
-        return true;
-      },
-      {},
-      label,
-    );
-  }
-
-  async open(title: string): Promise<void> {
-    await this.page.waitForFunction(
-      (title) => {
-        const item = [...document.querySelectorAll<HTMLElement>(".item")].find((item) =>
-          item.querySelector(".item-title")?.textContent?.includes(title),
-        );
-        item?.click();
-        return item !== undefined;
-      },
-      {},
-      title,
-    );
-    await this.page.waitForSelector(".composer textarea, textarea");
-  }
-
-  async say(text: string): Promise<void> {
-    await this.page.locator("textarea").fill(text);
-    await this.page.keyboard.press("Enter");
-  }
-
-  async sees(text: string): Promise<void> {
-    await this.page.waitForFunction(
-      (text) => [...document.querySelectorAll(".message")].some((line) => line.textContent?.includes(text)),
-      {},
-      text,
-    );
-  }
-}
-
-async function firefox<T>(work: (browser: Browser) => Promise<T>, preferences: Record<string, unknown> = {}): Promise<T> {
-  if (!existsSync(FIREFOX)) throw new Error(`${FIREFOX} is missing: apt-get install firefox-esr (cargo xtask test does)`);
-  const browser = await puppeteer.launch({ browser: "firefox", executablePath: FIREFOX, headless: true, extraPrefsFirefox: preferences });
-  try {
-    return await work(browser);
-  } finally {
-    await browser.close();
-  }
-}
+import { expect, test } from "./support.ts";
 
 test("in Firefox a person talks with Chromium and a terminal, through a killed relay and a reload", async ({ relay, somebody }) => {
   const terminal = await Native.register(relay, "terry");
   const anna = await somebody("anna");
   await firefox(async (browser) => {
-    const fritz = new Person("fritz", await browser.newPage());
+    const fritz = new FirefoxPerson("fritz", await browser.newPage());
     await fritz.register(relay.url);
     await anna.create("Group", "garden", ["fritz", "terry"]);
     await anna.say("hello from Chromium");
@@ -131,7 +48,7 @@ test("a file goes from Firefox to a terminal and back, the same each time", asyn
   const terminal = await Native.register(relay, "terry");
   const anna = await somebody("anna");
   await firefox(async (browser) => {
-    const fritz = new Person("fritz", await browser.newPage());
+    const fritz = new FirefoxPerson("fritz", await browser.newPage());
     await fritz.register(relay.url);
     await anna.create("Group", "garden", ["fritz", "terry"]);
     await anna.say("hello");
@@ -173,7 +90,7 @@ test("a private window of Firefox keeps nothing and says so, and two people talk
   const anna = await somebody("anna");
   await firefox(
     async (browser) => {
-      const fritz = new Person("fritz", await browser.newPage());
+      const fritz = new FirefoxPerson("fritz", await browser.newPage());
       await fritz.register(relay.url);
       await fritz.page.waitForFunction(() => document.querySelector(".banner.warn")?.textContent?.includes("This window keeps nothing"));
       await anna.writeTo("fritz");

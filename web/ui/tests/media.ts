@@ -2,12 +2,17 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Page } from "@playwright/test";
+import { expect } from "@playwright/test";
 import { CHROMIUM } from "./drive.mjs";
 
 export const TONE_HZ = 440;
 /** A red that no part of the interface has. */
 export const COLOUR = { red: 200, green: 40, blue: 40 };
+
+/** A page of whichever browser. */
+interface Evaluates {
+  evaluate<T>(work: () => T | Promise<T>): Promise<T>;
+}
 
 const RATE = 48_000;
 const folder = mkdtempSync(join(tmpdir(), "sotto-web-media-"));
@@ -63,13 +68,15 @@ export const WITH_DEVICES = {
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
     "--autoplay-policy=no-user-gesture-required",
+    // A relay of a test vouches for itself, and TURN inside TLS asks for an authority.
+    "--ignore-certificate-errors",
     `--use-file-for-fake-audio-capture=${tone()}`,
     `--use-file-for-fake-video-capture=${picture()}`,
   ],
 };
 
 /** The loudest frequency of what comes from the other end, in hertz; 0 where nothing is to be heard. */
-export function heard(page: Page): Promise<number> {
+export function heard(page: Evaluates): Promise<number> {
   return page.evaluate(async () => {
     const stream = document.querySelector<HTMLVideoElement>(".call-remote")?.srcObject as MediaStream | null;
     if (!stream?.getAudioTracks().length) return 0;
@@ -92,8 +99,40 @@ export function heard(page: Page): Promise<number> {
   });
 }
 
+/**
+ * The same for a browser that plays nothing because the machine has no loudspeaker: a second of it is recorded, and the median of its
+ * waves counted.
+ */
+export function recorded(page: Evaluates): Promise<number> {
+  return page.evaluate(async () => {
+    const stream = document.querySelector<HTMLVideoElement>(".call-remote")?.srcObject as MediaStream | null;
+    if (!stream?.getAudioTracks().length) return 0;
+    const recorder = new MediaRecorder(new MediaStream(stream.getAudioTracks()));
+    const parts: Blob[] = [];
+    recorder.ondataavailable = ({ data }) => parts.push(data);
+    const stopped = new Promise((resolve) => (recorder.onstop = resolve));
+    recorder.start();
+    await new Promise((resolve) => setTimeout(resolve, 1_200));
+    recorder.stop();
+    await stopped;
+    const rate = 48_000;
+    const sound = await new OfflineAudioContext(1, rate, rate).decodeAudioData(await new Blob(parts).arrayBuffer());
+    const samples = sound.getChannelData(0);
+    const waves: number[] = [];
+    let [below, last] = [false, 0];
+    samples.forEach((level, at) => {
+      if (level < -0.02) below = true;
+      if (!below || level < 0.02) return;
+      if (last) waves.push(at - last);
+      [below, last] = [false, at];
+    });
+    const median = waves.sort((one, other) => one - other)[Math.floor(waves.length / 2)];
+    return median ? Math.round(rate / median) : 0;
+  });
+}
+
 /** The colour in the middle of the picture that comes from the other end. */
-export function seen(page: Page): Promise<number[]> {
+function seen(page: Evaluates): Promise<number[]> {
   return page.evaluate(() => {
     const video = document.querySelector<HTMLVideoElement>(".call-remote");
     const canvas = document.createElement("canvas");
@@ -103,4 +142,20 @@ export function seen(page: Page): Promise<number[]> {
     drawing.drawImage(video, 0, 0, 16, 16);
     return [...drawing.getImageData(8, 8, 1, 1).data.slice(0, 3)];
   });
+}
+
+/** The tone of the other one's microphone arrives. */
+export async function hears(page: Evaluates, listen = heard): Promise<void> {
+  await expect.poll(async () => Math.abs((await listen(page)) - TONE_HZ), { timeout: 30_000 }).toBeLessThan(8);
+}
+
+/** How far the picture that arrives is from the colour of the cameras. */
+export async function difference(page: Evaluates): Promise<number> {
+  const [red = 0, green = 0, blue = 0] = await seen(page);
+  return Math.max(Math.abs(red - COLOUR.red), Math.abs(green - COLOUR.green), Math.abs(blue - COLOUR.blue));
+}
+
+/** The picture of the other one's camera arrives. */
+export async function sees(page: Evaluates): Promise<void> {
+  await expect.poll(() => difference(page), { timeout: 30_000 }).toBeLessThan(45);
 }

@@ -80,9 +80,7 @@ fn compiled() -> anyhow::Result<PathBuf> {
 /// End-to-end encryption compiled to wasm as a test drives it (`tests/exchange`).
 pub(crate) fn exchange() -> anyhow::Result<()> {
     let library = wasm::library()?;
-    wasm::build(&library)
-        .args(["-p", "sotto-exchange"])
-        .announced("compiling the encryption for wasm, for a test")?;
+    wasm::build(&library).announced("compiling the encryption for wasm, for a test")?;
     let module = wasm::target(&library).join("debug/sotto_exchange.wasm");
     let folder = target().join("web/exchange");
     let made = Made::from("exchange", vec![module.clone(), root().join("web/bindgen")]);

@@ -21,6 +21,7 @@ use sotto_e2ee::conversation::Sender;
 use sotto_e2ee::store::{Scan, StoreError, Transaction};
 use sotto_protocol::body::log::SendEphemeral;
 use sotto_protocol::ids::{AccountId, ConversationId, Epoch, Sequence, UnixMillis};
+use sotto_protocol::ordered::one_by_one;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The least time between two receipts of one sort in one conversation.
@@ -128,7 +129,7 @@ impl Core {
     pub(crate) fn readers(&self, tx: &Transaction<'_>, convo: &Convo) -> Result<Vec<Reader>, StoreError> {
         let me = self.me.account();
         let Some(group) = convo.group.as_ref() else { return Ok(Vec::new()) };
-        let members: BTreeSet<AccountId> = convo.members().iter().map(|member| member.account).collect();
+        let members: BTreeSet<AccountId> = one_by_one(convo.members().iter().map(|member| member.account));
         let known = convo.receipts.known.iter();
         known
             .filter(|(account, _)| **account != me && members.contains(account))
@@ -268,7 +269,7 @@ impl Core {
     }
 
     fn may_tell(&self, convo: &Convo) -> bool {
-        let accounts: BTreeSet<AccountId> = convo.members().iter().map(|member| member.account).collect();
+        let accounts: BTreeSet<AccountId> = one_by_one(convo.members().iter().map(|member| member.account));
         self.settings.receipts && convo.is_member() && accounts.len() <= RECEIPT_ACCOUNTS_MAX
     }
 

@@ -16,6 +16,7 @@ use bincode::{Decode, Encode};
 use sotto_e2ee::store::{Scan, StoreError, Transaction};
 use sotto_protocol::body::conversation::{Kind, Role};
 use sotto_protocol::ids::{AccountId, ConversationId, Sequence, UnixMillis};
+use sotto_protocol::ordered::one_by_one_or;
 
 /// Different emoji that are shown on one text: of more, the first. A screen has no room for a tenth of them.
 pub(crate) const REACTIONS_SHOWN_MAX: usize = 64;
@@ -104,7 +105,7 @@ pub(crate) fn about_between(
         scan = scan.before(about_key(conversation, last.next()));
     }
     let rows = tx.scan(&scan)?;
-    rows.iter().map(|row| Ok((rows::number_of(&row.key)?, rows::decode(&row.value)?))).collect()
+    one_by_one_or(rows.iter().map(|row| Ok((rows::number_of(&row.key)?, rows::decode(&row.value)?))))
 }
 
 fn keep_about(tx: &Transaction<'_>, conversation: ConversationId, sequence: Sequence, about: &AboutRow) {

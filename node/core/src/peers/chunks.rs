@@ -1,19 +1,28 @@
 //! Who is asked for which chunk of a file that comes from several at once.
 //!
-//! Every source has a few chunks under way; whoever is done with one takes the next that is missing, so the fastest gives most. The
+//! Every source has a few chunks under way; whoever is done with one takes the next that is missing, so the fastest gives most. A device
+//! that is still getting the file itself gives what it has; whoever has all of it is asked first for what no such device has, so that
+//! of many who get a file at once each brings another part of it in, and they have the rest from each other. The
 //! relay is the last one to give: while devices bring chunks it rests, so that what it sends of a file does not grow with the
 //! number of those who get it; where they are slow or gone it fills in. When nothing is left to hand out, a chunk that is on its way
 //! from one source for a while is asked of another one too, so that nobody who went silent holds the rest up.
 //!
 //! Times are milliseconds of any clock that does not jump.
 
+use sotto_protocol::blob::Present;
 use std::collections::{BTreeMap, VecDeque};
 
-/// The relay rests until no device has brought anything for so long: below 2 MiB/s it helps.
-pub const REST_MS: u64 = 500;
+/// The relay rests until no device has brought anything for so long: below 0.5 MiB/s it helps.
+pub const REST_MS: u64 = 2_000;
 
 /// A chunk that is on its way for so long is asked of another source too, when there is nothing else to ask for.
 pub const LATE_MS: u64 = 1_000;
+
+/// A device begins with so many chunks under way. One that takes less than [`FAST_MS`] earns it another, one that takes more than
+/// [`SLOW_MS`] costs it one: a slow line has a chunk or two on it, which come in time, and not six, which do not.
+const WINDOW_BEGIN: usize = 2;
+const FAST_MS: u64 = 1_500;
+const SLOW_MS: u64 = 4_000;
 
 /// One of those who have the file; numbered by the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,6 +31,9 @@ pub struct SourceId(pub u32);
 struct Source {
     is_relay: bool,
     window: usize,
+    window_max: usize,
+    /// Which chunks it has; `None` for all.
+    has: Option<Present>,
 }
 
 /// Which chunks of one file are missing, and from whom they are on their way.
@@ -65,38 +77,72 @@ impl Chunks {
         self.hold = hold;
     }
 
-    /// The relay, or a device, has the file. It may have so many chunks under way.
+    /// The relay, or a device, has the file. It may have so many chunks under way; a device has to show first that it is fast.
     pub fn add(&mut self, source: SourceId, is_relay: bool, window: usize, now: u64) {
         if !is_relay {
             self.brought = Some(now);
         }
-        self.sources.insert(source, Source { is_relay, window });
+        let window_max = window;
+        let window = if is_relay { window } else { WINDOW_BEGIN.min(window_max) };
+        self.sources.insert(source, Source { is_relay, window, window_max, has: None });
+    }
+
+    /// Whether a source was added and not dropped.
+    #[must_use]
+    pub fn knows(&self, source: SourceId) -> bool {
+        self.sources.contains_key(&source)
+    }
+
+    /// What a source has by now; `None` for all of the file, as is taken for granted until something else is said.
+    pub fn has(&mut self, source: SourceId, present: Option<Present>) {
+        if let Some(source) = self.sources.get_mut(&source) {
+            source.has = present;
+        }
     }
 
     /// The next chunk to ask this source for.
     pub fn next(&mut self, source: SourceId, now: u64) -> Option<u32> {
-        let Source { is_relay, window } = *self.sources.get(&source)?;
+        let Source { is_relay, window, .. } = *self.sources.get(&source)?;
         let busy = self.under_way.values().flatten().filter(|(other, _)| *other == source).count();
         if busy >= window || (is_relay && self.rests_until(now).is_some()) {
             return None;
         }
-        let chunk = self.missing.pop_front().or_else(|| self.late(source, now))?;
+        let chunk = match self.pick(source) {
+            Some(place) => self.missing.remove(place)?,
+            None => self.late(source, now)?,
+        };
         self.under_way.entry(chunk).or_default().push((source, now));
         Some(chunk)
     }
 
-    /// What is on its way from one other source for long.
+    /// The place among the missing ones of the next that a source has.
+    fn pick(&self, source: SourceId) -> Option<usize> {
+        if let Some(has) = &self.sources.get(&source)?.has {
+            return self.missing.iter().position(|chunk| has.has(*chunk));
+        }
+        let some: Vec<&Present> = self.sources.values().filter_map(|other| other.has.as_ref()).collect();
+        let rare = |chunk: &u32| !some.iter().any(|has| has.has(*chunk));
+        let rare = if some.is_empty() { None } else { self.missing.iter().position(rare) };
+        rare.or_else(|| (!self.missing.is_empty()).then_some(0))
+    }
+
+    /// What is on its way from one other source for long, when nothing else is missing.
     fn late(&self, source: SourceId, now: u64) -> Option<u32> {
+        if !self.missing.is_empty() {
+            return None;
+        }
+        let has = self.sources.get(&source)?.has.as_ref();
         let is_late = |asked: &[(SourceId, u64)]| match asked {
             [(other, since)] => *other != source && now.saturating_sub(*since) >= LATE_MS,
             _ => false,
         };
-        self.under_way.iter().find(|(_, asked)| is_late(asked)).map(|(chunk, _)| *chunk)
+        let mut under_way = self.under_way.iter().filter(|(chunk, _)| has.is_none_or(|has| has.has(**chunk)));
+        under_way.find(|(_, asked)| is_late(asked)).map(|(chunk, _)| *chunk)
     }
 
-    /// Until when the relay is not asked, if it is not.
+    /// Until when the relay is not asked, if it is not. Devices that have some of the file do not spare it.
     fn rests_until(&self, now: u64) -> Option<u64> {
-        let devices = self.sources.values().any(|source| !source.is_relay);
+        let devices = self.sources.values().any(|source| !source.is_relay && source.has.is_none());
         let rest = self.brought.filter(|_| devices).map(|at| at.saturating_add(REST_MS));
         Some(rest.map_or(self.hold, |rest| rest.max(self.hold))).filter(|until| *until > now)
     }
@@ -113,10 +159,17 @@ impl Chunks {
 
     /// A chunk came and is the file's; false if it was there already.
     pub fn came(&mut self, source: SourceId, chunk: u32, now: u64) -> bool {
-        if self.sources.get(&source).is_some_and(|source| !source.is_relay) {
+        let asked = self.under_way.remove(&chunk);
+        if let Some(device) = self.sources.get_mut(&source).filter(|source| !source.is_relay) {
             self.brought = Some(now);
+            let since = asked.iter().flatten().find(|(other, _)| *other == source);
+            match since.map(|(_, since)| now.saturating_sub(*since)) {
+                Some(..FAST_MS) => device.window = device.window.saturating_add(1).min(device.window_max),
+                Some(SLOW_MS..) => device.window = device.window.saturating_sub(1).max(1),
+                _ => {}
+            }
         }
-        self.under_way.remove(&chunk).is_some()
+        asked.is_some()
     }
 
     /// A source is not asked any more; what was on its way from it is missing again.
@@ -143,6 +196,8 @@ impl Chunks {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use sotto_protocol::blob::BlobSize;
+    use sotto_protocol::limits::BLOB_CHUNK_BYTES;
     use std::collections::BTreeSet;
 
     const RELAY: SourceId = SourceId(0);
@@ -161,12 +216,64 @@ mod tests {
         assert_eq!(chunks.look_again(0), Some(300));
         assert_eq!(all(&mut chunks, RELAY, 300), [0, 1]);
         chunks.add(ALICE, false, 3, 300);
-        assert_eq!(all(&mut chunks, ALICE, 300), [2, 3, 4]);
+        assert_eq!(all(&mut chunks, ALICE, 300), [2, 3]);
         assert!(chunks.came(RELAY, 0, 310));
         assert_eq!(chunks.next(RELAY, 310), None);
         assert!(chunks.came(ALICE, 2, 700));
-        assert_eq!(chunks.next(RELAY, 1_100), None);
-        assert_eq!(chunks.next(RELAY, 1_200), Some(5), "for half a second nothing came");
+        assert_eq!(chunks.next(RELAY, 2_600), None);
+        assert_eq!(chunks.next(RELAY, 2_700), Some(4), "for two seconds nothing came");
+    }
+
+    #[test]
+    fn a_fast_device_gets_more_under_way_and_a_slow_one_less_but_never_nothing() {
+        let mut chunks = Chunks::new(0..100, 0);
+        chunks.add(ALICE, false, 6, 0);
+        let mut under_way = all(&mut chunks, ALICE, 0);
+        assert_eq!(under_way.len(), 2);
+        for now in 1..=10 {
+            let first = under_way.remove(0);
+            assert!(chunks.came(ALICE, first, now));
+            under_way.extend(all(&mut chunks, ALICE, now));
+        }
+        assert_eq!(under_way.len(), 6);
+        for now in (1..=10).map(|round| round * 10_000) {
+            let first = under_way.remove(0);
+            assert!(chunks.came(ALICE, first, now));
+            under_way.extend(all(&mut chunks, ALICE, now));
+        }
+        assert_eq!(under_way.len(), 1);
+    }
+
+    #[test]
+    fn who_has_all_gives_first_what_nobody_else_has_and_who_has_some_is_asked_for_that_alone() {
+        let size = BlobSize::new(6 * BLOB_CHUNK_BYTES).expect("a size");
+        let some = |there: &[u32]| {
+            let mut some = Present::none(size);
+            there.iter().for_each(|chunk| some.add(*chunk));
+            Some(some)
+        };
+        let mut chunks = Chunks::new(0..6, 0);
+        chunks.add(RELAY, true, 1, 0);
+        chunks.add(ALICE, false, 2, 0);
+        chunks.add(BOB, false, 2, 0);
+        chunks.has(BOB, some(&[]));
+        assert_eq!(chunks.next(BOB, 0), None);
+        chunks.has(BOB, some(&[0, 1, 3]));
+        assert_eq!(all(&mut chunks, ALICE, 0), [2, 4], "what Bob does not have");
+        assert_eq!(all(&mut chunks, BOB, 0), [0, 1]);
+        assert_eq!(chunks.next(RELAY, 0), None, "Alice has all of it");
+        chunks.drop_source(ALICE);
+        assert_eq!(chunks.next(RELAY, 0), Some(4), "Bob alone does not spare the relay");
+        for (source, chunk) in [(BOB, 0), (BOB, 1), (RELAY, 4)] {
+            assert!(chunks.came(source, chunk, 1));
+        }
+        assert_eq!(all(&mut chunks, BOB, 1), [3]);
+        assert_eq!(chunks.next(RELAY, 1), Some(2));
+        assert!(chunks.came(BOB, 3, 2) && chunks.came(RELAY, 2, 2));
+        assert_eq!(chunks.next(RELAY, 3), Some(5));
+        assert_eq!(chunks.next(BOB, 3 + LATE_MS), None, "late, and Bob does not have it");
+        chunks.has(BOB, None);
+        assert_eq!(chunks.next(BOB, 3 + LATE_MS), Some(5));
     }
 
     #[test]

@@ -87,6 +87,7 @@ impl Core {
                     done = self.peers.want(ask, conversation, root, ctx.now);
                 }
             }
+            PeerCommand::HasSome { ask } => self.peers.has_some(ask),
             PeerCommand::EndWant { ask } => self.peers.end_want(ask),
             PeerCommand::Lost { ask, device } => self.peers.lost(ask, device),
             PeerCommand::Offer(asked) => self.peers.offer(asked, ctx.now, ctx.rng),

@@ -15,6 +15,9 @@ pub(super) const ASKS_MAX: usize = 8;
 /// How often a question is said while the file is on its way: for devices that come later, and for words that were lost.
 pub(super) const ASK_EVERY_MS: u64 = 5_000;
 
+/// The second time: those who began to get the file at the same moment have something of it by then.
+pub(super) const ASK_AGAIN_MS: u64 = 1_000;
+
 /// Questions of others that wait for their moment, and offers that wait for their answer.
 pub(super) const WAITING_MAX: usize = 32;
 
@@ -60,6 +63,9 @@ struct Ask {
     conversation: ConversationId,
     root: BlobRoot,
     again: UnixMillis,
+    was_said: bool,
+    /// Some of it is here, for others who want it.
+    has_some: bool,
     /// Who answered, and the link that came of it.
     sources: BTreeMap<DeviceId, LinkId>,
 }
@@ -159,9 +165,23 @@ impl Peers {
             let text = "as many files as this device asks its peers for at a time are on their way already";
             return Err(Failure::new(FailureCode::Invalid, text));
         }
-        self.asks.insert(ask, Ask { conversation, root, again: now, sources: BTreeMap::new() });
+        let (sources, again) = (BTreeMap::new(), now);
+        let wanted = Ask { conversation, root, again, was_said: false, has_some: false, sources };
+        self.asks.insert(ask, wanted);
         self.say_what_is_due(now);
         Ok(())
+    }
+
+    /// Some of what is wanted is here.
+    pub(super) fn has_some(&mut self, ask: AskId) {
+        if let Some(ask) = self.asks.get_mut(&ask) {
+            ask.has_some = true;
+        }
+    }
+
+    /// Whether a file that is on its way here may be had from here.
+    fn has_some_of(&self, of: ConversationId, root: BlobRoot) -> bool {
+        self.asks.values().any(|ask| ask.has_some && ask.conversation == of && ask.root == root)
     }
 
     pub(super) fn end_want(&mut self, ask: AskId) {
@@ -176,7 +196,8 @@ impl Peers {
 
     /// The shell has the file that was asked for.
     pub(super) fn offer(&mut self, asked: Asked, now: UnixMillis, rng: &mut dyn CryptoRng) {
-        let Some(way) = self.way.clone().filter(|_| self.serves && self.offers.len() < WAITING_MAX) else {
+        let gives = self.serves || self.has_some_of(asked.conversation, asked.root);
+        let Some(way) = self.way.clone().filter(|_| gives && self.offers.len() < WAITING_MAX) else {
             return;
         };
         let mut link = [0; 16];
@@ -193,7 +214,9 @@ impl Peers {
         let Some(own) = self.way.clone().filter(|_| device != self.me) else { return };
         let is_for_me = signal.to == Some(self.me);
         match signal.word {
-            PeerWord::Wanted { ask, root } if is_kept && self.serves => {
+            PeerWord::Wanted { ask, root }
+                if is_kept && self.serves || self.has_some_of(conversation, root) =>
+            {
                 self.wanted(Asked { ask, conversation, root, by: device }, members, now, rng);
             }
             PeerWord::Have { ask, link, way } if is_for_me => {
@@ -277,7 +300,8 @@ impl Peers {
         let mut due = Vec::new();
         for (id, ask) in &mut self.asks {
             if ask.again <= now {
-                ask.again = after(now, ASK_EVERY_MS);
+                ask.again = after(now, if ask.was_said { ASK_EVERY_MS } else { ASK_AGAIN_MS });
+                ask.was_said = true;
                 if ask.sources.len() < SOURCES_MAX {
                     due.push((ask.conversation, PeerWord::Wanted { ask: *id, root: ask.root }));
                 }

@@ -4,7 +4,7 @@
 //! as [words](sotto_e2ee::content::peer), each sealed for the members and signed by its device.
 //!
 //! ```text
-//! taker                                       every device with the file
+//! taker                                       every device with the file, or on its way to having it
 //!   Want  -- wanted: ask, root ------------->   Asked: the shell looks whether it still has it
 //!                                          <--  Offer: have: link, fingerprint, addresses
 //!   Meeting -- meet: fingerprint, addresses ->  Meeting
@@ -37,7 +37,7 @@ use sotto_protocol::blob::BlobRoot;
 use sotto_protocol::ids::{AccountId, ConversationId, DeviceId};
 
 /// Devices from which one file is taken at a time.
-pub const SOURCES_MAX: usize = 4;
+pub const SOURCES_MAX: usize = 6;
 
 /// What the shell, or a person, wants of links.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +56,11 @@ pub enum PeerCommand {
         conversation: ConversationId,
         /// Which file.
         root: BlobRoot,
+    },
+    /// Some of a file that is wanted is here: members who want it too may have that from here.
+    HasSome {
+        /// As it was named.
+        ask: AskId,
     },
     /// It is not wanted any more.
     EndWant {
@@ -76,7 +81,7 @@ pub enum PeerCommand {
 /// What the shell is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PeerEvent {
-    /// A member asks for a file that was kept under its root. If it is still here, `Offer` it.
+    /// A member asks for a file that was kept under its root, or is on its way here. If it is still here, `Offer` it.
     Asked(Asked),
     /// Connect to a device.
     Meet(Box<Meeting>),

@@ -126,21 +126,47 @@ fn a_device_that_hides_its_address_neither_asks_nor_answers_nor_connects() {
     assert_eq!(hears(&mut later, 1, have, 0), [], "nor one that did not before");
 }
 
-#[test]
-fn a_device_that_does_not_run_on_or_does_not_have_the_file_is_silent() {
-    let mut short = Peers::new(device(2), false, UnixMillis(0));
-    short.network(Some(way(2)), UnixMillis(0));
-    assert_eq!(hears(&mut short, 1, wanted(), 0), []);
-    let mut without = peer(2);
-    let heard = Heard {
+/// The first device asks for the file, which this one does not keep.
+fn question_of_the_first() -> Heard {
+    Heard {
         conversation: PLACE,
         account: AccountId([1; 16]),
         device: device(1),
         signal: wanted(),
         is_kept: false,
         members: 2,
+    }
+}
+
+#[test]
+fn a_device_that_is_still_getting_a_file_offers_what_it_has_and_no_more_once_it_stopped() {
+    let mut half = Peers::new(device(2), false, UnixMillis(0));
+    half.network(Some(way(2)), UnixMillis(0));
+    let own = AskId([9; 16]);
+    half.want(own, PLACE, ROOT, UnixMillis(0)).unwrap();
+    half.take_acts();
+    let asks = |half: &mut Peers, now: u64| {
+        half.heard(question_of_the_first(), UnixMillis(now), &mut rng());
+        half.take_acts()
     };
-    without.heard(heard, UnixMillis(0), &mut rng());
+    assert_eq!(asks(&mut half, 0), [], "it has nothing yet");
+    half.has_some(own);
+    let question = asked(&asks(&mut half, 1));
+    half.offer(question, UnixMillis(1), &mut rng());
+    assert!(matches!(said(half.take_acts()).word, PeerWord::Have { ask: ASK, .. }));
+    half.end_want(own);
+    assert_eq!(asks(&mut half, 10_000), []);
+    half.offer(question, UnixMillis(10_000), &mut rng());
+    assert_eq!(half.take_acts(), []);
+}
+
+#[test]
+fn a_device_that_does_not_run_on_or_does_not_have_the_file_is_silent() {
+    let mut short = Peers::new(device(2), false, UnixMillis(0));
+    short.network(Some(way(2)), UnixMillis(0));
+    assert_eq!(hears(&mut short, 1, wanted(), 0), []);
+    let mut without = peer(2);
+    without.heard(question_of_the_first(), UnixMillis(0), &mut rng());
     assert_eq!(without.take_acts(), []);
 }
 
@@ -192,7 +218,7 @@ fn in_a_crowd_answers_are_spread_and_who_hears_that_enough_answered_is_silent() 
     let mut giver = peer(2);
     assert_eq!(hears_in_crowd(&mut giver, 1, wanted(), 0, 500), []);
     assert!(giver.deadline().is_some_and(|at| at <= UnixMillis(2_000)));
-    for other in 10..14 {
+    for other in (10..).take(SOURCES_MAX) {
         let word = PeerWord::Have { ask: ASK, link: LinkId([other; 16]), way: way(other) };
         hears(&mut giver, other, PeerSignal { to: Some(device(1)), word }, 0);
     }

@@ -13,6 +13,7 @@ use bincode::enc::Encoder;
 use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
 use sotto_protocol::ids::UnixMillis;
+use sotto_protocol::ordered::one_by_one;
 use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
@@ -102,7 +103,7 @@ impl Pack {
             };
             (head.place, line)
         };
-        self.heads.into_iter().map(line).collect()
+        one_by_one(self.heads.into_iter().map(line))
     }
 
     /// Calls `found` with each line that may have the words.

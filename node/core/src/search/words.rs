@@ -1,5 +1,6 @@
 //! From texts to folded words, and whether a text has those that are wanted.
 
+use sotto_protocol::ordered::one_by_one;
 use std::collections::BTreeSet;
 use std::ops::Range;
 use unicode_normalization::UnicodeNormalization as _;
@@ -33,7 +34,7 @@ fn fold(word: &str) -> String {
 
 /// Every different word of a text, each after a space.
 pub(super) fn folded(text: &str) -> String {
-    let words: BTreeSet<String> = words(text).map(|(_, word)| word).collect();
+    let words: BTreeSet<String> = one_by_one(words(text).map(|(_, word)| word));
     words.iter().flat_map(|word| [" ", word.as_str()]).collect()
 }
 
@@ -46,7 +47,7 @@ pub(super) struct Wanted {
 
 impl Wanted {
     pub(super) fn new(question: &str) -> Self {
-        let different: BTreeSet<String> = words(question).map(|(_, word)| word).take(WANTED_MAX).collect();
+        let different: BTreeSet<String> = one_by_one(words(question).map(|(_, word)| word).take(WANTED_MAX));
         let mut beginnings: Vec<String> = different.into_iter().collect();
         // The longest is the rarest, most likely.
         beginnings.sort_by_key(|word| std::cmp::Reverse(word.len()));
@@ -71,7 +72,7 @@ impl Wanted {
 
     /// Where they are in a text; `None` if one is missing.
     pub(super) fn marks(&self, text: &str) -> Option<Vec<Range<usize>>> {
-        let mut missing: BTreeSet<&str> = self.beginnings.iter().map(String::as_str).collect();
+        let mut missing: BTreeSet<&str> = one_by_one(self.beginnings.iter().map(String::as_str));
         let mut marks = Vec::new();
         for (range, word) in words(text) {
             let mut is_one = false;

@@ -26,6 +26,7 @@ use sotto_node_core::client::Client;
 use sotto_node_core::command::{Command, Token};
 use sotto_node_core::event::{Event, Output};
 use sotto_node_core::peers::{Asked, PeerCommand, PeerEvent};
+use sotto_protocol::blob::BlobPlace;
 use sotto_protocol::frame::Frame;
 use sotto_protocol::invite::RelayAddress;
 use std::collections::{HashMap, VecDeque};
@@ -459,8 +460,12 @@ impl<S: Store + Send + 'static> Runner<S> {
     }
 
     /// A member asks for a file that was kept here: it is offered if it lies there still.
-    fn asked_for_file(&self, asked: Asked) {
-        let found = shared::find(self.client.store(), asked.conversation, asked.root);
+    fn asked_for_file(&mut self, asked: Asked) {
+        let Asked { conversation, root, .. } = asked;
+        if self.hub.arriving(BlobPlace { conversation, root }).is_some() {
+            return self.own_command(Command::Peer(PeerCommand::Offer(asked)));
+        }
+        let found = shared::find(self.client.store(), conversation, root);
         let (Ok(Some((file, _))), node) = (found, self.node.clone()) else { return };
         tokio::spawn(async move {
             let is_there = tokio::task::spawn_blocking(move || is_there(&file)).await.unwrap_or(false);

@@ -212,6 +212,10 @@ impl App {
                 }
                 Vec::new()
             }
+            Answer::File(number, news) => {
+                self.file_news(number, news);
+                Vec::new()
+            }
             Answer::Refreshed(id, lines) => self.refreshed(id, lines),
             Answer::Present(id, present) => {
                 if let Some(pane) = self.pane.as_mut().filter(|pane| pane.id == id) {

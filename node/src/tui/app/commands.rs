@@ -83,6 +83,9 @@ impl App {
             Slash::Delete => self.delete(),
             Slash::React(emoji) => self.react_or_choose(emoji),
             Slash::Pin(on) => self.pin(Some(on)),
+            Slash::File(path) => self.send_file(&path),
+            Slash::Get(to) => self.save_file(to.as_deref()),
+            Slash::Stop => self.stop_files(),
             Slash::Search(words) => self.search(&words),
             Slash::Pins => open.map(Effect::Pins).into_iter().collect(),
             here @ (Slash::Invite(Some(_))
@@ -247,6 +250,7 @@ impl App {
             Action::React => return self.react_or_choose(None),
             Action::Pin => return self.pin(None),
             Action::Quoted => return self.go_to_quoted(),
+            Action::Save => return self.save_file(None),
         }
         Vec::new()
     }

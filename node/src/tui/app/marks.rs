@@ -32,7 +32,7 @@ fn is_text(line: &Message) -> bool {
 
 impl App {
     /// The chosen text, or the last one that fits.
-    fn target(&self, fits: impl Fn(&Message) -> bool) -> Option<&Message> {
+    pub(super) fn target(&self, fits: impl Fn(&Message) -> bool) -> Option<&Message> {
         let pane = self.pane.as_ref()?;
         let chosen = pane.chosen_line().filter(|_| self.focus == Focus::Reading);
         match chosen {

@@ -2,6 +2,7 @@
 
 mod answers;
 mod commands;
+mod files;
 mod keys;
 mod marks;
 mod overlay;
@@ -102,6 +103,7 @@ pub struct App {
     notified_at: UnixMillis,
     /// Who came into a room and is greeted once the names are known.
     joined: Option<(ConversationId, Vec<AccountId>)>,
+    transfers: files::Transfers,
 }
 
 impl App {
@@ -134,6 +136,7 @@ impl App {
             attended: true,
             notified_at: UnixMillis(0),
             joined: None,
+            transfers: files::Transfers::default(),
         };
         (app, vec![Effect::Open(None)])
     }

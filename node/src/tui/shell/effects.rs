@@ -2,6 +2,8 @@
 
 use super::super::input::{Answer, Effect, Input, Lines, LinesPlace, NotYet, Present, Started};
 use super::account;
+use super::files::Files;
+use crate::files::Outgoing;
 use crate::node::{Node, Status};
 use crate::profile::Profile;
 use crate::store::{SqliteStore, StoreKey};
@@ -41,6 +43,7 @@ pub(super) struct Shell {
     tell: mpsc::Sender<Input>,
     /// Put there by the task that started it.
     live: Arc<Mutex<Option<Live>>>,
+    files: Files,
 }
 
 impl Shell {
@@ -50,7 +53,8 @@ impl Shell {
         serves: bool,
         tell: mpsc::Sender<Input>,
     ) -> Self {
-        Self { profile, passphrase, serves, tell, live: Arc::default() }
+        let files = Files::new(tell.clone());
+        Self { profile, passphrase, serves, tell, live: Arc::default(), files }
     }
 
     fn live(&self) -> Option<Live> {
@@ -121,6 +125,14 @@ impl Shell {
                     let _ = tell.send(Input::Answer(Answer::Failed(error.text))).await;
                 }
             }
+            Effect::SendFile { number, conversation, path, reply_to } => {
+                let outgoing = Outgoing { conversation, path: path.into(), caption: String::new(), reply_to };
+                self.files.send(node, number, outgoing);
+            }
+            Effect::SaveFile { number, conversation, about, to } => {
+                self.files.save(node, number, conversation, *about, to);
+            }
+            Effect::StopFiles => self.files.stop(),
             other => {
                 tokio::spawn(async move {
                     if let Some(answer) = ask(&node, other).await {

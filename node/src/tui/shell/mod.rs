@@ -5,6 +5,7 @@
 
 mod account;
 mod effects;
+mod files;
 mod log;
 mod screen;
 

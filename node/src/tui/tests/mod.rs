@@ -1,5 +1,6 @@
 //! The application driven by inputs, and looked at on a screen in memory.
 
+mod files;
 mod marks;
 mod presence;
 

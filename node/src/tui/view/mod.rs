@@ -20,6 +20,7 @@ use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use sotto_node_core::format::harmless_line;
+use sotto_node_core::view::Line as Said;
 use sotto_protocol::body::conversation::Kind;
 
 /// Draws everything.
@@ -210,13 +211,22 @@ fn rule(app: &App, area: Rect, buffer: &mut Buffer) {
     } else if let Some(line) =
         app.pane.as_ref().filter(|_| app.focus == Focus::Reading).and_then(Pane::chosen_line)
     {
-        vec![span(fit(&messages::details(app, line), room), app.theme.dim)]
+        let saves = matches!(line.line, Said::File { .. })
+            .then(|| format!(" · {} saves the file", app.config.keys.shown(Action::Save)));
+        let hint = saves.unwrap_or_default();
+        vec![
+            span(fit(&messages::details(app, line), room.saturating_sub(width(&hint))), app.theme.dim),
+            span(hint, app.theme.accent),
+        ]
     } else if let Some(purpose) = app.purpose_shown() {
         let hint = " · Esc stops";
         vec![
             span(fit(&purpose, room.saturating_sub(hint.len())), app.theme.accent),
             span(hint, app.theme.dim),
         ]
+    } else if let Some(files) = app.files_shown() {
+        let hint = " · /stop";
+        vec![span(fit(&files, room.saturating_sub(width(hint))), app.theme.accent), span(hint, app.theme.dim)]
     } else if let [one] = typing.as_slice() {
         vec![span(fit(&format!("{one} is typing …"), room), app.theme.accent)]
     } else if !typing.is_empty() {

@@ -1,6 +1,7 @@
 //! A transaction: what one operation changes, read back as it is written, and committed whole or not at all.
 
 use super::{Batch, Row, Scan, Store, StoreError, Value};
+use sotto_protocol::ordered::one_by_one;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
@@ -59,12 +60,15 @@ impl<'a> Transaction<'a> {
     pub fn scan(&self, scan: &Scan) -> Result<Vec<Row>, StoreError> {
         let layers = self.layers.borrow();
         let changed: BTreeMap<_, _> =
-            layers.iter().flat_map(|layer| layer.iter().filter(|(key, _)| scan.wants(key))).collect();
+            one_by_one(layers.iter().flat_map(|layer| layer.iter().filter(|(key, _)| scan.wants(key))));
+        if changed.is_empty() {
+            return self.store.scan(scan);
+        }
         // Each change can hide one row of the store, so that many more rows are enough.
         let mut below = scan.clone();
         below.limit = scan.limit.saturating_add(changed.len());
         let mut rows: BTreeMap<Vec<u8>, Value> =
-            self.store.scan(&below)?.into_iter().map(|row| (row.key, row.value)).collect();
+            one_by_one(self.store.scan(&below)?.into_iter().map(|row| (row.key, row.value)));
         for (key, change) in changed {
             match change {
                 Some(value) => drop(rows.insert(key.clone(), value.clone())),
@@ -92,7 +96,7 @@ impl<'a> Transaction<'a> {
     pub fn changed(&self, prefix: &[u8]) -> Layer {
         let layers = self.layers.borrow();
         let changes = layers.iter().flatten().filter(|(key, _)| key.starts_with(prefix));
-        changes.map(|(key, value)| (key.clone(), value.clone())).collect()
+        one_by_one(changes.map(|(key, value)| (key.clone(), value.clone())))
     }
 
     /// Deletes every row whose key starts with `prefix`.
@@ -120,7 +124,7 @@ impl<'a> Transaction<'a> {
     /// Everything that was changed, for [`Store::commit`].
     #[must_use]
     pub fn into_batch(self) -> Batch {
-        Batch { changes: self.layers.into_inner().into_iter().flatten().collect() }
+        Batch { changes: one_by_one(self.layers.into_inner().into_iter().flatten()) }
     }
 
     /// Runs an operation whose changes are forgotten if it fails.

@@ -59,9 +59,28 @@ async function hangUp(mine: Session): Promise<void> {
   }
 }
 
+/** What rings here from this conversation. */
+function ringing(where: Id): Id | undefined {
+  const there = callView();
+  return there?.state === "incoming" && there.conversation === where ? there.call : undefined;
+}
+
+/** Begins a call. Whoever is called from there meanwhile, as while the microphone is asked for, takes that call: both want the same. */
 export async function start(where: Id, video: boolean): Promise<void> {
-  if (callView()) return;
-  await enter(video, async () => (await call("call_start", { conversation: where, video })).call);
+  if (callView() && !ringing(where)) return;
+  const begin = async (): Promise<Id> => {
+    if (!ringing(where)) {
+      try {
+        return (await call("call_start", { conversation: where, video })).call;
+      } catch (error) {
+        if (!ringing(where)) throw error;
+      }
+    }
+    const theirs = ringing(where) as Id;
+    await call("call_answer", { call: theirs, video });
+    return theirs;
+  };
+  await enter(video, begin);
 }
 
 async function answer(id: Id, video: boolean): Promise<void> {

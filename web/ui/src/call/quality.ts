@@ -26,19 +26,22 @@ export function measure(stats: RTCStatsReport, before: Counters | undefined): { 
   const entries = [...(stats.values() as Iterable<Entry>)];
   const transport = entries.find((one) => one.type === "transport");
   const pair = stats.get(String(transport?.["selectedCandidatePairId"])) as Entry | undefined;
+  // Firefox counts by pairs of addresses only.
+  const carried = transport && "bytesReceived" in transport ? transport : pair;
   const end = (name: string): Entry | undefined => stats.get(String(pair?.[name])) as Entry | undefined;
   const inbound = entries.filter((one) => one.type === "inbound-rtp");
   const sum = (name: string): number => inbound.reduce((all, one) => all + number(one[name]), 0);
   const counters: Counters = {
     at: performance.now(),
-    bytes: number(transport?.["bytesReceived"]) + number(transport?.["bytesSent"]),
+    bytes: number(carried?.["bytesReceived"]) + number(carried?.["bytesSent"]),
     packets: sum("packetsReceived"),
     lost: sum("packetsLost"),
   };
   const lost = Math.max(0, counters.lost - (before?.lost ?? 0));
   const came = Math.max(0, counters.packets - (before?.packets ?? 0));
   const seconds = before ? Math.max(0.1, (counters.at - before.at) / 1000) : 0;
-  const roundTrip = pair?.["currentRoundTripTime"];
+  const heardBack = entries.find((one) => one.type === "remote-inbound-rtp");
+  const roundTrip = pair?.["currentRoundTripTime"] ?? heardBack?.["roundTripTime"];
   return {
     counters,
     quality: {

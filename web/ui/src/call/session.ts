@@ -102,7 +102,7 @@ export class Session {
       case "offer":
         this.round = event.round;
         if (pc.signalingState === "have-local-offer") await pc.setLocalDescription({ type: "rollback" });
-        if (event.round > 0) pc.setConfiguration({ ...pc.getConfiguration(), iceServers: await iceServers() });
+        if (event.round > 0) await lendAnew(pc);
         if (pc.getTransceivers().length === 0)
           for (const kind of ["audio", "video"] as const) {
             const [track] = kind === "audio" ? this.local.getAudioTracks() : this.local.getVideoTracks();
@@ -113,6 +113,7 @@ export class Session {
         break;
       case "take_offer":
         this.round = event.round;
+        if (event.round > 0) await lendAnew(pc);
         await pc.setRemoteDescription({ type: "offer", sdp: event.given });
         for (const transceiver of pc.getTransceivers()) {
           transceiver.direction = "sendrecv";
@@ -176,14 +177,9 @@ export class Session {
 
   /** There is a connection: the engine compares the certificate at its other end with the description. */
   private async connected(): Promise<void> {
-    const stats = await this.pc?.getStats();
-    if (!stats || !this.call) return;
-    for (const one of stats.values() as Iterable<{ type: string; remoteCertificateId?: string }>) {
-      if (one.type !== "transport" || !one.remoteCertificateId) continue;
-      const certificate = stats.get(one.remoteCertificateId) as { fingerprint: string; fingerprintAlgorithm: string } | undefined;
-      if (certificate)
-        this.say("connected", `${certificate.fingerprintAlgorithm} ${certificate.fingerprint}`);
-    }
+    const { pc } = this;
+    const shown = pc && certificateOf(await pc.getStats(), pc.currentRemoteDescription?.sdp);
+    if (shown) this.say("connected", shown);
   }
 
   private say(media: "connected" | "alive" | "disconnected" | "failed", fingerprint?: string): void {
@@ -298,6 +294,25 @@ interface Lent {
 }
 
 /** What the relay lends. Without it, devices that reach each other directly still do. */
+/**
+ * The fingerprint of the certificate at the other end, as the browser counts it. Firefox does not tell: there it is the one that it
+ * was given with the description, beside which it takes no other (RFC 8827, section 6.5).
+ */
+function certificateOf(stats: RTCStatsReport, given: string | undefined): string | undefined {
+  for (const one of stats.values() as Iterable<{ type: string; remoteCertificateId?: string }>) {
+    if (one.type !== "transport" || !one.remoteCertificateId) continue;
+    const shown = stats.get(one.remoteCertificateId) as { fingerprint: string; fingerprintAlgorithm: string } | undefined;
+    return shown && `${shown.fingerprintAlgorithm} ${shown.fingerprint}`;
+  }
+  return given?.match(/^a=fingerprint:(\S+ \S+)/m)?.[1];
+}
+
+/** Another attempt asks for servers anew: a relay that was started again lends at other ports. Without an answer, those of before stay. */
+async function lendAnew(pc: RTCPeerConnection): Promise<void> {
+  const servers = await iceServers();
+  if (servers.length > 0) pc.setConfiguration({ ...pc.getConfiguration(), iceServers: servers });
+}
+
 async function iceServers(): Promise<RTCIceServer[]> {
   try {
     return ((await call("http", { method: "GET", path: "/ice" })) as Lent).ice_servers;
