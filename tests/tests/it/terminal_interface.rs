@@ -389,6 +389,8 @@ fn a_pasted_megabyte_is_refused_whole_and_no_character_commands_the_terminal() {
     let terminal = alice.sits_down(&[], &[]);
     terminal.shows(&["connected over", "2 members"]);
     bob.does(&["send", "@alice", "evil \u{202e}txet \u{1b}]0;title\u{7}\u{1b}[31mred\u{9b}2J end"]);
+    // It may come after bob has gone.
+    terminal.shows(&["@ bob"]);
     terminal.press(&["M-Down"]);
     let screen = terminal.shows(&["evil", "txet", "end"]);
     for hostile in ['\u{202e}', '\u{1b}', '\u{7}', '\u{9b}'] {
