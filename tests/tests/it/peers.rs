@@ -120,11 +120,13 @@ impl Drop for Liar {
 #[test]
 fn a_file_comes_directly_from_members_who_are_there_from_several_at_once_and_next_to_nothing_from_the_relay()
 {
-    let world = World::new(60 * MIB);
+    // So much that the relay, which begins where a busy machine is slow to answer, has given little of it when a link stands.
+    const BYTES: usize = 240 * MIB;
+    let world = World::new(BYTES);
     let alice = seeds(&world.alice);
     let first = world.gets(&world.carol, &world.inbox("carols"));
     let (direct, relayed) = (from(&first, "alice"), from_relay(&first));
-    assert!(direct * 10 >= (60 * MIB as u64) * 8, "from Alice {direct}, from the relay {relayed}: {first}");
+    assert!(direct * 10 >= BYTES as u64 * 8, "from Alice {direct}, from the relay {relayed}: {first}");
     let carol = seeds(&world.carol);
     let second = world.gets(&world.bob, &world.inbox("bobs"));
     for name in ["alice", "carol"] {
@@ -138,8 +140,9 @@ fn a_file_comes_directly_from_members_who_are_there_from_several_at_once_and_nex
 /// P-074.
 #[test]
 fn a_member_who_gives_other_bytes_is_dropped_and_named_and_nothing_of_it_is_kept() {
-    // Every piece is a whole one: which is asked for first is a matter of chance, and a lie is about its length.
-    let bytes = 12 * PART_BYTES;
+    // Every piece is a whole one: which is asked for first is a matter of chance, and a lie is about its length. And there are so
+    // many that the relay has not given all of them when a link stands, on a busy machine too.
+    let bytes = 100 * PART_BYTES;
     let world = World::new(usize::try_from(bytes).expect("small"));
     world.gets(&world.carol, &world.inbox("carols"));
     for (lie, blame) in [("corrupt", "not the file's"), ("short", "less than"), ("endless", "more than")] {
