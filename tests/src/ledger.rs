@@ -16,6 +16,7 @@ use sotto_protocol::ids::{ConversationId, Epoch, MessageNumber, RequestId, Seque
 use sotto_protocol::mls_header::private_application_prefix;
 use sotto_protocol::payload::Payload;
 use std::collections::BTreeMap;
+use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -187,6 +188,19 @@ pub fn all_write(
         })
     };
     writers.into_iter().map(each).collect()
+}
+
+/// Waits until each of these writers was acknowledged more than before.
+///
+/// # Errors
+/// If one is not, within a minute.
+pub async fn all_get_on(progress: Vec<watch::Receiver<usize>>) -> Result<()> {
+    for mut count in progress {
+        let before = *count.borrow_and_update();
+        let more = count.wait_for(|count| *count > before);
+        tokio::time::timeout(Duration::from_secs(60), more).await.context("a writer does not get on")??;
+    }
+    Ok(())
 }
 
 /// What a check found, for people.

@@ -53,6 +53,19 @@ impl Namespace {
         run("nftables", self.command("nft").arg(rules))
     }
 
+    /// Lets out over TCP no more than 1 MiB a second to each address, as a thin line does.
+    ///
+    /// # Errors
+    /// If a tool is missing (with how to get it) or the system refuses.
+    pub fn is_slow_over_tcp(&self) -> Result<()> {
+        let rules = "add table inet thin; \
+                     add set inet thin each { type ipv4_addr; flags dynamic,timeout; timeout 5m; }; \
+                     add chain inet thin output { type filter hook output priority 0; policy accept; }; \
+                     add rule inet thin output meta l4proto tcp \
+                     update @each { ip daddr limit rate over 1024 kbytes/second burst 256 kbytes } drop";
+        run("nftables", self.command("nft").arg(rules))
+    }
+
     /// Lets UDP in again.
     ///
     /// # Errors

@@ -119,6 +119,21 @@ impl RelayProcess {
         Ok(())
     }
 
+    /// Waits until it has ended without being told to.
+    ///
+    /// # Errors
+    /// If it goes on for a minute.
+    pub async fn ends_by_itself(&mut self) -> Result<ExitStatus> {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            if let Some(status) = self.ended()? {
+                return Ok(status);
+            }
+            ensure!(Instant::now() < deadline, "the relay goes on:\n{}", tail(&self.log));
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+    }
+
     /// How it ended, if it did.
     ///
     /// # Errors

@@ -14,13 +14,13 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 /// QUIC's head start: a handshake over 150 ms of round trip still wins without a second connection.
-const HEAD_START: Duration = Duration::from_millis(300);
+pub(super) const HEAD_START: Duration = Duration::from_millis(300);
 
 /// A second address of the same host is tried after this (RFC 8305 section 5 recommends 250 ms).
 const NEXT_ADDRESS: Duration = Duration::from_millis(250);
 
 /// One attempt ends after this.
-const ATTEMPT: Duration = Duration::from_secs(10);
+pub(super) const ATTEMPT: Duration = Duration::from_secs(10);
 
 /// When TCP has failed, UDP gets this much longer: a port that is closed says so over TCP and is silent over UDP.
 const LAST_CHANCE: Duration = Duration::from_millis(1500);

@@ -59,9 +59,17 @@ async fn a_websocket_takes_over_where_udp_is_blocked_and_the_next_time_it_starts
     assert_eq!(server.group(), "X25519MLKEM768", "the hybrid is negotiated");
     dialled.link.sender.close().await;
     let again = Target { udp_doubtful: true, ..target(&server) };
-    let start = Instant::now();
-    dial(&again).await.expect("a relay");
-    assert!(start.elapsed() < Duration::from_millis(250), "no head start for QUIC: {:?}", start.elapsed());
+    // Each dial would take the head start at least; how much longer one takes is the machine's business.
+    let mut quickest = Duration::MAX;
+    for _ in 0..50 {
+        let start = Instant::now();
+        dial(&again).await.expect("a relay");
+        quickest = quickest.min(start.elapsed());
+        if quickest < race::HEAD_START {
+            return;
+        }
+    }
+    panic!("QUIC has a head start: the quickest of 50 took {quickest:?}");
 }
 
 #[tokio::test]
@@ -110,7 +118,7 @@ async fn an_address_where_nobody_is_fails_within_seconds_and_says_why() {
         matches!(&error, DialError::Unreachable { websocket, .. } if websocket.contains("refused")),
         "{error}"
     );
-    assert!(start.elapsed() < Duration::from_secs(4));
+    assert!(start.elapsed() < race::ATTEMPT, "not the whole time of an attempt");
 }
 
 #[tokio::test]

@@ -126,8 +126,9 @@ async fn a_browser_talks_over_webtransport_and_is_told_when_the_relay_stops() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_browser_that_asks_for_anything_else_or_speaks_no_http_is_let_go() {
+    // The two that are refused have to be in that time, on a busy machine too.
     let relay = TestRelay::start_with(|config| {
-        config.authentication_timeout = std::time::Duration::from_millis(500);
+        config.authentication_timeout = std::time::Duration::from_secs(3);
     })
     .await;
     for asks in ["/api/v1/other", "/"] {

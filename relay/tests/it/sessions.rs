@@ -146,8 +146,8 @@ async fn hostile_first_bytes_are_answered_and_the_connection_ends() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_does_not_prove_himself_in_time_is_turned_away() {
-    let relay =
-        TestRelay::start_with(|config| config.authentication_timeout = Duration::from_millis(300)).await;
+    // The handshake and the challenge are to come in that time, on a busy machine too.
+    let relay = TestRelay::start_with(|config| config.authentication_timeout = Duration::from_secs(3)).await;
     let mut client = Client::quic(&relay).await;
     client.challenge().await;
     let error = client.expect_error().await;

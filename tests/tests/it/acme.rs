@@ -57,8 +57,9 @@ fn authority(folder: &Path, proofs: u16) -> Result<Authority> {
     let child = Command::new("pebble")
         .arg("-config")
         .arg(&file)
-        // It would wait some seconds before it looks, and refuse some requests to try our patience.
-        .envs([("PEBBLE_VA_NOSLEEP", "1"), ("PEBBLE_WFE_NONCEREJECT", "10")])
+        // It would wait some seconds before it looks, and refuse some requests to try our patience: of a hundred so few that a
+        // request is hardly ever refused three times, after which the relay comes back in twenty minutes only.
+        .envs([("PEBBLE_VA_NOSLEEP", "1"), ("PEBBLE_WFE_NONCEREJECT", "3")])
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)

@@ -2,13 +2,13 @@
 
 use anyhow::{Context, Result, ensure};
 use sotto_loadtest::raw::Relay;
-use sotto_tests::ledger::{Writer, all_write};
+use sotto_tests::ledger::{Writer, all_get_on, all_write};
 use sotto_tests::person::Person;
 use sotto_tests::power::PowerCutDisk;
 use sotto_tests::receiver::{Received, receiver};
 use sotto_tests::relay_process::{RelayProcess, free_address, tail};
 use std::path::Path;
-use std::process::{Command, ExitStatus};
+use std::process::Command;
 use std::time::Duration;
 
 /// The exit code that `sotto-relay --help` promises for a disk that failed.
@@ -41,11 +41,11 @@ fn a_relay_whose_fsync_fails_acknowledges_nothing_more_and_ends_with_the_reason(
             writer.write(&relay, &endpoint, 50).await?;
             writers.push(writer);
         }
+        let progress: Vec<_> = writers.iter().map(Writer::progress).collect();
         let writing = all_write(writers, &relay, &endpoint);
-        // The moment does not matter, as long as the writers are at it.
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        all_get_on(progress).await?;
         every_fsync_fails(&control, process.ready.pid)?;
-        let status = ends(&mut process).await?;
+        let status = process.ends_by_itself().await?;
         assert_eq!(status.code(), Some(DISK_FAILED), "{}", tail(&log));
         let said = tail(&log);
         assert!(said.contains("did not confirm a write"), "the reason is not said: {said}");
@@ -85,13 +85,13 @@ fn an_error_of_the_running_relay_reaches_whoever_speaks_sentrys_protocol() -> Re
     every_fsync_fails(&control, process.ready.pid)?;
     let sending = alice.begins(&["send", "@bob", "into the void"]);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let status = runtime.block_on(ends(&mut process))?;
+    let status = runtime.block_on(process.ends_by_itself())?;
     assert_eq!(status.code(), Some(DISK_FAILED), "{}", tail(&log));
 
     drop(sending);
 
-    // It was sent before the process ended.
-    let Received { head, body } = told.recv_timeout(Duration::from_secs(1)).context("nothing was sent")?;
+    // It was sent before the process ended; the receiver may have to tell of it yet.
+    let Received { head, body } = told.recv_timeout(Duration::from_secs(60)).context("nothing was sent")?;
     ensure!(head.starts_with("POST /api/42/envelope/ ") && head.contains("sentry_key=thekey"), "{head}");
     let text = String::from_utf8(body)?;
     for part in ["stopping", "did not confirm a write", "\"level\":\"error\"", sotto_relay::AGENT] {
@@ -112,16 +112,6 @@ fn every_fsync_fails(control: &Path, pid: u32) -> Result<()> {
         .context("libfiu is needed: apt-get install fiu-utils (cargo xtask test does)")?;
     ensure!(status.success(), "fiu-ctrl ended with {status}");
     Ok(())
-}
-
-async fn ends(process: &mut RelayProcess) -> Result<ExitStatus> {
-    for _ in 0..400 {
-        if let Some(status) = process.ended()? {
-            return Ok(status);
-        }
-        tokio::time::sleep(Duration::from_millis(25)).await;
-    }
-    anyhow::bail!("the relay went on without a disk")
 }
 
 /// The disk, in MiB: room for what the relay keeps free and little more.

@@ -120,11 +120,13 @@ impl Drop for Liar {
 #[test]
 fn a_file_comes_directly_from_members_who_are_there_from_several_at_once_and_next_to_nothing_from_the_relay()
 {
-    let world = World::new(60 * MIB);
+    // So much that the relay, which begins where a busy machine is slow to answer, has given little of it when a link stands.
+    const BYTES: usize = 240 * MIB;
+    let world = World::new(BYTES);
     let alice = seeds(&world.alice);
     let first = world.gets(&world.carol, &world.inbox("carols"));
     let (direct, relayed) = (from(&first, "alice"), from_relay(&first));
-    assert!(direct * 10 >= (60 * MIB as u64) * 8, "from Alice {direct}, from the relay {relayed}: {first}");
+    assert!(direct * 10 >= BYTES as u64 * 8, "from Alice {direct}, from the relay {relayed}: {first}");
     let carol = seeds(&world.carol);
     let second = world.gets(&world.bob, &world.inbox("bobs"));
     for name in ["alice", "carol"] {
@@ -138,8 +140,9 @@ fn a_file_comes_directly_from_members_who_are_there_from_several_at_once_and_nex
 /// P-074.
 #[test]
 fn a_member_who_gives_other_bytes_is_dropped_and_named_and_nothing_of_it_is_kept() {
-    // Every piece is a whole one: which is asked for first is a matter of chance, and a lie is about its length.
-    let bytes = 12 * PART_BYTES;
+    // Every piece is a whole one: which is asked for first is a matter of chance, and a lie is about its length. And there are so
+    // many that the relay has not given all of them when a link stands, on a busy machine too.
+    let bytes = 100 * PART_BYTES;
     let world = World::new(usize::try_from(bytes).expect("small"));
     world.gets(&world.carol, &world.inbox("carols"));
     for (lie, blame) in [("corrupt", "not the file's"), ("short", "less than"), ("endless", "more than")] {
@@ -168,20 +171,23 @@ fn when_a_member_vanishes_in_the_middle_the_relay_gives_the_rest() {
     let alice = seeds(&world.alice);
     let inbox = world.inbox("bobs");
     let words = ["get", GROUP, &sending::place(&world.sent), "-o", text(&inbox)];
-    let getting = world.bob.command(&words).stdin(Stdio::null()).spawn().expect("it starts");
-    let came = || {
-        let parts = std::fs::read_dir(&inbox).expect("a folder").flatten();
-        parts.filter_map(|entry| entry.metadata().ok()).map(|found| found.len()).max().unwrap_or(0)
-    };
+    let log = world.folder.path().join("bob.log");
+    let told = std::fs::File::create(&log).expect("a log");
+    let mut getting = world.bob.command(&words);
+    getting.env("SOTTO_LOG", "sotto_node::files=debug").env("NO_COLOR", "1");
+    getting.stdin(Stdio::null()).stderr(told);
+    let getting = getting.spawn().expect("it starts");
+    let said = || std::fs::read_to_string(&log).expect("the log");
+    // The length of the file says nothing: chunks come in any order. Of so many that she was asked for, most have come.
     let since = Instant::now();
-    while came() < 20 * MIB as u64 {
-        assert!(since.elapsed() < PATIENCE, "nothing comes");
+    while said().matches("is_direct=true").count() < 20 {
+        assert!(since.elapsed() < PATIENCE, "she is not asked for much: {}", said());
         std::thread::sleep(Duration::from_millis(1));
     }
     // Dropped, it is killed: nobody says goodbye.
     drop(alice);
     let output = getting.wait_with_output().expect("it ends");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{}", said());
     let got: Value = serde_json::from_slice(&output.stdout).expect("what was got");
     assert_eq!(hash(&inbox.join("film.mkv")), hash(&world.path));
     assert!(from(&got, "alice") > 0 && from_relay(&got) > 0, "{got}");

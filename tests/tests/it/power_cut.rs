@@ -1,11 +1,11 @@
 //! Power cuts under load: what was acknowledged is on the disk, and the test would notice if it were not.
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use rand::{RngExt as _, SeedableRng as _};
 use sotto_loadtest::raw::Relay;
 use sotto_relay::store::sled::open;
 use sotto_relay::store::{BatchNumber, LogStore as _, SledOptions, SyncMode};
-use sotto_tests::ledger::{Writer, all_write};
+use sotto_tests::ledger::{Writer, all_get_on, all_write};
 use sotto_tests::power::PowerCutDisk;
 use sotto_tests::relay_process::{RelayProcess, free_address};
 use std::io::{BufRead as _, BufReader};
@@ -44,23 +44,12 @@ fn a_relay_keeps_every_acknowledged_message_through_20_power_cuts() -> Result<()
             let writing = all_write(writers, &relay, &endpoint);
             // All are at work when it happens, however long connecting took them: with nobody writing there is no batch that
             // would meet the dead disk.
-            for mut count in progress {
-                let before = *count.borrow_and_update();
-                let more = count.wait_for(|count| *count > before);
-                tokio::time::timeout(Duration::from_secs(60), more).await.context("a writer does not get on")??;
-            }
+            all_get_on(progress).await?;
             tokio::time::sleep(moment).await;
             disk.cut()?;
             // The relay finds that its disk is gone by itself, at its next batch, and says so.
-            let mut ended = None;
-            for _ in 0..200 {
-                ended = process.ended()?;
-                if ended.is_some() {
-                    break;
-                }
-                tokio::time::sleep(Duration::from_millis(25)).await;
-            }
-            assert!(ended.is_some_and(|status| !status.success()), "the relay went on without a disk");
+            let status = process.ends_by_itself().await?;
+            assert!(!status.success(), "the relay ended as if it had a disk");
             endpoint.close(0u32.into(), b"the power was cut");
             let mut back = Vec::new();
             for writer in writing {

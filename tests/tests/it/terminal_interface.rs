@@ -120,11 +120,12 @@ fn the_first_start_leads_from_the_relays_link_to_confirmed_recovery_words() {
     terminal.shows(&["The two passwords are not the same."]);
     terminal.press(&["C-u"]);
     terminal.enters("a good password");
-    let screen = terminal.shows(&["Your 24 recovery words", "24 "]);
+    // The last row of a step stands below everything that is read here: with it, all is drawn.
+    let screen = terminal.shows(&["Your 24 recovery words", "asks for three of them"]);
     assert!(!screen.contains("a good password"), "a password is never on the screen");
     let words = words_on(&screen);
     terminal.press(&["Enter"]);
-    let screen = terminal.shows(&["Three of your recovery words again"]);
+    let screen = terminal.shows(&["Three of your recovery words again", "Esc shows the words again"]);
     let asked: Vec<usize> =
         screen.lines().filter_map(|line| line.trim().strip_prefix("Word ")?.parse().ok()).collect();
     assert_eq!(asked.len(), 3, "{screen}");
@@ -388,6 +389,8 @@ fn a_pasted_megabyte_is_refused_whole_and_no_character_commands_the_terminal() {
     let terminal = alice.sits_down(&[], &[]);
     terminal.shows(&["connected over", "2 members"]);
     bob.does(&["send", "@alice", "evil \u{202e}txet \u{1b}]0;title\u{7}\u{1b}[31mred\u{9b}2J end"]);
+    // It may come after bob has gone.
+    terminal.shows(&["@ bob"]);
     terminal.press(&["M-Down"]);
     let screen = terminal.shows(&["evil", "txet", "end"]);
     for hostile in ['\u{202e}', '\u{1b}', '\u{7}', '\u{9b}'] {
@@ -423,9 +426,11 @@ fn a_message_rings_and_is_told_to_the_desktop_by_its_author_alone_while_one_look
     terminal.sends("\u{1b}[O");
     bob.does(&["send", "garden", "the secret of the soup"]);
     terminal.waits("the bell", |_| terminal.has_rung());
-    let all = fs::read(&written).expect("what was written");
     let told = "\u{1b}]9;A message from bob in garden\u{7}".as_bytes();
-    assert!(all.windows(told.len()).any(|part| part == told), "the desktop is told who wrote");
+    // A program beside the terminal writes it down, at its own pace.
+    terminal.waits("who wrote, told to the desktop", |_| {
+        fs::read(&written).is_ok_and(|all| all.windows(told.len()).any(|part| part == told))
+    });
 }
 
 #[test]

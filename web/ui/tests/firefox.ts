@@ -82,7 +82,13 @@ export class FirefoxPerson {
 
 export async function firefox<T>(work: (browser: Browser) => Promise<T>, preferences: Record<string, unknown> = {}): Promise<T> {
   if (!existsSync(FIREFOX)) throw new Error(`${FIREFOX} is missing: apt-get install firefox-esr (cargo xtask test does)`);
-  const browser = await puppeteer.launch({ browser: "firefox", executablePath: FIREFOX, headless: true, extraPrefsFirefox: preferences });
+  const browser = await puppeteer.launch({
+    browser: "firefox",
+    executablePath: FIREFOX,
+    headless: true,
+    extraPrefsFirefox: preferences,
+    timeout: PATIENCE_MS,
+  });
   try {
     return await work(browser);
   } finally {

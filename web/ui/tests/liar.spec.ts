@@ -30,23 +30,23 @@ test("what a relay repeats, swaps or drops is shown once and in order", async ({
     await anna.say("first");
     await bert.open("anna");
     await bert.sees("first");
-    liar.tell("repeat");
+    await liar.tell("repeat");
     await anna.say("said twice by the relay");
     await bert.sees("said twice by the relay");
     await liar.hasTold("repeat");
-    liar.tell("reorder");
+    await liar.tell("reorder");
     await anna.say("held back");
     await liar.hasTold("reorder");
     await anna.say("shown before it");
     await bert.sees("shown before it");
     await bert.sees("held back");
-    liar.tell("drop");
+    await liar.tell("drop");
     await anna.say("dropped");
     await liar.hasTold("drop");
     // What one writes oneself comes after it, so its place shows that something is missing.
     await bert.say("an answer");
     await bert.sees("dropped");
-    liar.tell("none");
+    await liar.tell("none");
     await anna.say("last");
     await bert.sees("last");
     const said = ["first", "said twice by the relay", "held back", "shown before it", "dropped", "an answer", "last"];
@@ -68,7 +68,7 @@ test("a text that the relay altered is read from its copy or shown as missing, a
     await anna.say("first");
     await bert.open("anna");
     await bert.sees("first");
-    liar.tell("alter");
+    await liar.tell("alter");
     await anna.say("altered on its way");
     await liar.hasTold("alter");
     await bert.sees("altered on its way");
@@ -76,11 +76,11 @@ test("a text that the relay altered is read from its copy or shown as missing, a
     await bert.say("an answer");
     await anna.sees("an answer");
     await expect(alarm(anna, "log_tampered")).toBeVisible();
-    liar.tell("alter-both");
+    await liar.tell("alter-both");
     await anna.say("altered with its copy");
     await liar.hasTold("alter-both");
     await expect(bert.page.locator(".faint-text").last()).toBeVisible();
-    liar.tell("none");
+    await liar.tell("none");
     await anna.say("the end");
     await bert.sees("the end");
     expect((await texts(bert)).filter((text) => /first|altered|answer|end/.test(text)).slice(0, 3)).toEqual([
@@ -101,15 +101,19 @@ test("nobody is shown as having said what another said", async ({ browser, relay
     await clara.say("clara is here");
     await bert.open("lake house");
     await bert.sees("clara is here");
-    liar.tell("relabel");
+    await liar.tell("relabel");
     await anna.say("send me the money");
     await liar.hasTold("relabel");
     await bert.sees("send me the money");
     await expect(bert.line("send me the money")).toHaveCount(1);
     await expect(bert.line("send me the money")).toHaveAttribute("aria-label", /^anna/);
+    // Counted anew: the one of before may be fetched again.
+    await liar.tell("relabel");
     await clara.say("what money?");
-    await liar.hasTold("relabel", 2);
-    liar.tell("none");
+    await clara.sees("what money?");
+    await expect(clara.page.locator("[data-mark=waiting]")).toHaveCount(0);
+    await liar.hasTold("relabel");
+    await liar.tell("none");
     await clara.say("are you there?");
     await bert.sees("are you there?");
     // Under a number that anna has used already it counts as a repetition; that clara's text is missing is told by her next one.
@@ -127,7 +131,7 @@ test("a relay that takes back what was read is named as one that lies", async ({
     await anna.say("second");
     await bert.open("anna");
     await bert.sees("second");
-    liar.tell("rewind");
+    await liar.tell("rewind");
     liar.cut();
     await liar.hasTold("rewind");
     await expect(alarm(bert, "log_tampered")).toBeVisible();
@@ -143,11 +147,11 @@ test("keys that the relay made itself let nobody in, and whoever adds is warned"
     await anna.say("first");
     await bert.open("anna");
     await bert.sees("first");
-    liar.tell("swap");
+    await liar.tell("swap");
     await bert.create("Group", "swapped", ["anna"]);
     await liar.hasTold("swap");
     await expect(alarm(bert, "log_tampered")).toContainText("does not verify");
-    liar.tell("forge");
+    await liar.tell("forge");
     await bert.page.getByRole("button", { name: "New conversation" }).first().click();
     const dialog = bert.page.getByRole("dialog");
     await dialog.getByRole("tab", { name: "Group" }).click();
@@ -158,7 +162,7 @@ test("keys that the relay made itself let nobody in, and whoever adds is warned"
     await expect(alarm(bert, "identity_changed")).toContainText("anna");
     // The honest part of the relay lets no device in that it does not know.
     await expect(dialog.locator(".failure")).toContainText("is not the one it registered");
-    liar.tell("none");
+    await liar.tell("none");
     await bert.page.keyboard.press("Escape");
     await bert.open("forged");
     await expect(bert.page.locator(".chat-detail")).toContainText("1 member");

@@ -8,7 +8,7 @@ import type { Relay } from "./relay.ts";
 
 const PROGRAM = process.env.SOTTO_TEST_LIAR ?? fileURLToPath(new URL("../../../target/debug/lying-relay", import.meta.url));
 
-/** How long a lie may take until it is told, on a busy machine. */
+/** How long a lie may take until it is heard, and told, on a busy machine. */
 const PATIENCE_MS = 30_000;
 
 export type Lie =
@@ -25,7 +25,8 @@ export type Lie =
 
 export class Liar {
   readonly url: string;
-  private readonly told: string[] = [];
+  /** What it said since the lie of now was chosen. */
+  private said: string[] = [];
   private waiting: (() => void)[] = [];
 
   private constructor(
@@ -46,10 +47,12 @@ export class Liar {
     return new Liar(child, port, lines);
   }
 
-  /** Lies so from now on. */
-  tell(lie: Lie): void {
-    this.told.length = 0;
+  /** Lies so from now on: it has heard it when this returns. */
+  async tell(lie: Lie): Promise<void> {
+    this.said = [];
     this.child.stdin.write(`${lie}\n`);
+    await this.until(() => this.said.includes(`now ${lie}`), () => `the lying relay does not hear "${lie}"`);
+    this.said = this.said.slice(this.said.indexOf(`now ${lie}`) + 1);
   }
 
   /** Ends every connection; browsers come back. */
@@ -57,12 +60,20 @@ export class Liar {
     this.child.stdin.write("cut\n");
   }
 
-  /** Waits until this lie was told so often since it was chosen: a test that saw none shows nothing. */
-  async hasTold(lie: Lie, times = 1): Promise<void> {
+  /** Waits until this lie was told since it was chosen: a test that saw none shows nothing. */
+  async hasTold(lie: Lie): Promise<void> {
+    await this.until(() => this.said.includes(`told ${lie}`), () => `the lie "${lie}" was not told, but ${this.said.join(", ")}`);
+  }
+
+  stop(): void {
+    this.child.stdin.end();
+  }
+
+  private async until(fits: () => boolean, why: () => string): Promise<void> {
     const deadline = Date.now() + PATIENCE_MS;
-    while (this.told.filter((one) => one === lie).length < times) {
+    while (!fits()) {
       const left = deadline - Date.now();
-      if (left <= 0) throw new Error(`the lie "${lie}" was told ${this.told.length} times, not ${times}`);
+      if (left <= 0) throw new Error(why());
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, left);
         this.waiting.push(() => {
@@ -73,13 +84,9 @@ export class Liar {
     }
   }
 
-  stop(): void {
-    this.child.stdin.end();
-  }
-
   private async listen(lines: AsyncIterator<string>): Promise<void> {
     for (let line = await lines.next(); !line.done; line = await lines.next()) {
-      this.told.push(line.value.replace(/^told /, ""));
+      this.said.push(line.value);
       for (const wake of this.waiting.splice(0)) wake();
     }
   }

@@ -1,7 +1,9 @@
 /** A relay of a test's own: the real program, on free ports, with its data in a folder that is deleted afterwards. */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
+import { createSocket } from "node:dgram";
+import { createServer, Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -26,7 +28,8 @@ export class Relay {
     if (!existsSync(PROGRAM)) throw new Error(`${PROGRAM} is missing: build it with \`cargo build --bins\``);
     const relay = new Relay(settings);
     // A browser's page belongs to its origin, so the relay must come back at the same one.
-    [relay.http, relay.quic] = [await freePort(), await freePort()];
+    relay.http = await freePort();
+    relay.quic = await freePort(relay.http);
     await relay.run();
     return relay;
   }
@@ -103,13 +106,24 @@ export class Relay {
   }
 }
 
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => (address && typeof address === "object" ? resolve(address.port) : reject(new Error("no port"))));
-    });
+/**
+ * A port that no system hands out by itself (Linux begins at 32,768), so that it stays free while the relay does not listen yet, or was
+ * killed and is to come back: browsers take ports for every connection meanwhile.
+ */
+async function freePort(taken = 0): Promise<number> {
+  for (let tries = 0; tries < 100; tries += 1) {
+    const port = 20_000 + randomInt(12_000);
+    if (port !== taken && (await isFree(port, "tcp")) && (await isFree(port, "udp"))) return port;
+  }
+  throw new Error("none of 100 ports of loopback was free");
+}
+
+function isFree(port: number, protocol: "tcp" | "udp"): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = protocol === "tcp" ? createServer() : createSocket("udp4");
+    socket.once("error", () => resolve(false));
+    socket.once("listening", () => socket.close(() => resolve(true)));
+    if (socket instanceof Server) socket.listen(port, "127.0.0.1");
+    else socket.bind(port, "127.0.0.1");
   });
 }

@@ -4,8 +4,9 @@
 //! browser --HTTP--> as it is, but WebTransport is not offered --> the real relay
 //!         --WebSocket--> frame by frame, through `lies` ------>
 //! ```
-//! Started with the real relay's address. Prints `port N`, then `told NAME` for each lie that it told. Hears a line at a time: the
-//! name of the lie to tell from now on, or `cut`, which ends every connection. Ends with its standard input.
+//! Started with the real relay's address. Hears a line at a time: the name of the lie to tell from now on, or `cut`, which ends every
+//! connection. Prints `port N`, then `now LINE` for each line that it heard and `told NAME` for each lie that it told. Ends with its
+//! standard input.
 
 mod lies;
 
@@ -48,15 +49,19 @@ async fn main() -> Result<()> {
     tokio::task::spawn_blocking(move || hear(&order)).await?
 }
 
-/// Hears what to do until nobody says anything any more.
+/// Hears what to do until nobody says anything any more. Who ordered it knows when it is so, and nothing that was told by it was said
+/// before.
 fn hear(order: &watch::Sender<(Lie, u32)>) -> Result<()> {
     for line in std::io::stdin().lines() {
         let line = line?;
+        let mut out = std::io::stdout().lock();
         match Lie::named(&line) {
             Some(lie) => order.send_modify(|(now, _)| *now = lie),
             None if line == "cut" => order.send_modify(|(_, cuts)| *cuts += 1),
             None => bail!("there is no lie {line:?}"),
         }
+        writeln!(out, "now {line}")?;
+        out.flush()?;
     }
     Ok(())
 }

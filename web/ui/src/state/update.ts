@@ -31,12 +31,15 @@ export function watchUpdates(): void {
     .then((made) => {
       registration = made;
       if (made.waiting && controlled) setUpdateReady(true);
-      made.addEventListener("updatefound", () => {
+      const follow = (): void => {
         const coming = made.installing;
         coming?.addEventListener("statechange", () => {
           if (coming.state === "installed" && navigator.serviceWorker.controller) setUpdateReady(true);
         });
-      });
+      };
+      // The browser looks for a newer one by itself when a page is opened, and may have found it by now.
+      follow();
+      made.addEventListener("updatefound", follow);
       setInterval(() => void made.update().catch(() => undefined), LOOK_EVERY_MS);
       document.addEventListener("visibilitychange", () => {
         if (!document.hidden) void made.update().catch(() => undefined);
