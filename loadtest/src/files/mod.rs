@@ -1,7 +1,7 @@
 //! Files: from a disk to a disk, by real programs, beside a bare stream of quinn that does the same.
 //!
 //! ```text
-//! pair    a stream of quinn | directly from who sent it | from the relay | magic-wormhole        in turn, as often as is asked for
+//! pair    a stream of quinn | directly from who sent it | from the relay | magic-wormhole | iroh        in turn, as often as is asked for
 //! group   one member alone, then all the others at once, from the one who sent it; what the relay gave meanwhile
 //! ```
 //!
@@ -9,12 +9,13 @@
 //! whole command is timed too: it starts a process, opens a store, signs in and catches up.
 
 pub(crate) mod bare;
+mod disk;
 mod group;
+mod iroh;
 mod net;
 mod usage;
 mod wormhole;
 
-use crate::bare::Ready;
 use crate::person::{Person, last_object};
 use crate::process::{Process, cpu_seconds, peak_kib};
 use crate::report::{Files, FilesGroup};
@@ -60,9 +61,9 @@ pub(crate) struct FilesArguments {
     /// Of a group: Mbit/s that each member's line carries outwards. Each member gets a network namespace, which needs root.
     #[arg(long)]
     rate: Option<u32>,
-    /// Measures another program too.
+    /// Measures other programs too.
     #[arg(long, value_enum)]
-    beside: Option<Beside>,
+    beside: Vec<Beside>,
     /// The relay's program; by default `sotto-relay` beside this one. `sotto` lies there too.
     #[arg(long)]
     relay: Option<PathBuf>,
@@ -75,6 +76,27 @@ pub(crate) struct FilesArguments {
 enum Beside {
     /// Of PyPI, installed into the scratch folder
     MagicWormhole,
+    /// One stream of it; of crates.io, built in `loadtest/iroh`
+    Iroh,
+}
+
+/// Other programs that move a file.
+struct Others {
+    wormhole: Option<wormhole::Wormhole>,
+    iroh: Option<PathBuf>,
+}
+
+impl Others {
+    async fn install(which: &[Beside], dir: &Path) -> Result<Self> {
+        let mut others = Self { wormhole: None, iroh: None };
+        for one in which {
+            match one {
+                Beside::MagicWormhole => others.wormhole = Some(wormhole::Wormhole::install(dir).await?),
+                Beside::Iroh => others.iroh = Some(iroh::build().await?),
+            }
+        }
+        Ok(others)
+    }
 }
 
 /// One file that came from one disk to another.
@@ -124,25 +146,27 @@ async fn pair(arguments: &FilesArguments, dir: &Path, file: &Path) -> Result<Vec
     eprintln!("sending {bytes} bytes to the relay …");
     let (sent, place) = send(&alice, file, sotto.pid()).await?;
     let seeds = seed(&alice).await?;
-    let wormhole = match arguments.beside {
-        Some(Beside::MagicWormhole) => Some(wormhole::Wormhole::install(dir).await?),
-        None => None,
-    };
+    let others = Others::install(&arguments.beside, dir).await?;
     let to = dir.join("got.mkv");
-    let mut ways: [Vec<Files>; 4] = Default::default();
+    let mut ways: [Vec<Files>; 5] = Default::default();
     for round in 1..=arguments.rounds {
         eprintln!("round {round} of {} …", arguments.rounds);
-        let [bare, direct, relayed, others] = &mut ways;
-        let pass = bare_pass(file, &to).await?;
+        let [bare, direct, relayed, by_wormhole, by_iroh] = &mut ways;
+        let program = std::env::current_exe()?;
+        let pass = plain_pass(&program, ["bare-give", "bare-take"], file, &to).await?;
         bare.push(checked(pass, file, &to)?.row("a stream of quinn", bytes));
         let (pass, given) = get(&bob, &place, &to, seeds.pid(), &[]).await?;
         ensure!(given * 10 >= bytes * 9, "only {given} bytes of {bytes} came directly");
         direct.push(checked(pass, file, &to)?.row("sotto, directly", bytes));
         let (pass, _) = get(&bob, &place, &to, sotto.pid(), &["--relay-only"]).await?;
         relayed.push(checked(pass, file, &to)?.row("sotto, from the relay", bytes));
-        if let Some(wormhole) = &wormhole {
+        if let Some(wormhole) = &others.wormhole {
             let pass = wormhole.passes(file, &to).await?;
-            others.push(checked(pass, file, &to)?.row("magic-wormhole", bytes));
+            by_wormhole.push(checked(pass, file, &to)?.row("magic-wormhole", bytes));
+        }
+        if let Some(program) = &others.iroh {
+            let pass = plain_pass(program, ["give", "take"], file, &to).await?;
+            by_iroh.push(checked(pass, file, &to)?.row("a stream of iroh", bytes));
         }
     }
     seeds.terminate().await?;
@@ -233,17 +257,15 @@ async fn get(person: &Person, place: &str, to: &Path, giver: u32, more: &[&str])
     Ok((pass, direct.filter_map(|source| source["bytes"].as_u64()).sum()))
 }
 
-/// The same by quinn alone.
-async fn bare_pass(file: &Path, to: &Path) -> Result<Pass> {
-    let program = std::env::current_exe()?;
-    let mut give = Command::new(&program);
-    give.arg("bare-give").arg(file);
-    let mut giver = Process::start(give)?;
+/// The same by one stream, of two processes of which one prints where it is.
+async fn plain_pass(program: &Path, [give, take]: [&str; 2], file: &Path, to: &Path) -> Result<Pass> {
+    let mut command = Command::new(program);
+    command.arg(give).arg(file);
+    let mut giver = Process::start(command)?;
     let ready = giver.line().await?;
-    let _: Ready = serde_json::from_str(&ready)?;
-    let mut take = Command::new(&program);
-    take.arg("bare-take").arg(ready).arg(to).stdin(Stdio::null()).stdout(Stdio::piped());
-    let ran = usage::run(take, |_| {}).await?;
+    let mut command = Command::new(program);
+    command.arg(take).arg(ready).arg(to).stdin(Stdio::null()).stdout(Stdio::piped());
+    let ran = usage::run(command, |_| {}).await?;
     let took: bare::Took = serde_json::from_slice(&ran.stdout)?;
     ensure!(took.bytes == file.metadata()?.len(), "the stream ended early");
     let pass = Pass {
