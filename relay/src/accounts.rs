@@ -4,7 +4,7 @@
 //! durable. sled's own flush only starts writing (it survives a killed process, not a power cut), so an
 //! fsync of its file follows before anybody is answered.
 
-use crate::store::{Disk, half_snapshots};
+use crate::store::{Disk, half_snapshots, shards};
 use sotto_signaling::store::StoreError;
 use sotto_signaling::store::table::{Reader, Row, Table, Writes};
 use std::fs::File;
@@ -85,7 +85,8 @@ impl SledTable {
     ) -> Result<(Self, watch::Receiver<Option<String>>), AccountsError> {
         let at = || path.to_owned();
         half_snapshots::forget(path).map_err(|source| AccountsError::File { path: at(), source })?;
-        let db = config().path(path).open().map_err(|source| AccountsError::Open { path: at(), source })?;
+        let db = shards::open_patiently(&config().path(path))
+            .map_err(|source| AccountsError::Open { path: at(), source })?;
         let file =
             File::open(path.join(SLED_FILE)).map_err(|source| AccountsError::File { path: at(), source })?;
         let (broken, breaks) = watch::channel(None);

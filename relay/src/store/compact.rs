@@ -213,7 +213,7 @@ mod tests {
         assert!(of_accounts.after_bytes * 2 < of_accounts.before_bytes, "{of_accounts:?}");
         assert!(!left.exists());
         assert_eq!(batches(&options), before);
-        let db = config().path(&accounts).open().unwrap();
+        let db = shards::open_patiently(&config().path(&accounts)).unwrap();
         let rows: Vec<_> = db.iter().map(|row| row.unwrap()).collect();
         assert_eq!(rows.len(), 10);
         assert!(rows.iter().all(|(_, value)| value.as_ref() == vec![39; 2_000]));

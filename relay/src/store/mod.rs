@@ -12,7 +12,7 @@ pub(crate) mod half_snapshots;
 mod keys;
 mod layout;
 mod migrate;
-mod shards;
+pub(crate) mod shards;
 pub mod sled;
 
 #[cfg(test)]

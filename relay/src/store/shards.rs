@@ -95,7 +95,7 @@ pub(super) fn config(options: &SledOptions) -> sled::Config {
 
 /// Opens a database. This process holds the lock of the whole store, so whoever still has this one open is a
 /// thread of sled's (or a reader) that is about to close it.
-pub(super) fn open_patiently(config: &sled::Config) -> sled::Result<sled::Db> {
+pub(crate) fn open_patiently(config: &sled::Config) -> sled::Result<sled::Db> {
     let is_locked = |error: &sled::Error| matches!(error, sled::Error::Io(error) if error.to_string().contains("could not acquire lock"));
     for _ in 0..100 {
         match config.open() {
