@@ -294,6 +294,8 @@ test("another camera and another microphone are taken in the middle of a call", 
     });
   for (const device of ["Camera", "Microphone"]) {
     const choice = panel(anna).getByRole("combobox", { name: device });
+    // The browser is asked which there are.
+    await expect(choice).toBeVisible();
     const names = await choice.locator("option").allInnerTexts();
     expect(names.length, `there are several of ${names}`).toBeGreaterThan(device === "Camera" ? 1 : 2);
     await choice.selectOption({ index: names.length - 1 });

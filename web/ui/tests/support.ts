@@ -64,8 +64,7 @@ export class Person {
     const dialog = this.page.getByRole("dialog");
     await dialog.getByLabel("Username").fill(username);
     await dialog.getByRole("button", { name: "Write to them" }).click();
-    await expect(dialog).toBeHidden();
-    await expect(this.composer).toBeVisible();
+    await this.isIn(username, dialog);
   }
 
   async create(kind: "Group" | "Room", name: string, members: string[] = [], listed = false): Promise<void> {
@@ -76,7 +75,13 @@ export class Person {
     if (kind === "Group") await dialog.getByRole("textbox", { name: "Members" }).fill(members.join(", "));
     if (listed) await dialog.getByRole("switch").check();
     await dialog.getByRole("button", { name: "Create", exact: true }).click();
+    await this.isIn(name, dialog);
+  }
+
+  /** The dialog is gone a moment before the conversation of before is. */
+  private async isIn(title: string, dialog: Locator): Promise<void> {
     await expect(dialog).toBeHidden();
+    await expect(this.page.locator(".chat-title")).toContainText(title);
     await expect(this.composer).toBeVisible();
   }
 
