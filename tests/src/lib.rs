@@ -12,5 +12,6 @@ pub mod receiver;
 pub mod relay_process;
 pub mod sending;
 pub mod terminal;
+pub mod tones;
 mod tool;
 pub mod world;

@@ -140,6 +140,10 @@ pub(crate) enum Command {
     Tail(Tail),
     /// A conversation line by line: type to send, Ctrl-D to end
     Chat(Chat),
+    /// Call somebody: a voice call that goes on until one hangs up, or Ctrl-C
+    Call(super::calls::Call),
+    /// Wait for a call and take it
+    Answer(super::calls::Answer),
     /// Compare identities with somebody: safety number and QR code
     Verify(Verify),
     /// Let bots and scripts on this machine speak for you: JSON over loopback HTTP and WebSocket

@@ -2,11 +2,12 @@
 //!
 //! Read in this order: [`args`] (what can be typed), [`exit`] (how it can end), [`open`] (profile, store and
 //! connection), [`name`] (what NAME means), then the commands: [`account`], [`conversations`], [`presence`], [`talk`],
-//! [`files`], [`peers`], [`kinds`], [`search`], [`verify`], [`daemon`], [`doctor`], [`export`], [`import`], [`shell`]; and [`tui`], the terminal
+//! [`files`], [`peers`], [`calls`], [`kinds`], [`search`], [`verify`], [`daemon`], [`doctor`], [`export`], [`import`], [`shell`]; and [`tui`], the terminal
 //! interface.
 
 pub(crate) mod account;
 pub(crate) mod args;
+pub(crate) mod calls;
 pub(crate) mod conversations;
 pub(crate) mod daemon;
 pub(crate) mod doctor;
@@ -77,6 +78,8 @@ pub(crate) async fn run(args: Args, offset: UtcOffset) -> Result<(), Failed> {
         Command::Search(search) => search::search(global, &printer, search).await,
         Command::Tail(tail) => talk::tail(global, &printer, tail).await,
         Command::Chat(chat) => talk::chat(global, &printer, chat).await,
+        Command::Call(args) => calls::call(global, &printer, args).await,
+        Command::Answer(args) => calls::answer(global, &printer, args).await,
         Command::Daemon(args) => daemon::daemon(global, &printer, args).await,
         Command::Export(args) => export::export(global, &printer, args).await,
         Command::Import(args) => import::import(global, &printer, args).await,
