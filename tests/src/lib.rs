@@ -5,6 +5,7 @@ pub mod dockerfile;
 pub mod fuzz;
 pub mod ledger;
 pub mod network;
+pub mod own_node;
 pub mod person;
 pub mod power;
 pub mod programs;

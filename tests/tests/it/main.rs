@@ -18,6 +18,7 @@ mod exchange;
 mod export;
 mod failing_disk;
 mod files;
+mod foreign_calls;
 mod fuzz_corpus;
 mod hostile_relay_table;
 mod interop_mls_rs;
