@@ -205,11 +205,22 @@ impl Going {
         }
     }
 
+    /// Presses Ctrl-C.
+    pub fn is_interrupted(&self) {
+        let sent = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
+        assert!(sent.expect("kill is there").success(), "it cannot be interrupted");
+    }
+
     /// Ends its input, and waits for its good end.
-    pub fn ends(mut self) {
+    pub fn ends(self) {
+        self.ends_with(0);
+    }
+
+    /// The same for an end with this exit code.
+    pub fn ends_with(mut self, code: i32) {
         self.stdin = None;
         let status = self.child.wait().expect("a child can be waited for");
-        assert!(status.success(), "the program ended with {status}");
+        assert_eq!(status.code(), Some(code), "the program ended with {status}");
     }
 }
 

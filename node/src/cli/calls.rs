@@ -13,7 +13,7 @@ use sotto_node_core::calls::{CallCommand, CallId, CallState, CallView, EndReason
 use sotto_node_core::command::{Command, Who};
 use sotto_node_core::event::{Event, Outcome};
 use sotto_node_core::format::harmless_line;
-use sotto_protocol::ids::AccountId;
+use sotto_protocol::ids::{AccountId, ConversationId};
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::broadcast::Receiver;
@@ -38,6 +38,9 @@ pub(crate) struct Answer {
     /// How long to wait for a call, in seconds [default: until Ctrl-C]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) wait: Option<Duration>,
+    /// Decline it, on all your devices
+    #[arg(long, conflicts_with_all = ["microphone", "speaker", "talk"])]
+    pub(crate) decline: bool,
     #[command(flatten)]
     pub(crate) devices: Devices,
 }
@@ -86,11 +89,7 @@ pub(crate) async fn call(global: &Global, printer: &Printer, args: Call) -> Resu
         open::caught_up(node).await?;
         let view = name::conversation_or_open(node, &args.name).await?;
         refuse_if_changed(node, &view, false).await?;
-        let start = CallCommand::Start { conversation: view.conversation, video: false };
-        let call = match node.command(Command::Call(start)).await? {
-            Outcome::Call(call) => call,
-            other => return Err(Failed::internal(format!("an unexpected outcome: {other:?}"))),
-        };
+        let call = begin(node, view.conversation).await?;
         let talk = over.insert(Talk::begin(node, events, call, sound).await?);
         until_the_end(node, printer, talk, args.devices.talk).await
     })
@@ -119,6 +118,10 @@ pub(crate) async fn answer(global: &Global, printer: &Printer, args: Answer) -> 
             failed = for_good(node) => return Err(failed),
         };
         tell(printer, &view, &name_of(node, view.peer).await)?;
+        if args.decline {
+            let outcome = node.command(Command::Call(CallCommand::Decline { call: view.call })).await;
+            return outcome.map(|_| ()).map_err(Failed::from);
+        }
         refuse_if_changed(node, &name::by_id(node, view.conversation).await?, false).await?;
         node.command(Command::Call(CallCommand::Answer { call: view.call, video: false })).await?;
         let talk = over.insert(Talk::begin(node, events, view.call, sound).await?);
@@ -127,6 +130,22 @@ pub(crate) async fn answer(global: &Global, printer: &Printer, args: Answer) -> 
     .await;
     close(over).await;
     result
+}
+
+/// Begins a call. One of the same person that rings here at this moment is taken instead: both want it.
+async fn begin(node: &RunningNode, conversation: ConversationId) -> Result<CallId, Failed> {
+    let start = CallCommand::Start { conversation, video: false };
+    let failure = match node.command(Command::Call(start)).await {
+        Ok(Outcome::Call(call)) => return Ok(call),
+        Ok(other) => return Err(Failed::internal(format!("an unexpected outcome: {other:?}"))),
+        Err(failure) => failure,
+    };
+    let ringing = |view: &CallView| view.state == CallState::Incoming && view.conversation == conversation;
+    let Some(view) = node.ask(|client| client.call()).await?.filter(ringing) else {
+        return Err(failure.into());
+    };
+    node.command(Command::Call(CallCommand::Answer { call: view.call, video: false })).await?;
+    Ok(view.call)
 }
 
 /// Closes the connection after everything that was to be said has gone out: a connection that ends before the word that it does looks lost.

@@ -7,6 +7,7 @@ mod acme;
 mod backup;
 mod blocked_udp;
 mod bots;
+mod calls;
 mod chat;
 mod compact;
 mod daemon;
