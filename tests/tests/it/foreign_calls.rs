@@ -99,6 +99,7 @@ fn aiortc_takes_the_call_of_a_node_and_both_hear_each_other() {
 fn aiortc_calls_a_node_and_both_hear_each_other() {
     let world = World::new();
     let own = world.own(&["answer"]);
+    own.says(|object| object["type"] == "waiting");
     let foreign = world.foreign(&world.conversation);
     world.talk(own, foreign);
 }
