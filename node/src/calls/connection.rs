@@ -135,6 +135,7 @@ impl Connection {
                 ssrc: Some(rand::random()),
                 ..RTCRtpCodingParameters::default()
             },
+            active: true,
             codec: opus(),
             ..RTCRtpEncodingParameters::default()
         };

@@ -233,13 +233,17 @@ impl Ear {
         true
     }
 
-    /// Begins to play once enough is there, or has waited for long enough.
+    /// Begins to play once enough is there, or has waited for long enough. What is more than enough is too old to be heard.
     fn begin(&mut self) -> bool {
-        let Some((first, _)) = self.waiting.first_key_value() else { return false };
-        if self.reserve() < RESERVE && i64::from(self.held_back) * (FRAME as i64) < RESERVE {
-            self.held_back += 1;
+        let enough = self.reserve() >= RESERVE || i64::from(self.held_back) * (FRAME as i64) >= RESERVE;
+        if self.waiting.is_empty() || !enough {
+            self.held_back += u32::from(!self.waiting.is_empty());
             return false;
         }
+        while self.waiting.len() > 1 && self.reserve() > RESERVE + FRAME as i64 {
+            self.waiting.pop_first();
+        }
+        let Some((first, _)) = self.waiting.first_key_value() else { return false };
         (self.next, self.held_back) = (Some(*first), 0);
         (self.least, self.watched) = (i64::MAX, 0);
         true

@@ -185,7 +185,7 @@ impl<S: Store + Send + 'static> Session<S> {
                 self.servers = servers;
             }
             let relay = self.node.api().0.relay();
-            self.ways.lead(&self.servers, (&relay.host, relay.port)).await;
+            self.ways.lead(&self.servers, (relay.host.as_str(), relay.port)).await;
             if let Some(connection) = &self.connection {
                 connection.lend(self.servers.clone()).await?;
             }

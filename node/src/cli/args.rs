@@ -580,8 +580,7 @@ mod tests {
 
     #[test]
     fn a_timer_is_a_number_with_its_unit() {
-        let times = [("30s", 30), ("5m", 300), ("8h", 28_800), ("7d", 604_800)];
-        for (text, seconds) in times {
+        for (text, seconds) in [("30s", 30), ("5m", 300), ("8h", 28_800), ("7d", 604_800)] {
             assert_eq!(text.parse(), Ok(After(Some(seconds))));
         }
         assert_eq!("off".parse(), Ok(After(None)));
