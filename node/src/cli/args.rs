@@ -19,7 +19,7 @@ Examples:
   cat report.txt | sotto send friends     standard input as one message; --lines for one a line
   sotto tail                              prints what arrives, in all conversations, until Ctrl-C
   sotto chat @bob                         a conversation line by line
-  sotto call @bob --microphone hello.wav  a voice call; bob answers in the browser, or by: sotto answer
+  sotto call @bob --speaker bob.wav       a voice call; bob answers in the browser, or by: sotto answer
   sotto invite friends                    prints a link; the other one runs: sotto join LINK
   sotto --json history friends -n 10      one JSON object a line, for scripts
 

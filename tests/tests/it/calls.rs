@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use sotto_tests::person::{Going, Person};
-use sotto_tests::relay_process::{RelayProcess, no_error_was_logged};
+use sotto_tests::relay_process::{RelayProcess, free_address, no_error_was_logged};
 use sotto_tests::sending::text;
 use sotto_tests::tones;
 use std::path::{Path, PathBuf};
@@ -33,9 +33,13 @@ struct End {
 
 impl World {
     fn new(settings: &[(&str, &str)]) -> Self {
+        Self::at("127.0.0.1:0", settings)
+    }
+
+    fn at(address: &str, settings: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let (data, log) = (folder.path().join("relay"), folder.path().join("relay.log"));
-        let relay = RelayProcess::start(&data, &log, settings).expect("the relay starts");
+        let relay = RelayProcess::start_on(&data, &log, address, settings).expect("the relay starts");
         let [alice, bob] =
             ["alice", "bob"].map(|name| Person::register(name, folder.path(), &relay.ready.link));
         alice.does(&["send", "@bob", "may I call?"]);
@@ -133,6 +137,27 @@ fn nodes_that_want_the_relay_only_hear_each_other_through_its_turn() {
     callee.ends("ended", CALLER_HZ);
     caller.ends("hung_up", CALLEE_HZ);
     no_error(&world);
+}
+
+#[test]
+fn a_relayed_call_of_nodes_outlives_a_restart_of_its_relay() {
+    let (address, settings) =
+        (free_address().expect("a free port"), [("SOTTO_RELAY_TURN_PEERS", "loopback")]);
+    let mut world = World::at(&address, &settings);
+    let (caller, callee) = world.call(&["--relay-only"]);
+    caller.talks();
+    callee.talks();
+    world.relay.kill().expect("it can be killed");
+    let (data, log) = (world.path("relay"), world.path("relay.log"));
+    world.relay = RelayProcess::start_on(&data, &log, &address, &settings).expect("it starts again");
+    for end in [&caller, &callee] {
+        end.state("reconnecting");
+        end.state("connected");
+        assert_eq!(end.talks()["path"], "relayed");
+    }
+    caller.going.is_interrupted();
+    caller.ends("ended", CALLEE_HZ);
+    callee.ends("hung_up", CALLER_HZ);
 }
 
 #[test]
