@@ -78,18 +78,7 @@ impl<'n> Person<'n> {
     /// Starts a command that goes on until it is ended.
     #[must_use]
     pub fn begins(&self, words: &[&str]) -> Going {
-        let mut child = self.spawn(words);
-        let stdout = BufReader::new(child.stdout.take().expect("standard output is a pipe"));
-        let (tell, said) = mpsc::channel();
-        std::thread::spawn(move || {
-            for line in stdout.lines().map_while(Result::ok) {
-                let object = serde_json::from_str(&line).expect("--json prints JSON");
-                if tell.send((Instant::now(), object)).is_err() {
-                    break;
-                }
-            }
-        });
-        Going { stdin: child.stdin.take(), child, said }
+        Going::starts(&mut self.command(words))
     }
 
     /// Runs a command to its good end; the JSON objects that it printed.
@@ -175,6 +164,27 @@ pub struct Going {
 }
 
 impl Going {
+    /// Starts a program that says what happens by a JSON object a line, as `sotto --json` does.
+    ///
+    /// # Panics
+    /// If it does not start.
+    #[must_use]
+    pub fn starts(program: &mut Command) -> Self {
+        let mut child =
+            program.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the program starts");
+        let stdout = BufReader::new(child.stdout.take().expect("standard output is a pipe"));
+        let (tell, said) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                let object = serde_json::from_str(&line).expect("it prints JSON");
+                if tell.send((Instant::now(), object)).is_err() {
+                    break;
+                }
+            }
+        });
+        Self { stdin: child.stdin.take(), child, said }
+    }
+
     /// Types a line.
     pub fn is_told(&mut self, line: &str) {
         let stdin = self.stdin.as_mut().expect("standard input is open until the end");
@@ -195,11 +205,22 @@ impl Going {
         }
     }
 
+    /// Presses Ctrl-C.
+    pub fn is_interrupted(&self) {
+        let sent = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
+        assert!(sent.expect("kill is there").success(), "it cannot be interrupted");
+    }
+
     /// Ends its input, and waits for its good end.
-    pub fn ends(mut self) {
+    pub fn ends(self) {
+        self.ends_with(0);
+    }
+
+    /// The same for an end with this exit code.
+    pub fn ends_with(mut self, code: i32) {
         self.stdin = None;
         let status = self.child.wait().expect("a child can be waited for");
-        assert!(status.success(), "the program ended with {status}");
+        assert_eq!(status.code(), Some(code), "the program ended with {status}");
     }
 }
 

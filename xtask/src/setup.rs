@@ -98,6 +98,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     for_building()?;
     for_tests()?;
     for_node()?;
+    for_python()?;
     if arguments.privileged {
         for_privileged_tests()?;
     }
@@ -164,6 +165,40 @@ pub(crate) fn npm_packages(folder: &str) -> anyhow::Result<()> {
         program("npm", ["ci", "--no-audit", "--no-fund", "--prefix", folder])
             .announced(&format!("installing the packages of {folder}"))?;
     }
+    Ok(())
+}
+
+/// The least Python that aiortc runs on.
+const PYTHON_MIN: (u32, u32) = (3, 11);
+
+/// Python with the packages that the lock file of `tests/python` names, in an environment of its own in `target/tools`.
+pub(crate) fn for_python() -> anyhow::Result<()> {
+    // Debian has what makes environments in a package of its own.
+    if !program("python3", ["-c", "import ensurepip, venv"]).succeeds() {
+        install(&["python3-venv"], "aiortc, another WebRTC that takes part in the tests, is Python")?;
+    }
+    let (major, minor) = PYTHON_MIN;
+    let is_new_enough = format!("import sys; sys.exit(sys.version_info < ({major}, {minor}))");
+    if !program("python3", ["-c", &is_new_enough]).succeeds() {
+        bail!("aiortc, which takes part in the tests, needs Python {major}.{minor} or newer as `python3`");
+    }
+    let environment = root().join(target()).join("tools/python-aiortc");
+    let python = environment.join("bin/python");
+    let (lock, installed) =
+        (root().join("tests/python/requirements.txt"), environment.join("requirements.txt"));
+    let wanted = std::fs::read(&lock)?;
+    let is_there = std::fs::read(&installed).is_ok_and(|there| there == wanted);
+    if is_there && program(&python, ["--version"]).succeeds() {
+        return Ok(());
+    }
+    program("python3", ["-m", "venv", "--clear"])
+        .arg(&environment)
+        .announced("making an environment for Python")?;
+    program(&python, ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+        .args(["--require-hashes", "--only-binary", ":all:", "--requirement"])
+        .arg(&lock)
+        .announced("installing aiortc from PyPI")?;
+    std::fs::write(installed, wanted)?;
     Ok(())
 }
 

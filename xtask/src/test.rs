@@ -23,6 +23,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     setup::for_building()?;
     setup::for_tests()?;
     setup::for_node()?;
+    setup::for_python()?;
     web::build()?;
     web::exchange()?;
     if arguments.privileged {

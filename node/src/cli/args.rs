@@ -19,6 +19,7 @@ Examples:
   cat report.txt | sotto send friends     standard input as one message; --lines for one a line
   sotto tail                              prints what arrives, in all conversations, until Ctrl-C
   sotto chat @bob                         a conversation line by line
+  sotto call @bob --speaker bob.wav       a voice call; bob answers in the browser, or by: sotto answer
   sotto invite friends                    prints a link; the other one runs: sotto join LINK
   sotto --json history friends -n 10      one JSON object a line, for scripts
 
@@ -30,7 +31,7 @@ Exit codes:
   2  wrong usage                          8  the local store is damaged, locked or in use
   3  not signed in, or wrong password     9  incompatible versions
   4  relay unreachable (texts are queued) 10 the identity of somebody changed: compare, then verify
-  5  refused by the relay
+  5  refused by the relay                 11 the call was not taken, found no way or was lost
 
 Environment: SOTTO_HOME, SOTTO_PROFILE, SOTTO_RELAY, SOTTO_PASSWORD, SOTTO_PASSPHRASE, SOTTO_RELAY_ONLY,
 SOTTO_LOG. More: docs/cli.md";
@@ -140,6 +141,10 @@ pub(crate) enum Command {
     Tail(Tail),
     /// A conversation line by line: type to send, Ctrl-D to end
     Chat(Chat),
+    /// Call somebody: a voice call that goes on until one hangs up, or Ctrl-C
+    Call(super::calls::Call),
+    /// Wait for a call and take it
+    Answer(super::calls::Answer),
     /// Compare identities with somebody: safety number and QR code
     Verify(Verify),
     /// Let bots and scripts on this machine speak for you: JSON over loopback HTTP and WebSocket
@@ -575,8 +580,7 @@ mod tests {
 
     #[test]
     fn a_timer_is_a_number_with_its_unit() {
-        let times = [("30s", 30), ("5m", 300), ("8h", 28_800), ("7d", 604_800)];
-        for (text, seconds) in times {
+        for (text, seconds) in [("30s", 30), ("5m", 300), ("8h", 28_800), ("7d", 604_800)] {
             assert_eq!(text.parse(), Ok(After(Some(seconds))));
         }
         assert_eq!("off".parse(), Ok(After(None)));

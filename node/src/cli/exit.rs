@@ -25,12 +25,13 @@ pub(crate) enum Exit {
     Store = 8,
     Version = 9,
     Identity = 10,
+    Call = 11,
 }
 
 impl Exit {
     /// Every code but 0.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Internal,
         Self::Usage,
         Self::SignedOut,
@@ -41,6 +42,7 @@ impl Exit {
         Self::Store,
         Self::Version,
         Self::Identity,
+        Self::Call,
     ];
 
     pub(crate) const fn number(self) -> u8 {
@@ -277,7 +279,7 @@ mod tests {
     #[test]
     fn exit_codes_are_the_documented_numbers() {
         let numbers: Vec<u8> = Exit::ALL.iter().map(|exit| exit.number()).collect();
-        assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+        assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
     }
 
     #[test]

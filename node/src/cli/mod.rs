@@ -2,11 +2,12 @@
 //!
 //! Read in this order: [`args`] (what can be typed), [`exit`] (how it can end), [`open`] (profile, store and
 //! connection), [`name`] (what NAME means), then the commands: [`account`], [`conversations`], [`presence`], [`talk`],
-//! [`files`], [`peers`], [`kinds`], [`search`], [`verify`], [`daemon`], [`doctor`], [`export`], [`import`], [`shell`]; and [`tui`], the terminal
+//! [`files`], [`peers`], [`calls`], [`kinds`], [`search`], [`verify`], [`daemon`], [`doctor`], [`export`], [`import`], [`shell`]; and [`tui`], the terminal
 //! interface.
 
 pub(crate) mod account;
 pub(crate) mod args;
+pub(crate) mod calls;
 pub(crate) mod conversations;
 pub(crate) mod daemon;
 pub(crate) mod doctor;
@@ -33,6 +34,10 @@ use args::{Args, Command};
 use exit::Failed;
 use output::Printer;
 use time::UtcOffset;
+use tracing::Level;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Runs one command.
 pub(crate) async fn run(args: Args, offset: UtcOffset) -> Result<(), Failed> {
@@ -77,6 +82,8 @@ pub(crate) async fn run(args: Args, offset: UtcOffset) -> Result<(), Failed> {
         Command::Search(search) => search::search(global, &printer, search).await,
         Command::Tail(tail) => talk::tail(global, &printer, tail).await,
         Command::Chat(chat) => talk::chat(global, &printer, chat).await,
+        Command::Call(args) => calls::call(global, &printer, args).await,
+        Command::Answer(args) => calls::answer(global, &printer, args).await,
         Command::Daemon(args) => daemon::daemon(global, &printer, args).await,
         Command::Export(args) => export::export(global, &printer, args).await,
         Command::Import(args) => import::import(global, &printer, args).await,
@@ -91,5 +98,29 @@ pub(crate) async fn run(args: Args, offset: UtcOffset) -> Result<(), Failed> {
 pub(crate) fn start_logging() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("SOTTO_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("off"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).finish();
+    lines.with(filter_fn(|event| is_harmless(event.target(), *event.level()))).init();
+}
+
+/// Whether it may be logged, whoever asks for it: of the crates of WebRTC not what is below remarks, where passwords of ICE stand.
+fn is_harmless(target: &str, level: Level) -> bool {
+    level <= Level::INFO || !["rtc", "webrtc"].iter().any(|name| target.starts_with(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_of_a_connection_are_not_logged_whatever_is_asked_for() {
+        for (target, level, harmless) in [
+            ("rtc_ice::agent", Level::DEBUG, false),
+            ("rtc::peer_connection", Level::TRACE, false),
+            ("webrtc::peer_connection::driver", Level::TRACE, false),
+            ("rtc_ice::agent", Level::WARN, true),
+            ("sotto_node::calls::session", Level::TRACE, true),
+        ] {
+            assert_eq!(is_harmless(target, level), harmless, "{target}");
+        }
+    }
 }

@@ -100,6 +100,11 @@ impl Exchange for Https {
 }
 
 impl Https {
+    /// Where the relay is.
+    pub(crate) const fn relay(&self) -> &RelayAddress {
+        &self.relay
+    }
+
     async fn within_time(&self, request: Request) -> Result<(http::HeaderMap, Answer), HttpError> {
         tokio::time::timeout(REQUEST_TIMEOUT, self.send(request)).await.unwrap_or_else(|_| {
             let what = format!("no answer within {} s", REQUEST_TIMEOUT.as_secs());

@@ -10,6 +10,7 @@ mod websocket;
 
 pub use race::{DialError, Dialled, Target, dial, quic_alone};
 pub use socket::Socket;
+pub(crate) use socket::way_to;
 pub use sotto_node_core::backoff::Backoff;
 
 use bytes::{Bytes, BytesMut};

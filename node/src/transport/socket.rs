@@ -86,7 +86,7 @@ impl Socket {
 }
 
 /// The address that this machine would send from; nothing is sent.
-fn way_to(remote: SocketAddr) -> Option<IpAddr> {
+pub(crate) fn way_to(remote: SocketAddr) -> Option<IpAddr> {
     let any: SocketAddr = match remote {
         SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
         SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),

@@ -7,18 +7,13 @@ use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use sotto_node::node::{Node, Status, resume};
 use sotto_node::peers::Gives;
-use sotto_node::profile::{DEFAULT_PROFILE, Profile};
-use sotto_node::secret::{self, SystemKeyring};
-use sotto_node::store::SqliteStore;
-use sotto_node_core::settings::Settings;
 use sotto_protocol::ids::ConversationId;
 use sotto_protocol::peer::Question;
+use sotto_tests::own_node::{begin, synchronised};
 use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 const CHUNK: usize = 1024 * 1024;
 
@@ -54,14 +49,9 @@ async fn main() -> Result<()> {
         Some("endless") => Lie::Endless,
         _ => bail!("corrupt, short or endless"),
     };
-    let profile = Profile::new(Path::new(&home), DEFAULT_PROFILE)?;
-    let lock = profile.lock()?;
-    let passphrase = std::env::var("SOTTO_PASSPHRASE").context("the passphrase")?;
-    let (key, _) = secret::open(&profile, &SystemKeyring, |_| Ok(passphrase.into()))?;
-    let store = SqliteStore::open(&profile, lock, &key)?;
-    let node = Node::start(resume(store, Settings::default(), true)?)?;
+    let (node, _) = begin(Path::new(&home))?;
     node.serve_files_from(Arc::new(lie)).await;
-    node.wait(Duration::from_secs(60), |status| matches!(status, Status::Synchronised(_))).await;
+    synchronised(&node).await;
     writeln!(std::io::stdout(), "ready")?;
     tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await??;
     node.stop().await;

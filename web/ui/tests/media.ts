@@ -1,5 +1,5 @@
 /** Sound and picture for calls: a tone and a colour that the fake devices of Chromium send, and what of them arrives. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "@playwright/test";
@@ -18,11 +18,11 @@ const RATE = 48_000;
 const folder = mkdtempSync(join(tmpdir(), "sotto-web-media-"));
 process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
 
-/** Half a second of a tone and a short pause, so that no filter takes it for noise. */
-function tone(): string {
+/** A file with most of a second of a tone and a short pause, so that no filter takes it for noise. */
+export function tone(hertz: number): string {
   const samples = new Int16Array(RATE);
   for (let at = 0; at < samples.length; at += 1)
-    samples[at] = at % RATE < 0.8 * RATE ? 12_000 * Math.sin((2 * Math.PI * TONE_HZ * at) / RATE) : 0;
+    samples[at] = at % RATE < 0.8 * RATE ? 12_000 * Math.sin((2 * Math.PI * hertz * at) / RATE) : 0;
   const head = Buffer.alloc(44);
   head.write("RIFF", 0);
   head.writeUInt32LE(36 + samples.byteLength, 4);
@@ -36,7 +36,7 @@ function tone(): string {
   head.writeUInt16LE(16, 34);
   head.write("data", 36);
   head.writeUInt32LE(samples.byteLength, 40);
-  const path = join(folder, "tone.wav");
+  const path = join(folder, `tone-${hertz}.wav`);
   writeFileSync(path, Buffer.concat([head, Buffer.from(samples.buffer)]));
   return path;
 }
@@ -70,7 +70,7 @@ export const WITH_DEVICES = {
     "--autoplay-policy=no-user-gesture-required",
     // A relay of a test vouches for itself, and TURN inside TLS asks for an authority.
     "--ignore-certificate-errors",
-    `--use-file-for-fake-audio-capture=${tone()}`,
+    `--use-file-for-fake-audio-capture=${tone(TONE_HZ)}`,
     `--use-file-for-fake-video-capture=${picture()}`,
   ],
 };
@@ -99,14 +99,26 @@ export function heard(page: Evaluates): Promise<number> {
   });
 }
 
-/**
- * The same for a browser that plays nothing because the machine has no loudspeaker: a second of it is recorded, and the median of its
- * waves counted.
- */
-export function recorded(page: Evaluates): Promise<number> {
-  return page.evaluate(async () => {
+/** The median length of the waves of samples of 16 bits, as a frequency; 0 where there are none. */
+function frequency(samples: Int16Array, rate: number): number {
+  const loud = 650;
+  const waves: number[] = [];
+  let [below, last] = [false, 0];
+  samples.forEach((level, at) => {
+    if (level < -loud) below = true;
+    if (!below || level < loud) return;
+    if (last) waves.push(at - last);
+    [below, last] = [false, at];
+  });
+  const median = waves.sort((one, other) => one - other)[Math.floor(waves.length / 2)];
+  return median ? Math.round(rate / median) : 0;
+}
+
+/** The same for a browser that plays nothing because the machine has no loudspeaker: a second of it is recorded. */
+export async function recorded(page: Evaluates): Promise<number> {
+  const levels = await page.evaluate(async () => {
     const stream = document.querySelector<HTMLVideoElement>(".call-remote")?.srcObject as MediaStream | null;
-    if (!stream?.getAudioTracks().length) return 0;
+    if (!stream?.getAudioTracks().length) return "";
     const recorder = new MediaRecorder(new MediaStream(stream.getAudioTracks()));
     const parts: Blob[] = [];
     recorder.ondataavailable = ({ data }) => parts.push(data);
@@ -117,18 +129,17 @@ export function recorded(page: Evaluates): Promise<number> {
     await stopped;
     const rate = 48_000;
     const sound = await new OfflineAudioContext(1, rate, rate).decodeAudioData(await new Blob(parts).arrayBuffer());
-    const samples = sound.getChannelData(0);
-    const waves: number[] = [];
-    let [below, last] = [false, 0];
-    samples.forEach((level, at) => {
-      if (level < -0.02) below = true;
-      if (!below || level < 0.02) return;
-      if (last) waves.push(at - last);
-      [below, last] = [false, at];
-    });
-    const median = waves.sort((one, other) => one - other)[Math.floor(waves.length / 2)];
-    return median ? Math.round(rate / median) : 0;
+    return Array.from(sound.getChannelData(0), (level) => Math.round(level * 32_767)).join(" ");
   });
+  return frequency(Int16Array.from(levels.split(" "), Number), RATE);
+}
+
+/** The same of what a node wrote into a file: one channel of 16 bits. */
+export function written(path: string): number {
+  const file = readFileSync(path);
+  const sound = file.subarray(file.indexOf("data") + 8);
+  const samples = Int16Array.from({ length: Math.floor(sound.length / 2) }, (_, at) => sound.readInt16LE(2 * at));
+  return frequency(samples, file.readUInt32LE(24));
 }
 
 /** The colour in the middle of the picture that comes from the other end. */
@@ -145,8 +156,8 @@ function seen(page: Evaluates): Promise<number[]> {
 }
 
 /** The tone of the other one's microphone arrives. */
-export async function hears(page: Evaluates, listen = heard): Promise<void> {
-  await expect.poll(async () => Math.abs((await listen(page)) - TONE_HZ), { timeout: 30_000 }).toBeLessThan(8);
+export async function hears(page: Evaluates, listen = heard, tone = TONE_HZ): Promise<void> {
+  await expect.poll(async () => Math.abs((await listen(page)) - tone), { timeout: 30_000 }).toBeLessThan(8);
 }
 
 /** How far the picture that arrives is from the colour of the cameras. */

@@ -1,8 +1,10 @@
 /** Somebody at a terminal: the real program `sotto`, with a home of its own. */
-import { execFile } from "node:child_process";
+import { type ChildProcessByStdio, execFile, spawn } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import type { Relay } from "./relay.ts";
@@ -21,8 +23,28 @@ export interface Line {
   own: boolean;
 }
 
+/** A command that goes on, and says what happens by an object a line. */
+export class Going {
+  readonly said: Record<string, unknown>[] = [];
+  /** What it says to people: where it fails, why. */
+  errors = "";
+  /** Its exit code. */
+  readonly ended: Promise<number | null>;
+
+  constructor(private readonly child: ChildProcessByStdio<null, Readable, Readable>) {
+    createInterface({ input: child.stdout }).on("line", (line) => this.said.push(JSON.parse(line)));
+    child.stderr.on("data", (text) => (this.errors += text));
+    this.ended = new Promise((resolve) => child.once("close", resolve));
+  }
+
+  signal(name: "SIGINT" | "SIGKILL"): void {
+    this.child.kill(name);
+  }
+}
+
 export class Native {
   readonly home = mkdtempSync(join(tmpdir(), "sotto-web-native-"));
+  private readonly going: Going[] = [];
 
   private constructor(readonly name: string) {}
 
@@ -39,12 +61,20 @@ export class Native {
   }
 
   private async doesWith(input: string, ...words: string[]): Promise<string> {
-    const command = promisify(execFile)(PROGRAM, words, {
-      timeout: COMMAND_MS,
-      env: { ...process.env, SOTTO_HOME: this.home, SOTTO_PASSWORD: PASSWORD, SOTTO_PASSPHRASE: "a passphrase" },
-    });
+    const command = promisify(execFile)(PROGRAM, words, { timeout: COMMAND_MS, env: this.environment });
     command.child.stdin?.end(input);
     return (await command).stdout;
+  }
+
+  private get environment(): NodeJS.ProcessEnv {
+    return { ...process.env, SOTTO_HOME: this.home, SOTTO_PASSWORD: PASSWORD, SOTTO_PASSPHRASE: "a passphrase" };
+  }
+
+  /** Starts a command that goes on, until this one leaves at the latest. */
+  begins(...words: string[]): Going {
+    const going = new Going(spawn(PROGRAM, ["--json", ...words], { env: this.environment, stdio: ["ignore", "pipe", "pipe"] }));
+    this.going.push(going);
+    return going;
   }
 
   /** Sends each of the texts, in one go. */
@@ -67,6 +97,7 @@ export class Native {
   }
 
   leave(): void {
+    for (const going of this.going) going.signal("SIGKILL");
     rmSync(this.home, { recursive: true, force: true });
   }
 }

@@ -72,7 +72,7 @@ impl From<Failed> for Problem {
             Exit::Usage => StatusCode::BAD_REQUEST,
             Exit::Refused => StatusCode::FORBIDDEN,
             Exit::NotFound => StatusCode::NOT_FOUND,
-            Exit::Identity => StatusCode::CONFLICT,
+            Exit::Identity | Exit::Call => StatusCode::CONFLICT,
             Exit::Unreachable | Exit::SignedOut => StatusCode::SERVICE_UNAVAILABLE,
             Exit::WrongFingerprint | Exit::Version => StatusCode::BAD_GATEWAY,
             Exit::Internal | Exit::Store => StatusCode::INTERNAL_SERVER_ERROR,

@@ -1,0 +1,126 @@
+//! Voice calls of a node.
+//!
+//! Who rings where, and when the two devices try to connect, the client core decides (`sotto_node_core::calls`, as for browsers); here
+//! are the connection and the sound. Read in this order: this file (a call until it ends), `session` (what the core wants, carried
+//! out), `connection` (WebRTC), `ways` (how devices find each other), `sound` (every 20 ms), `audio` (sound into packets), `jitter` (packets into
+//! sound), `devices` (files in the place of sound devices), `quality` (how good it is).
+//!
+//! ```text
+//! core: Negotiate --> session --> connection ==== the other device
+//! core: Connected --> session --> sound: microphone -> audio -> connection -> jitter -> speaker
+//! ```
+
+mod audio;
+mod connection;
+mod devices;
+mod jitter;
+mod quality;
+mod session;
+mod sound;
+mod ways;
+
+pub use devices::{DeviceError, Microphone, Speaker};
+pub use quality::Quality;
+pub use sound::Sound;
+
+use crate::node::Node;
+use session::{Job, Session};
+use sotto_e2ee::store::Store;
+use sotto_node_core::calls::{CallId, CallState, CallView};
+use sotto_node_core::event::{Event, Failure, FailureCode};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, mpsc};
+use tokio::task::JoinHandle;
+
+/// What happens in a call.
+#[derive(Debug, Clone, PartialEq)]
+pub enum News {
+    /// It stands like this now.
+    Call(CallView),
+    /// How good the connection is; every two seconds.
+    Quality(Quality),
+    /// A device does not do what it should, in one sentence. The call goes on.
+    Trouble(String),
+}
+
+/// A call that this device began or took, with its sound.
+pub struct Talk {
+    call: CallId,
+    events: broadcast::Receiver<Event>,
+    jobs: mpsc::UnboundedSender<Job>,
+    news: mpsc::UnboundedReceiver<News>,
+    media: JoinHandle<()>,
+}
+
+impl Talk {
+    /// Takes the media of a call over. The events have to begin before the call was begun or taken.
+    ///
+    /// # Errors
+    /// If the node has ended.
+    pub async fn begin<S: Store + Send + 'static>(
+        node: &Node<S>,
+        events: broadcast::Receiver<Event>,
+        call: CallId,
+        sound: Sound,
+    ) -> Result<Self, Failure> {
+        let hides = node.ask(|client| client.is_relay_only()).await?;
+        let (jobs, waiting) = mpsc::unbounded_channel();
+        let (tell, news) = mpsc::unbounded_channel();
+        let session = Session::new(node.clone(), call, sound, hides, tell)
+            .map_err(|error| Failure::new(FailureCode::Invalid, error.to_string()))?;
+        let media = tokio::spawn(session.run(waiting));
+        Ok(Self { call, events, jobs, news, media })
+    }
+
+    /// Which call it is; another one than at the beginning if both had called.
+    #[must_use]
+    pub const fn call(&self) -> CallId {
+        self.call
+    }
+
+    /// The next news; `None` if the node has ended. To be dropped and asked anew at any time.
+    pub async fn news(&mut self) -> Option<News> {
+        loop {
+            tokio::select! {
+                biased;
+                Some(news) = self.news.recv() => return Some(news),
+                event = self.events.recv() => match event {
+                    Ok(event) => {
+                        if let Some(news) = self.heard(event) {
+                            return Some(news);
+                        }
+                    }
+                    // What is lost with it the core says again.
+                    Err(RecvError::Lagged(missed)) => tracing::warn!(missed, "events of a call were missed"),
+                    Err(RecvError::Closed) => return None,
+                },
+            }
+        }
+    }
+
+    fn heard(&mut self, event: Event) -> Option<News> {
+        match event {
+            Event::Call(view) if view.call == self.call || view.replaces == Some(self.call) => {
+                self.call = view.call;
+                if !matches!(view.state, CallState::Ended(_)) {
+                    // The media end only when this is dropped or closed.
+                    let _ = self.jobs.send(Job::Stands(view.call, view.state));
+                }
+                Some(News::Call(view))
+            }
+            Event::Negotiate { call, negotiation } if call == self.call => {
+                let _ = self.jobs.send(Job::Negotiate(negotiation));
+                None
+            }
+            _ => None,
+        }
+    }
+
+    /// Closes the connection and finishes what was heard; to be called when the last word about the call has gone out.
+    pub async fn close(self) {
+        drop(self.jobs);
+        if let Err(error) = self.media.await {
+            tracing::warn!(%error, "the media ended badly");
+        }
+    }
+}

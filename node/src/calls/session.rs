@@ -1,0 +1,309 @@
+//! The media of one call. What is said to the other device, and when, the client core decides; this carries it out on a connection and
+//! reports how it went.
+//!
+//! Two tasks: this one, which does one thing after the other, and `sound`, which sends and plays 20 ms at a time from the moment at which
+//! the core has compared the certificate at the other end with the promised one.
+
+use super::News;
+use super::connection::{Connection, SharedEar, Told};
+use super::jitter::Ear;
+use super::quality::{Counters, between};
+use super::sound::{self, Playing, Sound};
+use super::ways::{Lent, Ways};
+use crate::node::Node;
+use sotto_e2ee::store::Store;
+use sotto_node_core::account::Method;
+use sotto_node_core::calls::{
+    CANDIDATES_PER_SIGNAL_MAX, CallCommand, CallId, CallState, Candidate, MediaReport, Negotiation,
+};
+use sotto_node_core::command::Command;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
+use webrtc::peer_connection::{RTCIceServer, RTCPeerConnectionState};
+
+/// The core takes a call as over after four times this without a word ([`sotto_node_core::calls::ALIVE_MS`]).
+const ALIVE_EVERY: Duration = Duration::from_secs(5);
+
+/// How often the quality is told.
+const MEASURE_EVERY: Duration = Duration::from_secs(2);
+
+/// Candidates that are found within a moment go out together.
+const GATHER: Duration = Duration::from_millis(40);
+
+/// How long the relay is waited for when it is asked for servers. A direct way needs none.
+const LEND: Duration = Duration::from_secs(3);
+
+/// What is to be done.
+pub(super) enum Job {
+    /// The call stands like this. It can become another one: then both had called.
+    Stands(CallId, CallState),
+    /// From the core.
+    Negotiate(Negotiation),
+}
+
+/// The media of a call.
+pub(super) struct Session<S: Store> {
+    node: Node<S>,
+    call: CallId,
+    state: CallState,
+    hides: bool,
+    ways: Ways,
+    servers: Vec<RTCIceServer>,
+    connection: Option<Connection>,
+    /// How the connection stands, by its own word.
+    connected: bool,
+    round: u32,
+    tell: UnboundedSender<Told>,
+    told: UnboundedReceiver<Told>,
+    /// Candidates that wait for others, and until when.
+    found: Vec<Candidate>,
+    flush: Option<Instant>,
+    ear: SharedEar,
+    sound: Option<Sound>,
+    playing: Option<Playing>,
+    began: Instant,
+    before: Counters,
+    news: UnboundedSender<News>,
+}
+
+impl<S: Store + Send + 'static> Session<S> {
+    pub(super) fn new(
+        node: Node<S>,
+        call: CallId,
+        sound: Sound,
+        hides: bool,
+        news: UnboundedSender<News>,
+    ) -> Result<Self, opus_pure::Error> {
+        let (tell, told) = unbounded_channel();
+        Ok(Self {
+            node,
+            call,
+            state: CallState::Calling,
+            hides,
+            ways: Ways::new(hides),
+            servers: Vec::new(),
+            connection: None,
+            connected: false,
+            round: 0,
+            tell,
+            told,
+            found: Vec::new(),
+            flush: None,
+            ear: Arc::new(Mutex::new(Ear::new()?)),
+            sound: Some(sound),
+            playing: None,
+            began: Instant::now(),
+            before: Counters::default(),
+            news,
+        })
+    }
+
+    /// Works until nobody has jobs any more, then closes everything.
+    pub(super) async fn run(mut self, mut jobs: UnboundedReceiver<Job>) {
+        let mut alive = interval(ALIVE_EVERY);
+        let mut measure = interval(MEASURE_EVERY);
+        for clock in [&mut alive, &mut measure] {
+            clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        }
+        loop {
+            let flush = self.flush;
+            tokio::select! {
+                job = jobs.recv() => match job {
+                    Some(job) => self.job(job).await,
+                    None => break,
+                },
+                Some(told) = self.told.recv() => self.heard(told).await,
+                () = async { sleep_until(flush.unwrap_or_else(Instant::now)).await }, if flush.is_some() => {
+                    self.send_found().await;
+                }
+                _ = alive.tick() => self.report(MediaReport::Alive).await,
+                _ = measure.tick() => self.measured().await,
+            }
+        }
+        if let Some(playing) = self.playing.take() {
+            playing.end().await;
+        }
+        if let Some(connection) = self.connection.take() {
+            connection.close().await;
+        }
+    }
+
+    async fn job(&mut self, job: Job) {
+        match job {
+            Job::Stands(call, state) => {
+                (self.call, self.state) = (call, state);
+                if state == CallState::Connected && self.playing.is_none() {
+                    self.begin_to_talk().await;
+                }
+            }
+            Job::Negotiate(negotiation) => {
+                if let Err(error) = self.negotiate(negotiation).await {
+                    // The core tries again by itself, and gives the call up when its time is over.
+                    tracing::warn!(%error, "a step of the connection failed");
+                }
+            }
+        }
+    }
+
+    async fn negotiate(&mut self, negotiation: Negotiation) -> webrtc::error::Result<()> {
+        match negotiation {
+            Negotiation::Offer { round } => {
+                let connection = self.prepared(round).await?;
+                let sdp = connection.offer(round > 0).await?;
+                self.command(CallCommand::Description { call: self.call, round, sdp }).await;
+            }
+            Negotiation::Description { round, offer: true, sdp } => {
+                let connection = self.prepared(round).await?;
+                let sdp = connection.answer(sdp).await?;
+                self.command(CallCommand::Description { call: self.call, round, sdp }).await;
+            }
+            Negotiation::Description { round, offer: false, sdp } => {
+                if let Some(connection) = self.connection.as_ref().filter(|_| round == self.round) {
+                    connection.answered(sdp).await?;
+                }
+            }
+            Negotiation::Candidates { round, list } => {
+                if let Some(connection) = self.connection.as_ref().filter(|_| round == self.round) {
+                    for candidate in list {
+                        connection.try_way(candidate).await;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The connection, ready for this attempt.
+    async fn prepared(&mut self, round: u32) -> webrtc::error::Result<&Connection> {
+        self.send_found().await;
+        self.round = round;
+        if self.connection.is_none() || round > 0 {
+            // A relay that was started again lends others. Without an answer, those of before stay.
+            if let Some(servers) = self.lent().await {
+                self.servers = servers;
+            }
+            let relay = self.node.api().0.relay();
+            self.ways.lead(&self.servers, (relay.host.as_str(), relay.port)).await;
+            if let Some(connection) = &self.connection {
+                connection.lend(self.servers.clone()).await?;
+            }
+        }
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => {
+                let (servers, ways) = (self.servers.clone(), self.ways.clone());
+                let (ear, tell) = (Arc::clone(&self.ear), self.tell.clone());
+                Connection::open(servers, ways, self.hides, ear, tell).await?
+            }
+        };
+        Ok(self.connection.insert(connection))
+    }
+
+    /// What the relay lends; `None` if it does not say.
+    async fn lent(&self) -> Option<Vec<RTCIceServer>> {
+        let ask = async {
+            let access = self.node.access_token().await?;
+            self.node.api().call(Method::Get, "/ice", Some(&access), None).await
+        };
+        let answer = match timeout(LEND, ask).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "the relay lends nothing");
+                return None;
+            }
+            Err(_) => return None,
+        };
+        match serde_json::from_slice::<Lent>(&answer) {
+            Ok(lent) => Some(lent.usable()),
+            Err(error) => {
+                tracing::debug!(%error, "what the relay lends is not understood");
+                None
+            }
+        }
+    }
+
+    async fn heard(&mut self, told: Told) {
+        match told {
+            Told::Found(candidate) => {
+                self.found.push(candidate);
+                if self.found.len() >= CANDIDATES_PER_SIGNAL_MAX {
+                    self.send_found().await;
+                } else {
+                    self.flush.get_or_insert_with(|| Instant::now() + GATHER);
+                }
+            }
+            Told::State(state) => {
+                self.connected = state == RTCPeerConnectionState::Connected;
+                match state {
+                    RTCPeerConnectionState::Connected => self.stands().await,
+                    RTCPeerConnectionState::Disconnected => self.report(MediaReport::Disconnected).await,
+                    RTCPeerConnectionState::Failed => self.report(MediaReport::Failed).await,
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    async fn send_found(&mut self) {
+        self.flush = None;
+        let list = std::mem::take(&mut self.found);
+        if !list.is_empty() {
+            self.command(CallCommand::Candidates { call: self.call, round: self.round, list }).await;
+        }
+    }
+
+    /// There is a connection: the core compares the certificate at its other end with the promised one.
+    async fn stands(&self) {
+        let Some(connection) = &self.connection else { return };
+        if let Some(fingerprint) = connection.fingerprint().await {
+            self.report(MediaReport::Connected { fingerprint }).await;
+        }
+    }
+
+    async fn report(&self, report: MediaReport) {
+        self.command(CallCommand::Media { call: self.call, report }).await;
+    }
+
+    async fn command(&self, command: CallCommand) {
+        if let Err(failure) = self.node.command(Command::Call(command)).await {
+            tracing::debug!(%failure, "the call has ended, or nearly");
+        }
+    }
+
+    async fn begin_to_talk(&mut self) {
+        let (Some(connection), Some(sound)) = (&self.connection, self.sound.take()) else { return };
+        match connection.mouth().await {
+            Ok(mouth) => {
+                self.playing = Some(sound::play(sound, mouth, Arc::clone(&self.ear), self.news.clone()))
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the connection takes no sound");
+                self.sound = Some(sound);
+            }
+        }
+    }
+
+    async fn measured(&mut self) {
+        if !self.connected {
+            return;
+        }
+        if self.state != CallState::Connected {
+            // After a new attempt on a connection that never went, nothing else says that it stands.
+            return self.stands().await;
+        }
+        if self.playing.is_none() {
+            self.begin_to_talk().await;
+        }
+        let (Some(connection), Some(playing)) = (&self.connection, &self.playing) else { return };
+        let Some(standing) = connection.standing().await else { return };
+        let (sent_packets, sent_bytes) = playing.sent();
+        let heard = self.ear.lock().unwrap_or_else(PoisonError::into_inner).heard();
+        let now = Counters { at: self.began.elapsed(), sent_packets, sent_bytes, heard };
+        let quality = between(&self.before, &now, standing.relayed, standing.round_trip);
+        self.before = now;
+        // Whoever does not listen any more ends this soon.
+        let _ = self.news.send(News::Quality(quality));
+    }
+}

@@ -1,0 +1,145 @@
+"""A voice that nobody of this project made: the WebRTC of aiortc. It says a tone, and tells of the tone that it hears.
+
+It is told what to do by lines of JSON, and tells what came of it by lines of JSON; `foreign-voice` is at the other end of both.
+
+    told                                                       tells
+                                                               {"said": "ready"}
+    {"do": "offer"}                                            {"said": "description", "sdp": ...}
+    {"do": "take_offer", "sdp": ...}                           {"said": "description", "sdp": ...}
+    {"do": "take_answer", "sdp": ...}                          {"said": "connected", "fingerprint": "sha-256 AB:CD..."}
+    {"do": "take_candidates", "list": [{"line", "mid",         {"said": "heard", "hertz": 660.0}, once a second
+        "section"}, ...]}                                      {"said": "failed"}
+
+Its own candidates are in its descriptions: aiortc gathers them first. It ends with its input.
+"""
+
+import asyncio
+import fractions
+import json
+import math
+import sys
+import time
+from array import array
+
+from aiortc import AudioStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc.mediastreams import MediaStreamError
+from aiortc.rtcdtlstransport import certificate_digest
+from aiortc.sdp import candidate_from_sdp
+from av import AudioFrame, AudioResampler
+
+RATE = 48_000
+TONE_HZ = 440
+PACKET = RATE // 50
+# Of 32,767. What is quieter is silence, or what an encoder makes of it.
+LOUD = 1_000
+
+
+def tell(said, **more):
+    print(json.dumps({"said": said, **more}), flush=True)
+
+
+class Tone(AudioStreamTrack):
+    """A tone, in packets of 20 ms."""
+
+    def __init__(self):
+        super().__init__()
+        self.at = 0
+        self.begin = time.monotonic()
+
+    async def recv(self):
+        # Each packet when its time has come, whatever the one before took.
+        await asyncio.sleep(self.begin + self.at / RATE - time.monotonic())
+        step = 2 * math.pi * TONE_HZ / RATE
+        samples = array("h", (round(12_000 * math.sin(step * (self.at + n))) for n in range(PACKET)))
+        frame = AudioFrame(format="s16", layout="mono", samples=PACKET)
+        frame.planes[0].update(samples.tobytes())
+        frame.sample_rate = RATE
+        frame.time_base = fractions.Fraction(1, RATE)
+        frame.pts = self.at
+        self.at += PACKET
+        return frame
+
+
+def hertz(samples):
+    """The median length of the waves, as a frequency; 0 where there are none."""
+    waves, below, last = [], False, None
+    for at, level in enumerate(samples):
+        if level < -LOUD:
+            below = True
+        elif below and level > LOUD:
+            if last is not None:
+                waves.append(at - last)
+            below, last = False, at
+    return RATE / sorted(waves)[len(waves) // 2] if waves else 0.0
+
+
+async def listen(track):
+    """Tells of each second that came."""
+    mono = AudioResampler(format="s16", layout="mono", rate=RATE)
+    heard = array("h")
+    try:
+        while True:
+            for frame in mono.resample(await track.recv()):
+                heard.frombytes(bytes(frame.planes[0])[: 2 * frame.samples])
+            if len(heard) >= RATE:
+                tell("heard", hertz=round(hertz(heard), 1))
+                heard = array("h")
+    except MediaStreamError:
+        pass  # The call is over.
+
+
+class Voice:
+    def __init__(self):
+        # Without servers: by default it would ask one on the Internet.
+        self.peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.listening = None
+        self.peer.on("track", self.track)
+        self.peer.on("connectionstatechange", self.state)
+
+    def track(self, track):
+        if track.kind == "audio":
+            self.listening = asyncio.ensure_future(listen(track))
+
+    def state(self):
+        if self.peer.connectionState == "connected":
+            # The certificate that was shown, not the one that was promised: the core compares the two.
+            shown = self.peer.getSenders()[0].transport._ssl.get_peer_certificate(as_cryptography=True)
+            tell("connected", fingerprint=f"sha-256 {certificate_digest(shown, 'sha-256')}")
+        elif self.peer.connectionState == "failed":
+            tell("failed")
+
+    async def describe(self, description):
+        await self.peer.setLocalDescription(description)
+        tell("description", sdp=self.peer.localDescription.sdp)
+
+    async def does(self, order):
+        match order["do"]:
+            case "offer":
+                self.peer.addTrack(Tone())
+                await self.describe(await self.peer.createOffer())
+            case "take_offer":
+                await self.peer.setRemoteDescription(RTCSessionDescription(order["sdp"], "offer"))
+                self.peer.addTrack(Tone())
+                await self.describe(await self.peer.createAnswer())
+            case "take_answer":
+                await self.peer.setRemoteDescription(RTCSessionDescription(order["sdp"], "answer"))
+            case "take_candidates":
+                for one in order["list"]:
+                    if not one["line"]:
+                        continue  # The end of them.
+                    candidate = candidate_from_sdp(one["line"].removeprefix("candidate:"))
+                    candidate.sdpMid, candidate.sdpMLineIndex = one["mid"], one["section"]
+                    await self.peer.addIceCandidate(candidate)
+
+
+async def main():
+    orders = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
+    voice = Voice()
+    tell("ready")
+    async for line in orders:
+        await voice.does(json.loads(line))
+    await voice.peer.close()
+
+
+asyncio.run(main())

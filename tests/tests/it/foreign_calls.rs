@@ -1,0 +1,105 @@
+//! Voice calls with WebRTC that nobody of this project made: aiortc, of Python. Each end says a tone of its own and has to hear the other's.
+
+use serde_json::Value;
+use sotto_tests::person::{Going, Person};
+use sotto_tests::programs::{program, target};
+use sotto_tests::relay_process::{RelayProcess, no_error_was_logged};
+use sotto_tests::tones;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// What aiortc says (`tests/python/voice.py`), and what the node's microphone has.
+const FOREIGN_HZ: f64 = 440.0;
+const OWN_HZ: f64 = 660.0;
+
+/// How far from it what is heard may be.
+const NEAR_HZ: f64 = 8.0;
+
+/// Alice with `sotto` and Bob with aiortc, who have written to each other.
+struct World {
+    folder: tempfile::TempDir,
+    _relay: RelayProcess,
+    alice: Person<'static>,
+    bob: Person<'static>,
+    conversation: String,
+}
+
+impl World {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (data, log) = (folder.path().join("relay"), folder.path().join("relay.log"));
+        let relay = RelayProcess::start(&data, &log, &[]).expect("the relay starts");
+        let [alice, bob] =
+            ["alice", "bob"].map(|name| Person::register(name, folder.path(), &relay.ready.link));
+        alice.does(&["send", "@bob", "may I call?"]);
+        assert_eq!(bob.texts("alice"), ["may I call?"]);
+        let rooms = bob.does(&["rooms"]);
+        let conversation = rooms[0]["conversation"].as_str().expect("an id").to_owned();
+        Self { folder, _relay: relay, alice, bob, conversation }
+    }
+
+    /// Bob, ready to call in a conversation, or to `answer`.
+    fn foreign(&self, whom: &str) -> Going {
+        let python = target().join("tools/python-aiortc/bin/python");
+        assert!(
+            python.is_file(),
+            "{} is missing: `cargo xtask setup` installs aiortc there, from PyPI",
+            python.display()
+        );
+        let mut command = Command::new(program("foreign-voice"));
+        command.arg(self.bob.home()).arg(python).arg(whom).env("SOTTO_PASSPHRASE", "a passphrase");
+        let going = Going::starts(&mut command);
+        going.says(|object| object["type"] == "ready");
+        going
+    }
+
+    fn recording(&self) -> PathBuf {
+        self.folder.path().join("heard.wav")
+    }
+
+    /// Alice calls or answers, with a tone.
+    fn own(&self, words: &[&str]) -> Going {
+        let microphone = self.folder.path().join("said.wav");
+        tones::write(&microphone, OWN_HZ, 2.0);
+        let (microphone, speaker) = (microphone.to_string_lossy(), self.recording());
+        let speaker = speaker.to_string_lossy();
+        let sound = ["--microphone", &microphone, "--speaker", &speaker];
+        self.alice.begins(&[words, &sound].concat())
+    }
+
+    /// They hear each other until Bob hangs up; both then end in good order.
+    fn talk(&self, own: Going, foreign: Going) {
+        let heard = |object: &Value| {
+            let hertz = object["hertz"].as_f64().filter(|_| object["type"] == "heard");
+            hertz.is_some_and(|hertz| (hertz - OWN_HZ).abs() < NEAR_HZ)
+        };
+        // Two whole seconds of it, so that the recording at the other end is no shorter.
+        for _ in 0..2 {
+            foreign.says(heard);
+        }
+        own.says(|object| object["type"] == "call" && object["state"] == "connected");
+        foreign.ends();
+        let (_, over) = own.says(|object| object["type"] == "call" && object["state"] == "ended");
+        assert_eq!(over["reason"], "hung_up");
+        own.ends();
+        let hertz = tones::heard(&self.recording());
+        assert!((hertz - FOREIGN_HZ).abs() < NEAR_HZ, "it recorded {hertz} Hz");
+        no_error_was_logged(&self.folder.path().join("relay.log")).expect("a log without errors");
+    }
+}
+
+#[test]
+fn aiortc_takes_the_call_of_a_node_and_both_hear_each_other() {
+    let world = World::new();
+    let foreign = world.foreign("answer");
+    world.talk(world.own(&["call", "@bob"]), foreign);
+}
+
+#[test]
+fn aiortc_calls_a_node_and_both_hear_each_other() {
+    let world = World::new();
+    let own = world.own(&["answer"]);
+    own.says(|object| object["type"] == "waiting");
+    let foreign = world.foreign(&world.conversation);
+    world.talk(own, foreign);
+}
