@@ -9,6 +9,9 @@ pub(super) const RATE: i32 = 48_000;
 /// Samples of 20 ms: what everybody sends, and half of what a person notices.
 pub(super) const FRAME: usize = 960;
 
+/// The same by RTP's clock.
+pub(super) const FRAME_TICKS: u32 = 960;
+
 /// In bits a second: speech with its full range, of one channel (RFC 6716, section 2.1.1).
 const BITS: i32 = 32_000;
 

@@ -3,7 +3,7 @@
 //! Sound has a section of its own in every description. A picture that the other one offers is answered as one that goes in neither
 //! direction: a browser's camera can then be switched on without an error, and nothing of it is sent.
 
-use super::audio::RATE;
+use super::audio::{FRAME_TICKS, RATE};
 use super::jitter::{Ear, Packet};
 use super::ways::{Ways, without_candidates, without_origin};
 use async_trait::async_trait;
@@ -157,7 +157,7 @@ impl Connection {
 
     /// An offer; of a further attempt with other ICE credentials.
     pub(super) async fn offer(&self, again: bool) -> Result<String> {
-        let options = again.then(|| RTCOfferOptions { ice_restart: true });
+        let options = again.then_some(RTCOfferOptions { ice_restart: true });
         let offer = self.pc.create_offer(options).await?;
         let sdp = without_candidates(&offer.sdp);
         self.pc.set_local_description(offer).await?;
@@ -251,8 +251,8 @@ pub(super) struct Mouth {
 }
 
 impl Mouth {
-    /// Sends a packet that is so many samples long.
-    pub(super) async fn say(&mut self, payload: Bytes, samples: u32) -> Result<()> {
+    /// Sends the packet of a frame.
+    pub(super) async fn say(&mut self, payload: Bytes) -> Result<()> {
         let header = rtc::rtp::Header {
             version: 2,
             payload_type: self.payload_type,
@@ -262,7 +262,7 @@ impl Mouth {
             ..rtc::rtp::Header::default()
         };
         self.sequence = self.sequence.wrapping_add(1);
-        self.timestamp = self.timestamp.wrapping_add(samples);
+        self.timestamp = self.timestamp.wrapping_add(FRAME_TICKS);
         self.track.write_rtp(rtc::rtp::Packet { header, payload }).await
     }
 }

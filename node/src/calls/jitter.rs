@@ -168,7 +168,7 @@ impl Ear {
         else {
             return; // No sound of this kind.
         };
-        let newest = self.newest.unwrap_or(Unwrapped(i64::from(timestamp)));
+        let newest = self.newest.unwrap_or_else(|| Unwrapped(i64::from(timestamp)));
         let time = newest.of_timestamp(timestamp);
         self.counting.count(sequence, time, payload.len(), at);
         let reference = self.next.unwrap_or(newest.0);
@@ -306,7 +306,9 @@ mod tests {
         let packet = |number: u16| {
             let sample = |at: usize| {
                 let turns = 440.0 * (usize::from(number) * FRAME + at) as f64 / f64::from(RATE);
-                (8_000.0 * (std::f64::consts::TAU * turns).sin()) as i16
+                #[expect(clippy::cast_possible_truncation, reason = "a quarter of what fits")]
+                let sample = (8_000.0 * (std::f64::consts::TAU * turns).sin()) as i16;
+                sample
             };
             let frame: Vec<i16> = (0..FRAME).map(sample).collect();
             Packet {

@@ -97,7 +97,7 @@ async fn run(
             Ok(packet) => {
                 sent.packets.fetch_add(1, Ordering::Relaxed);
                 sent.bytes.fetch_add(packet.len() as u64, Ordering::Relaxed);
-                if let Err(error) = mouth.say(packet, FRAME as u32).await {
+                if let Err(error) = mouth.say(packet).await {
                     tracing::debug!(%error, "a packet was not sent");
                 }
             }
