@@ -147,8 +147,8 @@ fn a_relayed_call_of_nodes_outlives_a_restart_of_its_relay() {
     let (caller, callee) = world.call(&["--relay-only"]);
     caller.talks();
     callee.talks();
-    world.relay.kill().expect("it can be killed");
     let (data, log) = (world.path("relay"), world.path("relay.log"));
+    world.relay.kill().expect("it can be killed");
     world.relay = RelayProcess::start_on(&data, &log, &address, &settings).expect("it starts again");
     for end in [&caller, &callee] {
         end.state("reconnecting");
