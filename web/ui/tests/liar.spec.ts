@@ -79,7 +79,8 @@ test("a text that the relay altered is read from its copy or shown as missing, a
     await liar.tell("alter-both");
     await anna.say("altered with its copy");
     await liar.hasTold("alter-both");
-    await expect(bert.page.locator(".faint-text").last()).toBeVisible();
+    // Whoever sent it is asked for it once more, and waited for 15 s.
+    await expect(bert.page.locator(".faint-text").last()).toBeVisible({ timeout: 60_000 });
     await liar.tell("none");
     await anna.say("the end");
     await bert.sees("the end");
