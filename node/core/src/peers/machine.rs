@@ -1,10 +1,11 @@
 //! The state of all questions and offers of a device. Inputs go in with the time; what is to be said or done comes out.
 
-use super::{Asked, Meeting, PeerEvent, SOURCES_MAX, Way, addresses, plan};
+use super::channels::{Channel, From, KEPT_MS};
+use super::{Asked, Meeting, PeerEvent, Reach, SOURCES_MAX, Way, addresses, plan};
 use crate::calls::guard::Bucket;
 use crate::event::{Failure, FailureCode};
 use rand_core::CryptoRng;
-use sotto_e2ee::content::peer::{PeerSignal, PeerWord};
+use sotto_e2ee::content::peer::{Carriers, PeerSignal, PeerWord};
 use sotto_protocol::blob::BlobRoot;
 use sotto_protocol::ids::{AccountId, AskId, ConversationId, DeviceId, LinkId, UnixMillis};
 use std::collections::{BTreeMap, VecDeque};
@@ -59,15 +60,15 @@ pub(crate) struct Heard {
 }
 
 /// A question of this device.
-struct Ask {
-    conversation: ConversationId,
+pub(super) struct Ask {
+    pub(super) conversation: ConversationId,
     root: BlobRoot,
     again: UnixMillis,
     was_said: bool,
     /// Some of it is here, for others who want it.
     has_some: bool,
     /// Who answered, and the link that came of it.
-    sources: BTreeMap<DeviceId, LinkId>,
+    pub(super) sources: BTreeMap<DeviceId, LinkId>,
 }
 
 /// A question of another device that is answered in a moment, unless enough others do.
@@ -89,17 +90,28 @@ pub(crate) struct Peers {
     me: DeviceId,
     relay_only: bool,
     serves: bool,
-    way: Option<Way>,
-    asks: BTreeMap<AskId, Ask>,
+    pub(super) reach: Option<Reach>,
+    pub(super) asks: BTreeMap<AskId, Ask>,
     pending: Vec<Pending>,
     offers: BTreeMap<LinkId, Offer>,
     answered: VecDeque<(AskId, UnixMillis)>,
     incoming: Bucket,
-    acts: Vec<Act>,
+    /// Files that a shell which makes channels has.
+    pub(super) held: Vec<(ConversationId, BlobRoot)>,
+    pub(super) channels: Vec<Channel>,
+    pub(super) acts: Vec<Act>,
 }
 
-const fn after(now: UnixMillis, ms: u64) -> UnixMillis {
+pub(super) const fn after(now: UnixMillis, ms: u64) -> UnixMillis {
     UnixMillis(now.0.saturating_add(ms))
+}
+
+/// What a device speaks that can be reached so.
+const fn carrier(reach: &Reach) -> Carriers {
+    match reach {
+        Reach::Quic(_) => Carriers::QUIC,
+        Reach::Channels => Carriers::CHANNEL,
+    }
 }
 
 impl Peers {
@@ -108,13 +120,15 @@ impl Peers {
             me,
             relay_only,
             serves: false,
-            way: None,
+            reach: None,
             asks: BTreeMap::new(),
             pending: Vec::new(),
             offers: BTreeMap::new(),
             answered: VecDeque::new(),
             // Ten at once and two a second: a member with many files to get, not a flood.
             incoming: Bucket::new(10, 2, now),
+            held: Vec::new(),
+            channels: Vec::new(),
             acts: Vec::new(),
         }
     }
@@ -131,6 +145,7 @@ impl Peers {
     pub(super) fn set_relay_only(&mut self, relay_only: bool) {
         self.relay_only = relay_only;
         if relay_only {
+            self.channels.clear();
             self.network(None, UnixMillis(0));
         }
     }
@@ -139,10 +154,10 @@ impl Peers {
         self.serves = true;
     }
 
-    /// Where this device may be reached from now on.
-    pub(crate) fn network(&mut self, way: Option<Way>, now: UnixMillis) {
-        self.way = way.filter(|_| !self.relay_only);
-        if self.way.is_none() {
+    /// By what this device may be reached from now on. A channel outlives the relay's connection.
+    pub(crate) fn network(&mut self, reach: Option<Reach>, now: UnixMillis) {
+        self.reach = reach.filter(|_| !self.relay_only);
+        if self.reach.is_none() {
             self.pending.clear();
             self.offers.clear();
             return;
@@ -161,6 +176,11 @@ impl Peers {
         root: BlobRoot,
         now: UnixMillis,
     ) -> Result<(), Failure> {
+        if let Some(known) = self.asks.get_mut(&ask) {
+            known.again = now;
+            self.say_what_is_due(now);
+            return Ok(());
+        }
         if self.asks.len() >= ASKS_MAX {
             let text = "as many files as this device asks its peers for at a time are on their way already";
             return Err(Failure::new(FailureCode::Invalid, text));
@@ -197,7 +217,8 @@ impl Peers {
     /// The shell has the file that was asked for.
     pub(super) fn offer(&mut self, asked: Asked, now: UnixMillis, rng: &mut dyn CryptoRng) {
         let gives = self.serves || self.has_some_of(asked.conversation, asked.root);
-        let Some(way) = self.way.clone().filter(|_| gives && self.offers.len() < WAITING_MAX) else {
+        let Some(Reach::Quic(way)) = self.reach.clone().filter(|_| gives && self.offers.len() < WAITING_MAX)
+        else {
             return;
         };
         let mut link = [0; 16];
@@ -211,15 +232,34 @@ impl Peers {
     /// A member said something.
     pub(crate) fn heard(&mut self, heard: Heard, now: UnixMillis, rng: &mut dyn CryptoRng) {
         let Heard { conversation, account, device, signal, is_kept, members } = heard;
-        let Some(own) = self.way.clone().filter(|_| device != self.me) else { return };
-        let is_for_me = signal.to == Some(self.me);
-        match signal.word {
-            PeerWord::Wanted { ask, root }
-                if is_kept && self.serves || self.has_some_of(conversation, root) =>
-            {
+        let Some(reach) = self.reach.clone().filter(|_| device != self.me) else { return };
+        let wanted = match (&signal.word, &reach) {
+            (PeerWord::Wanted { ask, root }, Reach::Quic(_)) => Some((*ask, *root)),
+            (PeerWord::Sought { ask, root, carriers }, reach) if carriers.has(carrier(reach)) => {
+                Some((*ask, *root))
+            }
+            _ => None,
+        };
+        if let Some((ask, root)) = wanted {
+            let is_here = is_kept && self.serves || self.holds(conversation, root);
+            if is_here || self.has_some_of(conversation, root) {
                 self.wanted(Asked { ask, conversation, root, by: device }, members, now, rng);
             }
-            PeerWord::Have { ask, link, way } if is_for_me => {
+            return;
+        }
+        let is_for_me = signal.to == Some(self.me);
+        let from = From { conversation, account, device };
+        match (signal.word, reach) {
+            // Others answer too, and enough are enough.
+            (PeerWord::Have { ask, .. } | PeerWord::Offer { ask, round: 0, .. }, _) if !is_for_me => {
+                let of_this = self
+                    .pending
+                    .iter_mut()
+                    .filter(|pending| pending.asked.ask == ask && pending.asked.conversation == conversation);
+                of_this.for_each(|pending| pending.answers += 1);
+            }
+            _ if !is_for_me => {}
+            (PeerWord::Have { ask, link, way }, Reach::Quic(own)) => {
                 let Some(asked) = self.asks.get_mut(&ask).filter(|asked| asked.conversation == conversation)
                 else {
                     return;
@@ -231,20 +271,21 @@ impl Peers {
                 self.say(conversation, Some(device), PeerWord::Meet { link, way: own.clone() });
                 self.meet(link, conversation, Some(ask), (account, device), (&own, &way));
             }
-            // Others answer too, and enough are enough.
-            PeerWord::Have { ask, .. } => {
-                let of_this = self
-                    .pending
-                    .iter_mut()
-                    .filter(|pending| pending.asked.ask == ask && pending.asked.conversation == conversation);
-                of_this.for_each(|pending| pending.answers += 1);
-            }
-            PeerWord::Meet { link, way } if is_for_me => {
+            (PeerWord::Meet { link, way }, Reach::Quic(own)) => {
                 let is_taken_up = |offer: &Offer| offer.conversation == conversation && offer.to == device;
                 if self.offers.get(&link).is_some_and(is_taken_up) {
                     self.offers.remove(&link);
                     self.meet(link, conversation, None, (account, device), (&own, &way));
                 }
+            }
+            (PeerWord::Offer { ask, link, round, sdp }, Reach::Channels) => {
+                self.offered(from, (ask, link), (round, sdp), now);
+            }
+            (PeerWord::Answer { link, round, sdp }, Reach::Channels) => {
+                self.answered(from, link, (round, sdp), now);
+            }
+            (PeerWord::Candidates { link, round, list }, Reach::Channels) => {
+                self.found(from, link, round, list);
             }
             _ => {}
         }
@@ -289,21 +330,25 @@ impl Peers {
         self.acts.push(Act::Tell(PeerEvent::Meet(Box::new(meeting))));
     }
 
-    fn say(&mut self, conversation: ConversationId, to: Option<DeviceId>, word: PeerWord) {
+    pub(super) fn say(&mut self, conversation: ConversationId, to: Option<DeviceId>, word: PeerWord) {
         self.acts.push(Act::Send(conversation, PeerSignal { to, word }));
     }
 
     fn say_what_is_due(&mut self, now: UnixMillis) {
-        if self.way.is_none() {
-            return;
-        }
+        let Some(is_quic) = self.reach.as_ref().map(|reach| matches!(reach, Reach::Quic(_))) else { return };
         let mut due = Vec::new();
         for (id, ask) in &mut self.asks {
             if ask.again <= now {
                 ask.again = after(now, if ask.was_said { ASK_EVERY_MS } else { ASK_AGAIN_MS });
                 ask.was_said = true;
                 if ask.sources.len() < SOURCES_MAX {
-                    due.push((ask.conversation, PeerWord::Wanted { ask: *id, root: ask.root }));
+                    let (ask_id, root) = (*id, ask.root);
+                    let word = if is_quic {
+                        PeerWord::Wanted { ask: ask_id, root }
+                    } else {
+                        PeerWord::Sought { ask: ask_id, root, carriers: Carriers::CHANNEL }
+                    };
+                    due.push((ask.conversation, word));
                 }
             }
         }
@@ -316,6 +361,7 @@ impl Peers {
     pub(crate) fn on_time(&mut self, now: UnixMillis) {
         self.say_what_is_due(now);
         self.offers.retain(|_, offer| offer.until > now);
+        self.channels.retain(|channel| channel.until > now);
         let (due, later) = std::mem::take(&mut self.pending).into_iter().partition(|one| one.due <= now);
         self.pending = later;
         let due: Vec<Pending> = due;
@@ -328,10 +374,11 @@ impl Peers {
 
     /// When to look again.
     pub(crate) fn deadline(&self) -> Option<UnixMillis> {
-        self.way.as_ref()?;
+        self.reach.as_ref()?;
         let asks = self.asks.values().map(|ask| ask.again);
         let pending = self.pending.iter().map(|pending| pending.due);
-        asks.chain(pending).chain(self.offers.values().map(|offer| offer.until)).min()
+        let offers = self.offers.values().map(|offer| offer.until);
+        asks.chain(pending).chain(offers).chain(self.channels.iter().map(|channel| channel.until)).min()
     }
 
     /// After the clock jumped back: nothing waits longer than it was meant to.
@@ -344,6 +391,9 @@ impl Peers {
         }
         for offer in self.offers.values_mut() {
             offer.until = offer.until.min(after(now, OFFER_MS));
+        }
+        for channel in &mut self.channels {
+            channel.until = channel.until.min(after(now, KEPT_MS));
         }
         for (_, at) in &mut self.answered {
             *at = (*at).min(now);

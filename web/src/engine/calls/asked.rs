@@ -4,6 +4,8 @@ use super::{
     AccountId, CallError, ConversationId, Deserialize, DeviceId, HistoryPolicy, NewConversation, Role,
     Sequence, Suite, Value, invalid,
 };
+use sotto_protocol::blob::BlobRoot;
+use sotto_protocol::ids::{AskId, LinkId};
 
 /// Declares the arguments of calls, field by field. Unknown fields are a mistake of the interface's.
 macro_rules! asked {
@@ -56,6 +58,21 @@ asked! {
     Found { call: String, round: u32, list: Vec<Way> }
     Reported { call: String, media: String, fingerprint: Option<String> }
     Sending { call: String, muted: bool, camera: bool, held: bool, screen: bool }
+    OneAsk { ask: AskId }
+    Seeking { ask: AskId, conversation: ConversationId, root: BlobRoot }
+    Held { conversation: ConversationId, root: BlobRoot }
+    LinkOffer {
+        link: LinkId,
+        ask: AskId,
+        conversation: ConversationId,
+        root: BlobRoot,
+        device: DeviceId,
+        round: u32,
+        sdp: String,
+    }
+    LinkAnswer { link: LinkId, round: u32, sdp: String }
+    LinkFound { link: LinkId, round: u32, list: Vec<Way> }
+    Closed { link: LinkId, again: bool }
     Creating {
         name: String,
         room: bool,
