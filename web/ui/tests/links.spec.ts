@@ -37,14 +37,14 @@ async function meddle(context: BrowserContext, how: How): Promise<void> {
       },
       createOffer(this: RTCPeerConnection, options?: RTCOfferOptions) {
         if (options?.iceRestart) meddled.restarts += 1;
-        return createOffer.call(this, options);
+        return Reflect.apply(createOffer, this, [options]) as unknown;
       },
       setRemoteDescription(this: RTCPeerConnection, given: RTCSessionDescriptionInit) {
         if (given.type === "offer") {
           if (this.remoteDescription) meddled.answered += 1;
           else meddled.connections += 1;
         }
-        return setRemoteDescription.call(this, given);
+        return Reflect.apply(setRemoteDescription, this, [given]) as unknown;
       },
     });
     const waiting: (() => void)[] = [];
