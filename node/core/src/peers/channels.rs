@@ -57,7 +57,7 @@ impl Channel {
 
 /// Who said a word, and where.
 #[derive(Clone, Copy)]
-pub(super) struct From {
+pub(super) struct Speaker {
     pub(super) conversation: ConversationId,
     pub(super) account: AccountId,
     pub(super) device: DeviceId,
@@ -164,7 +164,7 @@ impl Peers {
     /// A device that has what this one wants describes its end, or does so anew.
     pub(super) fn offered(
         &mut self,
-        from: From,
+        from: Speaker,
         (ask, link): (AskId, LinkId),
         (round, sdp): (u32, String),
         now: UnixMillis,
@@ -172,7 +172,7 @@ impl Peers {
         if !is_sound(&sdp) {
             return;
         }
-        let From { conversation, device, .. } = from;
+        let Speaker { conversation, device, .. } = from;
         if let Some(channel) = self.channel(link) {
             let is_theirs =
                 (channel.conversation, channel.device, channel.ask) == (conversation, device, ask);
@@ -199,7 +199,7 @@ impl Peers {
     /// The device that wants the file describes its end.
     pub(super) fn answered(
         &mut self,
-        from: From,
+        from: Speaker,
         link: LinkId,
         (round, sdp): (u32, String),
         now: UnixMillis,
@@ -216,7 +216,7 @@ impl Peers {
     }
 
     /// Where the other one may be reached: those of it that may be tried at all.
-    pub(super) fn found(&mut self, from: From, link: LinkId, round: u32, mut list: Vec<Candidate>) {
+    pub(super) fn found(&mut self, from: Speaker, link: LinkId, round: u32, mut list: Vec<Candidate>) {
         let Some(channel) = self.channel(link) else { return };
         if (channel.conversation, channel.device, channel.round) != (from.conversation, from.device, round) {
             return;
@@ -230,8 +230,8 @@ impl Peers {
         }
     }
 
-    fn tell(&mut self, from: From, link: LinkId, ask: Option<AskId>, what: Negotiation) {
-        let From { account, device, .. } = from;
+    fn tell(&mut self, from: Speaker, link: LinkId, ask: Option<AskId>, what: Negotiation) {
+        let Speaker { account, device, .. } = from;
         let news = ChannelNews { link, ask, account, device, what };
         self.acts.push(Act::Tell(PeerEvent::Channel(Box::new(news))));
     }

@@ -1,6 +1,6 @@
 //! The state of all questions and offers of a device. Inputs go in with the time; what is to be said or done comes out.
 
-use super::channels::{Channel, From, KEPT_MS};
+use super::channels::{Channel, KEPT_MS, Speaker};
 use super::{Asked, Meeting, PeerEvent, Reach, SOURCES_MAX, Way, addresses, plan};
 use crate::calls::guard::Bucket;
 use crate::event::{Failure, FailureCode};
@@ -248,7 +248,7 @@ impl Peers {
             return;
         }
         let is_for_me = signal.to == Some(self.me);
-        let from = From { conversation, account, device };
+        let from = Speaker { conversation, account, device };
         match (signal.word, reach) {
             // Others answer too, and enough are enough.
             (PeerWord::Have { ask, .. } | PeerWord::Offer { ask, round: 0, .. }, _) if !is_for_me => {
@@ -335,20 +335,21 @@ impl Peers {
     }
 
     fn say_what_is_due(&mut self, now: UnixMillis) {
-        let Some(is_quic) = self.reach.as_ref().map(|reach| matches!(reach, Reach::Quic(_))) else { return };
+        let Some(reach) = &self.reach else { return };
         let mut due = Vec::new();
         for (id, ask) in &mut self.asks {
             if ask.again <= now {
                 ask.again = after(now, if ask.was_said { ASK_EVERY_MS } else { ASK_AGAIN_MS });
                 ask.was_said = true;
                 if ask.sources.len() < SOURCES_MAX {
-                    let (ask_id, root) = (*id, ask.root);
-                    let word = if is_quic {
-                        PeerWord::Wanted { ask: ask_id, root }
-                    } else {
-                        PeerWord::Sought { ask: ask_id, root, carriers: Carriers::CHANNEL }
-                    };
-                    due.push((ask.conversation, word));
+                    let (id, root) = (*id, ask.root);
+                    due.push((
+                        ask.conversation,
+                        match reach {
+                            Reach::Quic(_) => PeerWord::Wanted { ask: id, root },
+                            Reach::Channels => PeerWord::Sought { ask: id, root, carriers: carrier(reach) },
+                        },
+                    ));
                 }
             }
         }
