@@ -56,13 +56,6 @@ impl serde::Serialize for BlobRoot {
     }
 }
 
-impl<'de> serde::Deserialize<'de> for BlobRoot {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <std::borrow::Cow<'de, str> as serde::Deserialize>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
-
 /// Where a blob is kept: each conversation has its own, so who may is decided before anything is looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BlobPlace {

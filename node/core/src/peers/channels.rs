@@ -12,7 +12,7 @@
 //! A giver whose network changed offers anew on the same link, in another round; what was said of an earlier round counts for nothing.
 
 use super::machine::{Act, OFFER_MS, Peers, WAITING_MAX, after};
-use super::{Asked, ChannelCommand, ChannelNews, PeerEvent, Reach, SOURCES_MAX, addresses};
+use super::{Asked, ChannelCommand, ChannelNews, PeerEvent, Reach, addresses};
 use crate::calls::{CANDIDATES_MAX, Candidate, Negotiation, sdp};
 use crate::event::{Failure, FailureCode};
 use sotto_e2ee::content::peer::{CHANNEL_SDP_BYTES_MAX, PeerWord};
@@ -182,12 +182,9 @@ impl Peers {
             channel.begin(round, now);
         } else {
             let is_room = round == 0 && self.channels.len() < WAITING_MAX;
-            let asked = self.asks.get_mut(&ask).filter(|asked| is_room && asked.conversation == conversation);
-            let Some(asked) = asked else { return };
-            if asked.sources.len() >= SOURCES_MAX || asked.sources.contains_key(&device) {
+            if !is_room || !self.takes_from(ask, conversation, device) {
                 return;
             }
-            asked.sources.insert(device, link);
             let (gives, is_answered, candidates, until) = (false, false, 0, after(now, KEPT_MS));
             let channel =
                 Channel { link, conversation, ask, device, gives, round, is_answered, candidates, until };

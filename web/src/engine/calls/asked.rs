@@ -4,7 +4,6 @@ use super::{
     AccountId, CallError, ConversationId, Deserialize, DeviceId, HistoryPolicy, NewConversation, Role,
     Sequence, Suite, Value, invalid,
 };
-use sotto_protocol::blob::BlobRoot;
 use sotto_protocol::ids::{AskId, LinkId};
 
 /// Declares the arguments of calls, field by field. Unknown fields are a mistake of the interface's.
@@ -58,21 +57,6 @@ asked! {
     Found { call: String, round: u32, list: Vec<Way> }
     Reported { call: String, media: String, fingerprint: Option<String> }
     Sending { call: String, muted: bool, camera: bool, held: bool, screen: bool }
-    OneAsk { ask: AskId }
-    Seeking { ask: AskId, conversation: ConversationId, root: BlobRoot }
-    Held { conversation: ConversationId, root: BlobRoot }
-    LinkOffer {
-        link: LinkId,
-        ask: AskId,
-        conversation: ConversationId,
-        root: BlobRoot,
-        device: DeviceId,
-        round: u32,
-        sdp: String,
-    }
-    LinkAnswer { link: LinkId, round: u32, sdp: String }
-    LinkFound { link: LinkId, round: u32, list: Vec<Way> }
-    Closed { link: LinkId, again: bool }
     Creating {
         name: String,
         room: bool,
@@ -80,6 +64,22 @@ asked! {
         history: String,
         members: Vec<String>,
     }
+}
+
+/// What calls about links take: each some of it. One for all, since each type that is read is more to download.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Linking {
+    pub(super) on: Option<bool>,
+    pub(super) again: Option<bool>,
+    pub(super) link: Option<LinkId>,
+    pub(super) ask: Option<AskId>,
+    pub(super) conversation: Option<ConversationId>,
+    pub(super) root: Option<String>,
+    pub(super) device: Option<DeviceId>,
+    pub(super) round: Option<u32>,
+    pub(super) sdp: Option<String>,
+    pub(super) list: Option<Vec<Way>>,
 }
 
 impl Creating {
