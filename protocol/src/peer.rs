@@ -1,6 +1,6 @@
-//! What two devices say to each other on a direct QUIC connection, ALPN [`ALPN`].
+//! What two devices say to each other on a direct link: a QUIC connection, ALPN [`ALPN`], or a data channel of WebRTC.
 //!
-//! Each question is a bidirectional stream of its own: the one that asks writes it whole and ends its half, the other one
+//! On QUIC each question is a bidirectional stream of its own: the one that asks writes it whole and ends its half, the other one
 //! answers and ends the other.
 //!
 //! ```text
@@ -11,12 +11,34 @@
 //! status:  1 here it is; 2 not here, or not any more; nothing follows
 //! ```
 //!
-//! The connection is bound to the link by the certificates of both, whose fingerprints travelled inside MLS.
+//! A data channel, label [`CHANNEL`], is reliable and ordered and has messages in the place of streams. Who asks numbers its questions, and
+//! the answers may come in any order:
+//!
+//! ```text
+//! taker:   number, big endian 4 | question as above
+//! giver:   number, big endian 4 | status | a part of the answer   again and again, until all of it is there
+//! ```
+//!
+//! A message has at most [`MESSAGE_BYTES_MAX`], which every browser takes; the giver fills each but the last. The taker knows how long an
+//! answer is. There is no link id: the channel is the one of the descriptions that travelled with it.
+//!
+//! Either is bound to the link by the certificates of both, whose fingerprints travelled inside MLS.
 
 use crate::blob::{BlobRoot, HASH_BYTES};
 
 /// The name of the protocol in TLS.
 pub const ALPN: &[u8] = b"sotto-peer/1";
+
+/// The label of a data channel.
+pub const CHANNEL: &str = "sotto-peer/1";
+
+/// Bytes of one message on a data channel.
+pub const MESSAGE_BYTES_MAX: usize = 64 * 1024;
+
+/// Bytes in front of the part of an answer in each message.
+pub const HEAD_BYTES: usize = NUMBER_BYTES + 1;
+
+const NUMBER_BYTES: usize = 4;
 
 /// What a dialler is answered when its link is known.
 pub const WELCOME: u8 = 1;
@@ -75,6 +97,46 @@ impl Question {
     }
 }
 
+/// A question as it travels on a data channel.
+#[must_use]
+pub fn asking(number: u32, question: Question) -> Vec<u8> {
+    [number.to_be_bytes().as_slice(), &question.to_bytes()].concat()
+}
+
+/// Reads what somebody asked on a data channel; `None` for what this version does not know.
+#[must_use]
+pub fn read_asking(message: &[u8]) -> Option<(u32, Question)> {
+    let (number, question) = message.split_first_chunk::<NUMBER_BYTES>()?;
+    Some((u32::from_be_bytes(*number), Question::read(question)?))
+}
+
+/// The answer to a question on a data channel, `None` for what is not here: its messages, one behind the other. Each but the last has
+/// [`MESSAGE_BYTES_MAX`].
+#[must_use]
+pub fn answering(number: u32, answer: Option<&[u8]>) -> Vec<u8> {
+    let status = if answer.is_some() { Status::Here } else { Status::Gone };
+    let head = [number.to_be_bytes().as_slice(), &[status.to_byte()]].concat();
+    let answer = answer.unwrap_or_default();
+    let parts = answer.chunks(MESSAGE_BYTES_MAX - HEAD_BYTES);
+    let mut messages = Vec::with_capacity(answer.len() + HEAD_BYTES * parts.len().max(1));
+    if answer.is_empty() {
+        messages.extend_from_slice(&head);
+    }
+    for part in parts {
+        messages.extend_from_slice(&head);
+        messages.extend_from_slice(part);
+    }
+    messages
+}
+
+/// Reads one message of an answer on a data channel: to which question, and a part of it.
+#[must_use]
+pub fn read_answering(message: &[u8]) -> Option<(u32, Status, &[u8])> {
+    let (number, rest) = message.split_first_chunk::<NUMBER_BYTES>()?;
+    let (status, part) = rest.split_first()?;
+    Some((u32::from_be_bytes(*number), Status::read(*status)?, part))
+}
+
 /// The first byte of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
@@ -124,6 +186,28 @@ mod tests {
         assert_eq!(ALPN, b"sotto-peer/1");
     }
 
+    /// Golden, P-075.
+    #[test]
+    fn on_a_data_channel_questions_are_numbered_and_answers_come_in_messages_of_64_kib() {
+        let question = Question { root: BlobRoot([5; HASH_BYTES]), wanted: Wanted::Chunk(7) };
+        let asked = asking(0x0102_0304, question);
+        assert_eq!(asked, [&[1, 2, 3, 4, 2][..], &[5; 32], &[0, 0, 0, 7]].concat());
+        assert_eq!(read_asking(&asked), Some((0x0102_0304, question)));
+        assert_eq!(answering(9, None), [0, 0, 0, 9, 2]);
+        assert_eq!(answering(9, Some(&[])), [0, 0, 0, 9, 1]);
+        assert_eq!(answering(9, Some(&[8, 8])), [0, 0, 0, 9, 1, 8, 8]);
+        let chunk: Vec<u8> = (0..200_000_u32).map(|place| place.to_le_bytes()[0]).collect();
+        let answer = answering(9, Some(&chunk));
+        let messages: Vec<_> = answer.chunks(MESSAGE_BYTES_MAX).collect();
+        assert_eq!(messages.len(), 4);
+        let parts = messages.iter().map(|message| match read_answering(message) {
+            Some((9, Status::Here, part)) => part,
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(parts.collect::<Vec<_>>().concat(), chunk);
+        assert_eq!(CHANNEL, "sotto-peer/1");
+    }
+
     proptest! {
         #[test]
         fn a_question_is_read_as_it_was_written_and_other_bytes_are_none(
@@ -137,6 +221,12 @@ mod tests {
             }
             if let Some(question) = Question::read(&bytes) {
                 prop_assert_eq!(question.to_bytes().to_vec(), bytes.clone());
+            }
+            if let Some((number, question)) = read_asking(&bytes) {
+                prop_assert_eq!(asking(number, question), bytes.clone());
+            }
+            if let Some((number, Status::Here, part)) = read_answering(&bytes) {
+                prop_assert_eq!(answering(number, Some(part)), bytes.clone());
             }
             for byte in bytes {
                 prop_assert!(Status::read(byte).is_none_or(|status| status.to_byte() == byte));

@@ -1,10 +1,13 @@
 //! The glue to JavaScript: what `web/ui/src/files/worker.ts` calls. Bytes of files are exact in doubles up to eight pebibytes.
 
+use crate::link::Asking;
 use crate::{Incoming, Outgoing, Reading, Wanted};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 use sotto_e2ee::file;
+use sotto_node_core::peers::chunks::{Chunks, SourceId};
 use sotto_protocol::blob::Present;
+use sotto_protocol::peer;
 use wasm_bindgen::prelude::*;
 use zeroize::Zeroizing;
 
@@ -139,6 +142,12 @@ impl WebOutgoing {
         self.0.about().to_bytes().to_vec()
     }
 
+    /// Which chunks are here, for who asks on a link: all.
+    #[wasm_bindgen(getter)]
+    pub fn present(&self) -> Vec<u8> {
+        Present::all(self.0.list().size()).as_bytes().to_vec()
+    }
+
     /// Where a part is; nothing behind the last one.
     pub fn part(&self, chunk: u32) -> Option<Part> {
         place(self.0.part(chunk))
@@ -206,11 +215,159 @@ impl WebIncoming {
         place(self.0.part(chunk))
     }
 
+    /// All of it is here.
+    pub fn done(self) -> WebOutgoing {
+        WebOutgoing(self.0.done())
+    }
+
     /// Opens a chunk.
     ///
     /// # Errors
     /// If it is damaged.
     pub fn open(&self, chunk: u32, sealed: &[u8]) -> Result<Vec<u8>, JsError> {
         self.0.open(chunk, sealed).map(|part| part.to_vec()).map_err(thrown)
+    }
+}
+
+/// What somebody asks on a link.
+#[wasm_bindgen]
+pub struct WebQuestion {
+    number: u32,
+    question: peer::Question,
+}
+
+#[wasm_bindgen]
+impl WebQuestion {
+    /// Reads it; nothing if it is none of this version.
+    pub fn read(message: &[u8]) -> Option<Self> {
+        let (number, question) = peer::read_asking(message)?;
+        Some(Self { number, question })
+    }
+
+    /// Of which blob.
+    #[wasm_bindgen(getter)]
+    pub fn root(&self) -> String {
+        self.question.root.to_string()
+    }
+
+    /// Whether the hashes of its chunks are asked for.
+    #[wasm_bindgen(getter, js_name = isList)]
+    pub fn is_list(&self) -> bool {
+        self.question.wanted == peer::Wanted::List
+    }
+
+    /// The chunk that is asked for; without one, and if it is not the list, which chunks are here.
+    #[wasm_bindgen(getter)]
+    pub fn chunk(&self) -> Option<u32> {
+        match self.question.wanted {
+            peer::Wanted::Chunk(chunk) => Some(chunk),
+            peer::Wanted::List | peer::Wanted::Present => None,
+        }
+    }
+
+    /// The messages of the answer, one behind the other; without one it is not here.
+    pub fn answer(&self, answer: Option<Vec<u8>>) -> Vec<u8> {
+        peer::answering(self.number, answer.as_deref())
+    }
+}
+
+/// What came of a question on a link.
+#[wasm_bindgen]
+pub struct WebAnswer(crate::link::Answer);
+
+#[wasm_bindgen]
+impl WebAnswer {
+    /// Which chunk was asked for.
+    #[wasm_bindgen(getter)]
+    pub fn chunk(&self) -> u32 {
+        self.0.chunk
+    }
+
+    /// The chunk; nothing if it is not there any more.
+    pub fn sealed(self) -> Option<Vec<u8>> {
+        self.0.sealed
+    }
+}
+
+/// The end of a link that asks.
+#[wasm_bindgen]
+pub struct WebAsking(Asking);
+
+#[wasm_bindgen]
+impl WebAsking {
+    /// For this file.
+    #[wasm_bindgen(constructor)]
+    pub fn new(of: &WebIncoming) -> Self {
+        Self(Asking::new(of.0.root()))
+    }
+
+    /// The message that asks for a chunk; nothing while as many are under way as may be.
+    pub fn ask(&mut self, chunk: u32, bytes: usize) -> Option<Vec<u8>> {
+        self.0.ask(chunk, bytes)
+    }
+
+    /// Takes a message.
+    ///
+    /// # Errors
+    /// If it is no answer to what was asked.
+    pub fn take(&mut self, message: &[u8]) -> Result<Option<WebAnswer>, JsError> {
+        self.0.take(message).map(|answer| answer.map(WebAnswer)).map_err(thrown)
+    }
+}
+
+/// Who is asked for which chunk; see `Chunks` in `node/core/src/peers/chunks.rs`. The relay is source 0.
+#[wasm_bindgen]
+pub struct WebChunks(Chunks);
+
+#[wasm_bindgen]
+impl WebChunks {
+    /// Chunks under way from one device, at most.
+    #[wasm_bindgen(js_name = atOnce)]
+    pub fn at_once() -> usize {
+        crate::link::AT_ONCE
+    }
+
+    /// All chunks of a file are missing. The relay is not asked before `hold`.
+    #[wasm_bindgen(constructor)]
+    pub fn new(chunks: u32, hold: f64) -> Self {
+        Self(Chunks::new(0..chunks, length(hold)))
+    }
+
+    /// Another hold for the relay.
+    #[wasm_bindgen(js_name = holdUntil)]
+    pub fn hold_until(&mut self, hold: f64) {
+        self.0.hold_until(length(hold));
+    }
+
+    /// Somebody has it.
+    pub fn add(&mut self, source: u32, window: usize, now: f64) {
+        self.0.add(SourceId(source), source == 0, window, length(now));
+    }
+
+    /// Somebody is not asked any more.
+    pub fn remove(&mut self, source: u32) {
+        self.0.drop_source(SourceId(source));
+    }
+
+    /// The next chunk to ask this one for.
+    pub fn next(&mut self, source: u32, now: f64) -> Option<u32> {
+        self.0.next(SourceId(source), length(now))
+    }
+
+    /// A chunk came and is the file's; false if it was there already.
+    pub fn came(&mut self, source: u32, chunk: u32, now: f64) -> bool {
+        self.0.came(SourceId(source), chunk, length(now))
+    }
+
+    /// Whether nothing is missing and nothing under way.
+    #[wasm_bindgen(getter, js_name = isDone)]
+    pub fn is_done(&self) -> bool {
+        self.0.is_done()
+    }
+
+    /// When to look again although nothing happened.
+    #[wasm_bindgen(js_name = lookAgain)]
+    pub fn look_again(&self, now: f64) -> Option<f64> {
+        self.0.look_again(length(now)).map(number)
     }
 }

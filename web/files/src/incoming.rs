@@ -1,7 +1,8 @@
 //! A file comes in. Each chunk is held against the list, and the list against the root that the sender named.
 
+use crate::Outgoing;
 use sotto_e2ee::file::{FileAbout, Sealer};
-use sotto_protocol::blob::{BlobSize, ChunkList};
+use sotto_protocol::blob::{BlobRoot, BlobSize, ChunkList};
 use zeroize::Zeroizing;
 
 /// What the relay has is not what was sent.
@@ -42,17 +43,24 @@ impl Wanted {
     /// If they are another file's.
     pub fn list(self, list: &[u8]) -> Result<Incoming, Damaged> {
         let list = ChunkList::read(self.about.root, self.sealer.size(), list).map_err(|_| Damaged)?;
-        Ok(Incoming { sealer: self.sealer, list })
+        Ok(Incoming { about: self.about, sealer: self.sealer, list })
     }
 }
 
 /// A file whose chunks can be told from others.
 pub struct Incoming {
+    about: FileAbout,
     sealer: Sealer,
     list: ChunkList,
 }
 
 impl Incoming {
+    /// The name of its blob.
+    #[must_use]
+    pub const fn root(&self) -> BlobRoot {
+        self.about.root
+    }
+
     /// Bytes of a chunk as the relay has it; `None` if there is no such chunk.
     #[must_use]
     pub fn chunk_bytes(&self, chunk: u32) -> Option<usize> {
@@ -63,6 +71,12 @@ impl Incoming {
     #[must_use]
     pub fn part(&self, chunk: u32) -> Option<(u64, usize)> {
         self.sealer.part(chunk)
+    }
+
+    /// All of it is here: from now on others can have it from here.
+    #[must_use]
+    pub fn done(self) -> Outgoing {
+        Outgoing::of(self.about, self.sealer, self.list)
     }
 
     /// Opens a chunk.

@@ -6,14 +6,17 @@
 //!
 //! ```text
 //! out: Reading (each part once: sealed, hashed) --done--> Outgoing (list, root, key; seals what the list has)
-//! in:  Wanted (key, root) --list, held against the root--> Incoming (opens what the list has)
+//! in:  Wanted (key, root) --list, held against the root--> Incoming (opens what the list has) --all there--> Outgoing
 //! ```
+//!
+//! Chunks come from the relay, and over a [`link`] from browsers of members that have the file.
 //!
 //! Nothing here knows HTTP or a disk: parts come as bytes and go as bytes, one chunk at a time.
 //!
 //! [`FileAbout`]: sotto_e2ee::file::FileAbout
 
 mod incoming;
+pub mod link;
 mod outgoing;
 
 pub use incoming::{Damaged, Incoming, Wanted};

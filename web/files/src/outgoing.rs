@@ -78,6 +78,10 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
+    pub(crate) const fn of(about: FileAbout, sealer: Sealer, list: ChunkList) -> Self {
+        Self { about, sealer, list }
+    }
+
     /// What the message says of it.
     #[must_use]
     pub const fn about(&self) -> &FileAbout {

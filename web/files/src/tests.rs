@@ -41,6 +41,10 @@ fn a_file_of_several_chunks_comes_back_as_it_was_and_one_that_is_empty_too() {
             come.open(chunk, &sealed).expect("opens").to_vec()
         });
         assert!(opened.collect::<Vec<u8>>() == file, "{length} bytes");
+        let first = parts(&file)[0];
+        let given = incoming(&out).done();
+        assert!(given.list() == out.list());
+        assert_eq!(given.seal(0, first), out.seal(0, first), "who got it can give it");
     }
 }
 

@@ -21,6 +21,7 @@ use sotto_protocol::invite::Invite;
 
 mod asked;
 mod commands;
+pub(super) mod links;
 pub(super) mod voice;
 
 use asked::*;

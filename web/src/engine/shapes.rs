@@ -1,7 +1,7 @@
 //! What the interface is shown: the objects of `sotto_node_core::json`, with what drawing needs besides. Every text for showing
 //! is made harmless here, so that the interface cannot forget to.
 
-use super::calls::voice;
+use super::calls::{links, voice};
 use super::host::{BrowserStore, Host};
 use super::{Here, Inner};
 use serde_json::{Map, Value, json};
@@ -17,7 +17,7 @@ use sotto_protocol::ids::ConversationId;
 /// Accounts that are named as being here, at most.
 const PRESENT_MAX: usize = 100;
 
-fn with(object: Value, more: Value) -> Value {
+pub(super) fn with(object: Value, more: Value) -> Value {
     match (object, more) {
         (Value::Object(mut whole), Value::Object(more)) => {
             whole.extend(more);
@@ -185,7 +185,8 @@ pub(super) fn event(event: &Event) -> Option<Value> {
             json!({ "type": "repaired", "conversation": conversation, "by": format!("{by:?}") })
         }
         Event::Call(view) => voice::view(view),
-        Event::Negotiate { call, negotiation } => voice::negotiation(*call, negotiation),
+        Event::Negotiate { call, negotiation } => voice::media(*call, negotiation),
+        Event::Peer(event) => links::event(event)?,
         Event::StoreFailed(text) => {
             json!({ "type": "store_failed", "text": text, "full": text == &StoreError::Full.to_string() })
         }

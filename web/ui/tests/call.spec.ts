@@ -225,7 +225,7 @@ async function relayed(relay: Relay, somebody: (name: string) => Promise<Person>
     await only(one.page, transport);
     await one.page.goto(`${relay.url}#/settings`);
     await one.page.reload();
-    await one.page.getByRole("switch", { name: "Relayed calls only" }).check();
+    await one.page.getByRole("switch", { name: "Through the server only" }).check();
     await one.connected();
   }
   await anna.open("bert");

@@ -1,58 +1,10 @@
 /** Files: out of a browser and into one, between browsers and terminals, through whatever happens on the way. */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import type { Locator } from "@playwright/test";
-import { chosenPlaces, hashOf, inFolder, MIB, noise, noPlaces, png, savedHash } from "./disk.ts";
+import { attached, bin, card, choose, going, held, hides, saved, saves, sends, trouble, two } from "./attach.ts";
+import { hashOf, inFolder, MIB, noise, noPlaces, png, savedHash } from "./disk.ts";
 import { Native } from "./native.ts";
-import { expect, type Person, test } from "./support.ts";
-
-type Given = string | { name: string; mimeType: string; buffer: Buffer };
-
-const bin = (name: string, buffer: Buffer): Given => ({ name, mimeType: "application/octet-stream", buffer });
-
-/** Chooses files with the button of the composer. */
-async function choose(who: Person, ...files: Given[]): Promise<void> {
-  const chooser = who.page.waitForEvent("filechooser");
-  await who.page.getByRole("button", { name: "Attach files" }).click();
-  await (await chooser).setFiles(files as never);
-  await expect(attached(who)).toHaveCount(files.length);
-}
-
-const attached = (who: Person): Locator => who.page.locator(".tray.attached .tray-row");
-const going = (who: Person): Locator => who.page.locator(".tray:not(.attached) .tray-row");
-const card = (who: Person, name: string): Locator => who.page.locator(".file").filter({ hasText: name });
-const trouble = (of: Locator): Locator => of.locator(".file-failure");
-
-async function sends(who: Person, ...files: Given[]): Promise<void> {
-  await choose(who, ...files);
-  await who.page.getByRole("button", { name: "Send", exact: true }).click();
-  await expect(attached(who)).toHaveCount(0);
-}
-
-async function saves(who: Person, name: string): Promise<void> {
-  await card(who, name).getByRole("button", { name: `Save ${name}` }).click();
-}
-
-async function saved(who: Person, name: string, bytes: Buffer): Promise<void> {
-  await expect(card(who, name)).toContainText("Saved");
-  expect(await savedHash(who.page, name)).toBe(hashOf(bytes));
-}
-
-/** Two people who write to each other; what either saves goes to a place that was chosen. */
-async function two(somebody: (name: string) => Promise<Person>): Promise<[Person, Person]> {
-  const anna = await somebody("anna");
-  const bert = await somebody("bert");
-  for (const one of [anna, bert]) {
-    await chosenPlaces(one.context);
-    await one.page.reload();
-    await one.connected();
-  }
-  await anna.writeTo("bert");
-  await anna.say("Hello Bert");
-  await bert.open("anna");
-  await bert.sees("Hello Bert");
-  return [anna, bert];
-}
+import { expect, test } from "./support.ts";
 
 test("what a browser sends with a caption is the same at another browser and at a terminal, and what a terminal sends is the same at both", async ({
   relay,
@@ -153,30 +105,6 @@ test("a picture is pasted, taken off again, pasted once more and sent", async ({
   await expect(bert.page.getByRole("button", { name: "Open the picture image.png" })).toBeVisible();
 });
 
-/** Holds chunks back from the given one on, as a slow line does; `reached` comes with the first that is held. */
-async function held(who: Person, method: "GET" | "PUT", from: number): Promise<{ reached: Promise<void>; release: () => Promise<void> }> {
-  let reach!: () => void;
-  let free!: () => void;
-  const reached = new Promise<void>((resolve) => (reach = resolve));
-  const released = new Promise<void>((resolve) => (free = resolve));
-  const chunks = /\/chunks\/\d+$/;
-  let seen = 0;
-  await who.context.route(chunks, async (route) => {
-    if (route.request().method() !== method) return route.continue();
-    seen += 1;
-    if (seen > from) {
-      reach();
-      await released;
-    }
-    await route.continue().catch(() => undefined);
-  });
-  const release = async (): Promise<void> => {
-    free();
-    await who.context.unroute(chunks);
-  };
-  return { reached, release };
-}
-
 test("an upload goes on when the relay was killed in the middle of it, and one that is cancelled says nothing to anybody", async ({
   relay,
   somebody,
@@ -222,6 +150,11 @@ test("an upload goes on when the relay was killed in the middle of it, and one t
 
 test("a download is paused, goes on, and comes through when the relay was killed in the middle of it", async ({ relay, somebody }) => {
   const [anna, bert] = await two(somebody);
+  // Without links, of which other tests tell.
+  await hides(bert.context);
+  await bert.page.reload();
+  await bert.connected();
+  await bert.open("anna");
   const film = noise(16 * MIB + 5, 9);
   await sends(anna, bin("film.bin", film));
   await expect(card(bert, "film.bin")).toBeVisible({ timeout: 60_000 });

@@ -51,7 +51,7 @@ const ARROWS: [(&str, &[&str]); 12] = [
     ("sotto-node-core", &["sotto-protocol", "sotto-mls", "sotto-e2ee"]),
     ("sotto-node", &["sotto-protocol", "sotto-mls", "sotto-e2ee", "sotto-node-core"]),
     ("sotto-web", &["sotto-protocol", "sotto-mls", "sotto-e2ee", "sotto-node-core"]),
-    ("sotto-web-files", &["sotto-protocol", "sotto-e2ee"]),
+    ("sotto-web-files", &["sotto-protocol", "sotto-mls", "sotto-e2ee", "sotto-node-core"]),
     ("sotto-loadtest", &["sotto-protocol", "sotto-mls", "sotto-e2ee", "sotto-node-core", "sotto-node"]),
 ];
 

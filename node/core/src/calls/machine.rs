@@ -33,7 +33,7 @@ pub(super) const FALTER_MS: u64 = 2_000;
 pub(super) const ATTEMPT_MS: u64 = 8_000;
 
 /// Candidates of one attempt, each way. A device with ten addresses has about sixty.
-pub(super) const CANDIDATES_MAX: usize = 128;
+pub(crate) const CANDIDATES_MAX: usize = 128;
 
 /// Attempts to connect in one call: one a minute for an hour and a half on a train.
 pub(super) const ROUNDS_MAX: u32 = 100;

@@ -22,12 +22,12 @@ mod glue;
 pub(crate) mod guard;
 mod machine;
 mod record;
-mod sdp;
+pub(crate) mod sdp;
 mod signals;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use machine::Calls;
+pub(crate) use machine::{CANDIDATES_MAX, Calls};
 pub use sotto_e2ee::content::call::{
     CANDIDATES_PER_SIGNAL_MAX, CallId, CallOutcome, CallRecord, Candidate, MediaState, SDP_BYTES_MAX,
 };

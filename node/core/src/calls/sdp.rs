@@ -17,7 +17,7 @@ fn normal(text: &str) -> Option<String> {
 }
 
 /// What a description promises; `None` if it is no description, or one that promises nothing that counts, or too much.
-pub(super) fn fingerprints(sdp: &str) -> Option<Vec<String>> {
+pub(crate) fn fingerprints(sdp: &str) -> Option<Vec<String>> {
     if !sdp.starts_with("v=0") {
         return None;
     }
@@ -33,6 +33,17 @@ pub(super) fn fingerprints(sdp: &str) -> Option<Vec<String>> {
         }
     }
     (!found.is_empty()).then_some(found)
+}
+
+/// Whether it describes a data channel and nothing else, by a certificate that counts. Candidates come by themselves, so that each is looked at.
+pub(crate) fn is_of_channel(sdp: &str) -> bool {
+    let mut sections = sdp.lines().filter_map(|line| line.strip_prefix("m="));
+    sections.next().is_some_and(|section| section.starts_with("application "))
+        && sections.next().is_none()
+        && !sdp
+            .lines()
+            .any(|line| line.starts_with("a=candidate:") || line.starts_with("a=remote-candidates:"))
+        && fingerprints(sdp).is_some()
 }
 
 /// Whether a certificate is one of those that were promised.
@@ -61,6 +72,23 @@ mod tests {
             "sha-256 AB".to_owned(),
         ] {
             assert!(!is_promised(&other, &promised), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_description_of_a_channel_has_nothing_else_and_no_candidates() {
+        let print = format!("a=fingerprint:sha-256 {}\r\n", value("AB"));
+        let channel = format!("v=0\r\n{print}m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n");
+        assert!(is_of_channel(&channel));
+        for other in [
+            format!("{channel}m=audio 9 UDP/TLS/RTP/SAVPF 0\r\n"),
+            format!("{channel}{channel}"),
+            format!("{channel}a=candidate:1 1 udp 1 127.0.0.1 22 typ host\r\n"),
+            format!("v=0\r\n{print}"),
+            channel.replace(&print, ""),
+            String::new(),
+        ] {
+            assert!(!is_of_channel(&other), "{other}");
         }
     }
 

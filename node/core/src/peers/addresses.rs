@@ -29,6 +29,22 @@ pub(super) fn to_try(theirs: &[SocketAddr], ours: &[SocketAddr]) -> Vec<SocketAd
     sound(others, loopback)
 }
 
+/// Whether a candidate of ICE, as a device wrote it down, may be tried. Browsers name themselves in their own network by a random name
+/// that only that network can look up; an empty line says that there are no more.
+pub(super) fn may_try(candidate: &str) -> bool {
+    if candidate.is_empty() {
+        return true;
+    }
+    let mut words = candidate.split(' ').skip(4);
+    let (Some(host), Some(Ok(port))) = (words.next(), words.next().map(str::parse::<u16>)) else {
+        return false;
+    };
+    if let Some(name) = host.strip_suffix(".local") {
+        return port >= PORT_MIN && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    }
+    host.parse().is_ok_and(|ip| may_be_a_device(canonical(SocketAddr::new(ip, port)), false))
+}
+
 fn sound(all: impl Iterator<Item = SocketAddr>, loopback: bool) -> Vec<SocketAddr> {
     let mut kept = Vec::new();
     for address in all {
@@ -117,6 +133,23 @@ mod tests {
         assert_eq!(to_try(&own, &own), [], "nor to itself");
         let here = all(&["127.0.0.1:40000"]);
         assert_eq!(to_try(&hostile, &here), all(&["127.0.0.1:50000", "[::1]:50000"]));
+    }
+
+    #[test]
+    fn of_candidates_those_are_tried_that_may_be_of_a_device() {
+        let line = |host: &str, port: u16| format!("candidate:1 1 udp 2122260223 {host} {port} typ host");
+        for host in ["192.0.2.1", "2001:db8::1", "0d9f1a1e-7a3c-4b6e-9d5c-1f2e3d4c5b6a.local"] {
+            assert!(may_try(&line(host, 50_000)), "{host}");
+            assert!(!may_try(&line(host, 53)), "{host}");
+        }
+        for host in
+            ["127.0.0.1", "::1", "::ffff:127.0.0.1", "169.254.169.254", "fe80::1", "example.org", "a.b.local"]
+        {
+            assert!(!may_try(&line(host, 50_000)), "{host}");
+        }
+        assert!(may_try(""));
+        assert!(!may_try("candidate:1 1 udp 1 192.0.2.1"));
+        assert!(!may_try("candidate:1  1 udp 1 192.0.2.1 50000 typ host"));
     }
 
     proptest! {

@@ -5,7 +5,7 @@ use super::machine::{Act, Heard};
 use crate::account::shared;
 use crate::command::Token;
 use crate::core::{Convo, Core, Ctx};
-use crate::event::{Event, Failure, FailureCode, Outcome};
+use crate::event::{Event, Outcome};
 use crate::rows;
 use sotto_e2ee::content::Ephemeral;
 use sotto_e2ee::content::peer::{PeerSignal, PeerWord};
@@ -14,8 +14,8 @@ use sotto_e2ee::store::{StoreError, Transaction};
 use sotto_protocol::body::conversation::Kind;
 use sotto_protocol::ids::ConversationId;
 
-/// A browser has no socket for such links: there the whole machine is left out of what is downloaded.
-const LINKS: bool = !cfg!(target_family = "wasm");
+/// Whether the store remembers where files lie on a disk. A browser's does not: its pages say what they hold.
+const KEEPS: bool = !cfg!(target_family = "wasm");
 
 /// The row that is there when the person wants no links.
 const RELAY_ONLY: u8 = 0x60;
@@ -39,11 +39,10 @@ impl Core {
         sender: &Sender,
         signal: PeerSignal,
     ) -> Result<(), StoreError> {
-        if !LINKS {
-            return Ok(());
-        }
         let is_kept = match &signal.word {
-            PeerWord::Wanted { root, .. } => ctx.tx.get(&shared::key(conversation, *root))?.is_some(),
+            PeerWord::Wanted { root, .. } | PeerWord::Sought { root, .. } if KEEPS => {
+                ctx.tx.get(&shared::key(conversation, *root))?.is_some()
+            }
             _ => false,
         };
         let Some(convo) = self.convos.get(&conversation).filter(|convo| makes_links(convo)) else {
@@ -62,16 +61,11 @@ impl Core {
         token: Token,
         command: PeerCommand,
     ) -> Result<(), StoreError> {
-        if !LINKS {
-            let failure = Failure::new(FailureCode::Invalid, "there are no direct links in a browser");
-            ctx.failed(Some(token), failure);
-            return Ok(());
-        }
         let mut done = Ok(());
         match command {
-            PeerCommand::Network(way) => {
-                let way = way.filter(|_| !self.settings.relay_only && self.link.is_ready());
-                self.peers.network(way, ctx.now);
+            PeerCommand::Network(reach) => {
+                let reach = reach.filter(|_| !self.settings.relay_only && self.link.is_ready());
+                self.peers.network(reach, ctx.now);
             }
             PeerCommand::Serve => self.peers.serve(),
             PeerCommand::SetRelayOnly(relay_only) => {
@@ -91,6 +85,7 @@ impl Core {
             PeerCommand::EndWant { ask } => self.peers.end_want(ask),
             PeerCommand::Lost { ask, device } => self.peers.lost(ask, device),
             PeerCommand::Offer(asked) => self.peers.offer(asked, ctx.now, ctx.rng),
+            PeerCommand::Channel(command) => done = self.peers.channel_command(command, ctx.now),
         }
         match done {
             Ok(()) => ctx.done(Some(token), Outcome::Nothing),
@@ -101,9 +96,6 @@ impl Core {
 
     /// Time has passed for links.
     pub(crate) fn peers_due(&mut self, ctx: &mut Ctx<'_>) -> Result<(), StoreError> {
-        if !LINKS {
-            return Ok(());
-        }
         self.peers.on_time(ctx.now);
         self.peer_acts(ctx)
     }

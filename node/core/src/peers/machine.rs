@@ -1,13 +1,14 @@
 //! The state of all questions and offers of a device. Inputs go in with the time; what is to be said or done comes out.
 
-use super::{Asked, Meeting, PeerEvent, SOURCES_MAX, Way, addresses, plan};
+use super::channels::{Channel, KEPT_MS, Speaker};
+use super::{Asked, Meeting, PeerEvent, Reach, SOURCES_MAX, Way, addresses, plan};
 use crate::calls::guard::Bucket;
 use crate::event::{Failure, FailureCode};
 use rand_core::CryptoRng;
-use sotto_e2ee::content::peer::{PeerSignal, PeerWord};
+use sotto_e2ee::content::peer::{Carriers, PeerSignal, PeerWord};
 use sotto_protocol::blob::BlobRoot;
 use sotto_protocol::ids::{AccountId, AskId, ConversationId, DeviceId, LinkId, UnixMillis};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 /// Files that one device takes at a time.
 pub(super) const ASKS_MAX: usize = 8;
@@ -37,6 +38,9 @@ const SPREAD_MS_MAX: u64 = 2_000;
 /// Members that answer at once; with few there is no crowd.
 const CROWD_FROM: usize = 8;
 
+/// A browser has no socket for such links: there that part is left out of what is downloaded.
+const QUIC: bool = !cfg!(target_family = "wasm");
+
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Act {
@@ -59,15 +63,16 @@ pub(crate) struct Heard {
 }
 
 /// A question of this device.
-struct Ask {
-    conversation: ConversationId,
+pub(super) struct Ask {
+    id: AskId,
+    pub(super) conversation: ConversationId,
     root: BlobRoot,
     again: UnixMillis,
     was_said: bool,
     /// Some of it is here, for others who want it.
     has_some: bool,
     /// Who answered, and the link that came of it.
-    sources: BTreeMap<DeviceId, LinkId>,
+    pub(super) sources: Vec<DeviceId>,
 }
 
 /// A question of another device that is answered in a moment, unless enough others do.
@@ -79,6 +84,7 @@ struct Pending {
 
 /// An answer to another device.
 struct Offer {
+    link: LinkId,
     conversation: ConversationId,
     to: DeviceId,
     until: UnixMillis,
@@ -89,17 +95,29 @@ pub(crate) struct Peers {
     me: DeviceId,
     relay_only: bool,
     serves: bool,
-    way: Option<Way>,
-    asks: BTreeMap<AskId, Ask>,
+    pub(super) reach: Option<Reach>,
+    // Lists, since they are short and a browser downloads this.
+    asks: Vec<Ask>,
     pending: Vec<Pending>,
-    offers: BTreeMap<LinkId, Offer>,
+    offers: Vec<Offer>,
     answered: VecDeque<(AskId, UnixMillis)>,
     incoming: Bucket,
-    acts: Vec<Act>,
+    /// Files that a shell which makes channels has.
+    pub(super) held: Vec<(ConversationId, BlobRoot)>,
+    pub(super) channels: Vec<Channel>,
+    pub(super) acts: Vec<Act>,
 }
 
-const fn after(now: UnixMillis, ms: u64) -> UnixMillis {
+pub(super) const fn after(now: UnixMillis, ms: u64) -> UnixMillis {
     UnixMillis(now.0.saturating_add(ms))
+}
+
+/// What a device speaks that can be reached so.
+const fn carrier(reach: &Reach) -> Carriers {
+    match reach {
+        Reach::Quic(_) => Carriers::QUIC,
+        Reach::Channels => Carriers::CHANNEL,
+    }
 }
 
 impl Peers {
@@ -108,13 +126,15 @@ impl Peers {
             me,
             relay_only,
             serves: false,
-            way: None,
-            asks: BTreeMap::new(),
+            reach: None,
+            asks: Vec::new(),
             pending: Vec::new(),
-            offers: BTreeMap::new(),
+            offers: Vec::new(),
             answered: VecDeque::new(),
             // Ten at once and two a second: a member with many files to get, not a flood.
             incoming: Bucket::new(10, 2, now),
+            held: Vec::new(),
+            channels: Vec::new(),
             acts: Vec::new(),
         }
     }
@@ -131,6 +151,7 @@ impl Peers {
     pub(super) fn set_relay_only(&mut self, relay_only: bool) {
         self.relay_only = relay_only;
         if relay_only {
+            self.channels.clear();
             self.network(None, UnixMillis(0));
         }
     }
@@ -139,18 +160,32 @@ impl Peers {
         self.serves = true;
     }
 
-    /// Where this device may be reached from now on.
-    pub(crate) fn network(&mut self, way: Option<Way>, now: UnixMillis) {
-        self.way = way.filter(|_| !self.relay_only);
-        if self.way.is_none() {
+    /// By what this device may be reached from now on. A channel outlives the relay's connection.
+    pub(crate) fn network(&mut self, reach: Option<Reach>, now: UnixMillis) {
+        self.reach = reach.filter(|_| !self.relay_only);
+        if self.reach.is_none() {
             self.pending.clear();
             self.offers.clear();
             return;
         }
-        for ask in self.asks.values_mut() {
+        for ask in &mut self.asks {
             ask.again = now;
         }
         self.say_what_is_due(now);
+    }
+
+    fn ask(&mut self, id: AskId) -> Option<&mut Ask> {
+        self.asks.iter_mut().find(|ask| ask.id == id)
+    }
+
+    /// A device answers a question of this one. True if it becomes one of those that give.
+    pub(super) fn takes_from(&mut self, ask: AskId, of: ConversationId, device: DeviceId) -> bool {
+        let Some(ask) = self.ask(ask).filter(|ask| ask.conversation == of) else { return false };
+        let is_taken = ask.sources.len() < SOURCES_MAX && !ask.sources.contains(&device);
+        if is_taken {
+            ask.sources.push(device);
+        }
+        is_taken
     }
 
     /// A file is wanted. Where no link can come about, nobody is asked until one can.
@@ -161,90 +196,110 @@ impl Peers {
         root: BlobRoot,
         now: UnixMillis,
     ) -> Result<(), Failure> {
+        if let Some(known) = self.ask(ask) {
+            known.again = now;
+            self.say_what_is_due(now);
+            return Ok(());
+        }
         if self.asks.len() >= ASKS_MAX {
             let text = "as many files as this device asks its peers for at a time are on their way already";
             return Err(Failure::new(FailureCode::Invalid, text));
         }
-        let (sources, again) = (BTreeMap::new(), now);
-        let wanted = Ask { conversation, root, again, was_said: false, has_some: false, sources };
-        self.asks.insert(ask, wanted);
+        let (id, sources, again) = (ask, Vec::new(), now);
+        self.asks.push(Ask { id, conversation, root, again, was_said: false, has_some: false, sources });
         self.say_what_is_due(now);
         Ok(())
     }
 
     /// Some of what is wanted is here.
     pub(super) fn has_some(&mut self, ask: AskId) {
-        if let Some(ask) = self.asks.get_mut(&ask) {
+        if let Some(ask) = self.ask(ask) {
             ask.has_some = true;
         }
     }
 
     /// Whether a file that is on its way here may be had from here.
     fn has_some_of(&self, of: ConversationId, root: BlobRoot) -> bool {
-        self.asks.values().any(|ask| ask.has_some && ask.conversation == of && ask.root == root)
+        self.asks.iter().any(|ask| ask.has_some && ask.conversation == of && ask.root == root)
     }
 
     pub(super) fn end_want(&mut self, ask: AskId) {
-        self.asks.remove(&ask);
+        self.asks.retain(|one| one.id != ask);
     }
 
     pub(super) fn lost(&mut self, ask: AskId, device: DeviceId) {
-        if let Some(ask) = self.asks.get_mut(&ask) {
-            ask.sources.remove(&device);
+        if let Some(ask) = self.ask(ask) {
+            ask.sources.retain(|source| *source != device);
         }
     }
 
     /// The shell has the file that was asked for.
     pub(super) fn offer(&mut self, asked: Asked, now: UnixMillis, rng: &mut dyn CryptoRng) {
         let gives = self.serves || self.has_some_of(asked.conversation, asked.root);
-        let Some(way) = self.way.clone().filter(|_| gives && self.offers.len() < WAITING_MAX) else {
-            return;
-        };
+        let is_room = QUIC && gives && self.offers.len() < WAITING_MAX;
+        let Some(Reach::Quic(way)) = self.reach.clone().filter(|_| is_room) else { return };
         let mut link = [0; 16];
         rng.fill_bytes(&mut link);
         let link = LinkId(link);
         let Asked { ask, conversation, by, .. } = asked;
-        self.offers.insert(link, Offer { conversation, to: by, until: after(now, OFFER_MS) });
+        self.offers.push(Offer { link, conversation, to: by, until: after(now, OFFER_MS) });
         self.say(conversation, Some(by), PeerWord::Have { ask, link, way });
     }
 
     /// A member said something.
     pub(crate) fn heard(&mut self, heard: Heard, now: UnixMillis, rng: &mut dyn CryptoRng) {
         let Heard { conversation, account, device, signal, is_kept, members } = heard;
-        let Some(own) = self.way.clone().filter(|_| device != self.me) else { return };
-        let is_for_me = signal.to == Some(self.me);
-        match signal.word {
-            PeerWord::Wanted { ask, root }
-                if is_kept && self.serves || self.has_some_of(conversation, root) =>
-            {
+        let Some(reach) = self.reach.clone().filter(|_| device != self.me) else { return };
+        let wanted = match (&signal.word, &reach) {
+            (PeerWord::Wanted { ask, root }, Reach::Quic(_)) => Some((*ask, *root)),
+            (PeerWord::Sought { ask, root, carriers }, reach) if carriers.has(carrier(reach)) => {
+                Some((*ask, *root))
+            }
+            _ => None,
+        };
+        if let Some((ask, root)) = wanted {
+            let is_here = is_kept && self.serves || self.holds(conversation, root);
+            if is_here || self.has_some_of(conversation, root) {
                 self.wanted(Asked { ask, conversation, root, by: device }, members, now, rng);
             }
-            PeerWord::Have { ask, link, way } if is_for_me => {
-                let Some(asked) = self.asks.get_mut(&ask).filter(|asked| asked.conversation == conversation)
-                else {
-                    return;
-                };
-                if asked.sources.len() >= SOURCES_MAX || asked.sources.contains_key(&device) {
-                    return;
-                }
-                asked.sources.insert(device, link);
-                self.say(conversation, Some(device), PeerWord::Meet { link, way: own.clone() });
-                self.meet(link, conversation, Some(ask), (account, device), (&own, &way));
-            }
+            return;
+        }
+        let is_for_me = signal.to == Some(self.me);
+        let from = Speaker { conversation, account, device };
+        match (signal.word, reach) {
             // Others answer too, and enough are enough.
-            PeerWord::Have { ask, .. } => {
+            (PeerWord::Have { ask, .. } | PeerWord::Offer { ask, round: 0, .. }, _) if !is_for_me => {
                 let of_this = self
                     .pending
                     .iter_mut()
                     .filter(|pending| pending.asked.ask == ask && pending.asked.conversation == conversation);
                 of_this.for_each(|pending| pending.answers += 1);
             }
-            PeerWord::Meet { link, way } if is_for_me => {
-                let is_taken_up = |offer: &Offer| offer.conversation == conversation && offer.to == device;
-                if self.offers.get(&link).is_some_and(is_taken_up) {
-                    self.offers.remove(&link);
+            _ if !is_for_me => {}
+            (PeerWord::Have { ask, link, way }, Reach::Quic(own)) if QUIC => {
+                if !self.takes_from(ask, conversation, device) {
+                    return;
+                }
+                self.say(conversation, Some(device), PeerWord::Meet { link, way: own.clone() });
+                self.meet(link, conversation, Some(ask), (account, device), (&own, &way));
+            }
+            (PeerWord::Meet { link, way }, Reach::Quic(own)) if QUIC => {
+                let is_taken_up = |offer: &Offer| {
+                    (offer.link, offer.conversation, offer.to) == (link, conversation, device)
+                };
+                if let Some(place) = self.offers.iter().position(is_taken_up) {
+                    self.offers.swap_remove(place);
                     self.meet(link, conversation, None, (account, device), (&own, &way));
                 }
+            }
+            (PeerWord::Offer { ask, link, round, sdp }, Reach::Channels) => {
+                self.offered(from, (ask, link), (round, sdp), now);
+            }
+            (PeerWord::Answer { link, round, sdp }, Reach::Channels) => {
+                self.answered(from, link, (round, sdp), now);
+            }
+            (PeerWord::Candidates { link, round, list }, Reach::Channels) => {
+                self.found(from, link, round, list);
             }
             _ => {}
         }
@@ -289,21 +344,26 @@ impl Peers {
         self.acts.push(Act::Tell(PeerEvent::Meet(Box::new(meeting))));
     }
 
-    fn say(&mut self, conversation: ConversationId, to: Option<DeviceId>, word: PeerWord) {
+    pub(super) fn say(&mut self, conversation: ConversationId, to: Option<DeviceId>, word: PeerWord) {
         self.acts.push(Act::Send(conversation, PeerSignal { to, word }));
     }
 
     fn say_what_is_due(&mut self, now: UnixMillis) {
-        if self.way.is_none() {
-            return;
-        }
+        let Some(reach) = &self.reach else { return };
         let mut due = Vec::new();
-        for (id, ask) in &mut self.asks {
+        for ask in &mut self.asks {
             if ask.again <= now {
                 ask.again = after(now, if ask.was_said { ASK_EVERY_MS } else { ASK_AGAIN_MS });
                 ask.was_said = true;
                 if ask.sources.len() < SOURCES_MAX {
-                    due.push((ask.conversation, PeerWord::Wanted { ask: *id, root: ask.root }));
+                    let (id, root) = (ask.id, ask.root);
+                    due.push((
+                        ask.conversation,
+                        match reach {
+                            Reach::Quic(_) => PeerWord::Wanted { ask: id, root },
+                            Reach::Channels => PeerWord::Sought { ask: id, root, carriers: carrier(reach) },
+                        },
+                    ));
                 }
             }
         }
@@ -315,7 +375,8 @@ impl Peers {
     /// Time has passed.
     pub(crate) fn on_time(&mut self, now: UnixMillis) {
         self.say_what_is_due(now);
-        self.offers.retain(|_, offer| offer.until > now);
+        self.offers.retain(|offer| offer.until > now);
+        self.channels.retain(|channel| channel.until > now);
         let (due, later) = std::mem::take(&mut self.pending).into_iter().partition(|one| one.due <= now);
         self.pending = later;
         let due: Vec<Pending> = due;
@@ -328,22 +389,26 @@ impl Peers {
 
     /// When to look again.
     pub(crate) fn deadline(&self) -> Option<UnixMillis> {
-        self.way.as_ref()?;
-        let asks = self.asks.values().map(|ask| ask.again);
+        self.reach.as_ref()?;
+        let asks = self.asks.iter().map(|ask| ask.again);
         let pending = self.pending.iter().map(|pending| pending.due);
-        asks.chain(pending).chain(self.offers.values().map(|offer| offer.until)).min()
+        let offers = self.offers.iter().map(|offer| offer.until);
+        asks.chain(pending).chain(offers).chain(self.channels.iter().map(|channel| channel.until)).min()
     }
 
     /// After the clock jumped back: nothing waits longer than it was meant to.
     pub(crate) fn clamp(&mut self, now: UnixMillis) {
-        for ask in self.asks.values_mut() {
+        for ask in &mut self.asks {
             ask.again = ask.again.min(after(now, ASK_EVERY_MS));
         }
         for pending in &mut self.pending {
             pending.due = pending.due.min(after(now, SPREAD_MS_MAX));
         }
-        for offer in self.offers.values_mut() {
+        for offer in &mut self.offers {
             offer.until = offer.until.min(after(now, OFFER_MS));
+        }
+        for channel in &mut self.channels {
+            channel.until = channel.until.min(after(now, KEPT_MS));
         }
         for (_, at) in &mut self.answered {
             *at = (*at).min(now);

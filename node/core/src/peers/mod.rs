@@ -11,14 +11,17 @@
 //!   <======= QUIC; each shows the certificate that the other one was promised =======>
 //! ```
 //!
+//! Browsers make [data channels](channels) instead, which their own words are for: a device asks by the word of what it can make.
+//!
 //! Where a device is, is told to nobody by a device that is [relay-only](PeerCommand::SetRelayOnly), and by others only to a
 //! conversation in which they asked for a file or offer one, and to no room, since anybody may be in there. Everything that a member can set off is bounded: words that are answered,
 //! links that are waited for, addresses that are tried.
 //!
 //! `machine` is the whole decision, `addresses` what may be told and tried, [`plan`] the steps by which two devices behind two
-//! NATs meet, [`chunks`] who is asked for which chunk of a file; `glue` ties the machine to the rest of the client.
+//! NATs meet, `channels` what becomes a data channel, [`chunks`] who is asked for which chunk of a file; `glue` ties the machine to the rest of the client.
 
 mod addresses;
+mod channels;
 pub mod chunks;
 mod glue;
 mod machine;
@@ -32,6 +35,7 @@ pub(crate) use machine::Peers;
 pub use sotto_e2ee::content::peer::{ADDRESSES_MAX, Way};
 pub use sotto_protocol::ids::{AskId, LinkId};
 
+use crate::calls::{Candidate, Negotiation};
 use core::net::SocketAddr;
 use sotto_protocol::blob::BlobRoot;
 use sotto_protocol::ids::{AccountId, ConversationId, DeviceId};
@@ -39,11 +43,20 @@ use sotto_protocol::ids::{AccountId, ConversationId, DeviceId};
 /// Devices from which one file is taken at a time.
 pub const SOURCES_MAX: usize = 6;
 
+/// By what this device can be reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reach {
+    /// QUIC, there.
+    Quic(Way),
+    /// Data channels; its shell finds the way for each.
+    Channels,
+}
+
 /// What the shell, or a person, wants of links.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PeerCommand {
-    /// Where this device may be reached now, and the certificate that it shows; `None` when it cannot be.
-    Network(Option<Way>),
+    /// By what and where this device may be reached now; `None` when it cannot be.
+    Network(Option<Reach>),
     /// The shell goes on running and gives the files that it has to members who ask. Until it says so it does not.
     Serve,
     /// The person wants to take and give files by way of the relay only, so that nobody learns this device's address. Kept.
@@ -76,6 +89,56 @@ pub enum PeerCommand {
     },
     /// The file that was [asked](PeerEvent::Asked) for is here: offer it.
     Offer(Asked),
+    /// About data channels, of a shell that makes them.
+    Channel(ChannelCommand),
+}
+
+/// What a shell says that makes data channels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChannelCommand {
+    /// It has this file and gives it to members who ask.
+    Holds {
+        /// Where.
+        conversation: ConversationId,
+        /// Which.
+        root: BlobRoot,
+    },
+    /// It has what was asked for: this is its end. On a link that there is, in a later round: the way changed.
+    Offer {
+        /// Names the link; drawn anew.
+        link: LinkId,
+        /// As it was told.
+        asked: Asked,
+        /// Which attempt, from 0.
+        round: u32,
+        /// SDP without candidates.
+        sdp: String,
+    },
+    /// The answer to an offer.
+    Answer {
+        /// On which link.
+        link: LinkId,
+        /// To which attempt.
+        round: u32,
+        /// SDP without candidates.
+        sdp: String,
+    },
+    /// Here this device may be reached.
+    Candidates {
+        /// On which link.
+        link: LinkId,
+        /// For which attempt.
+        round: u32,
+        /// Those that were found since.
+        list: Vec<Candidate>,
+    },
+    /// A link is over, or came to nothing.
+    Close {
+        /// Which.
+        link: LinkId,
+        /// The device may be asked again.
+        again: bool,
+    },
 }
 
 /// What the shell is told.
@@ -85,6 +148,23 @@ pub enum PeerEvent {
     Asked(Asked),
     /// Connect to a device.
     Meet(Box<Meeting>),
+    /// Do something about a data channel.
+    Channel(Box<ChannelNews>),
+}
+
+/// What is to be done about a data channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChannelNews {
+    /// Which.
+    pub link: LinkId,
+    /// The question of this device that it came of; `None` if this device gives.
+    pub ask: Option<AskId>,
+    /// Whose device the other one is.
+    pub account: AccountId,
+    /// The other device.
+    pub device: DeviceId,
+    /// What it said.
+    pub what: Negotiation,
 }
 
 /// A question that may be answered.

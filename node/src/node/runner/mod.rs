@@ -25,7 +25,7 @@ use sotto_node_core::account::{alarms, shared};
 use sotto_node_core::client::Client;
 use sotto_node_core::command::{Command, Token};
 use sotto_node_core::event::{Event, Output};
-use sotto_node_core::peers::{Asked, PeerCommand, PeerEvent};
+use sotto_node_core::peers::{Asked, PeerCommand, PeerEvent, Reach};
 use sotto_protocol::blob::BlobPlace;
 use sotto_protocol::frame::Frame;
 use sotto_protocol::invite::RelayAddress;
@@ -253,7 +253,7 @@ impl<S: Store + Send + 'static> Runner<S> {
             }
             Event::Ready { observed_address, .. } => {
                 if let Some(way) = self.hub.way(observed_address) {
-                    self.own_command(Command::Peer(PeerCommand::Network(Some(way))));
+                    self.own_command(Command::Peer(PeerCommand::Network(Some(Reach::Quic(way)))));
                 }
                 self.backoff.reset();
                 self.store_failures = 0;

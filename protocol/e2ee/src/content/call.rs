@@ -184,6 +184,12 @@ impl Candidate {
             && self.mid.as_ref().is_none_or(|mid| mid.len() <= MID_BYTES_MAX)
             && !self.line.chars().any(char::is_control)
     }
+
+    /// As many as may be said at once, each within the limits.
+    #[must_use]
+    pub fn are_sound(list: &[Self]) -> bool {
+        list.len() <= CANDIDATES_PER_SIGNAL_MAX && list.iter().all(Self::is_sound)
+    }
 }
 
 /// What one of the two sends at the moment.
@@ -336,9 +342,7 @@ impl Signal {
     fn is_sound(&self) -> bool {
         match self {
             Self::Offer { sdp, .. } | Self::Answer { sdp, .. } => sdp.len() <= SDP_BYTES_MAX,
-            Self::Candidates { list, .. } => {
-                list.len() <= CANDIDATES_PER_SIGNAL_MAX && list.iter().all(Candidate::is_sound)
-            }
+            Self::Candidates { list, .. } => Candidate::are_sound(list),
             _ => true,
         }
     }

@@ -4,7 +4,7 @@ use super::call::{
     CANDIDATE_BYTES_MAX, CANDIDATES_PER_SIGNAL_MAX, CallId, CallOutcome, Candidate, HangUp, MediaState,
     SDP_BYTES_MAX, Signal,
 };
-use super::peer::{ADDRESSES_MAX, PeerWord, Way};
+use super::peer::{ADDRESSES_MAX, CHANNEL_SDP_BYTES_MAX, Carriers, PeerWord, Way};
 use super::*;
 use proptest::prelude::*;
 use sotto_protocol::ids::{AskId, LinkId};
@@ -130,6 +130,10 @@ fn peer_words() -> Vec<Ephemeral> {
         (None, PeerWord::Wanted { ask, root }),
         (to, PeerWord::Have { ask, link, way: way(2) }),
         (to, PeerWord::Meet { link, way: way(0) }),
+        (None, PeerWord::Sought { ask, root, carriers: Carriers::CHANNEL }),
+        (to, PeerWord::Offer { ask, link, round: 0, sdp: "v=0".to_owned() }),
+        (to, PeerWord::Answer { link, round: 1, sdp: "v=0".to_owned() }),
+        (to, PeerWord::Candidates { link, round: 1, list: vec![candidate()] }),
     ]
     .map(|(to, word)| Ephemeral::Peer(PeerSignal { to, word }))
     .into()
@@ -309,6 +313,15 @@ fn a_word_about_a_link_names_few_addresses_and_one_of_a_later_version_is_passed_
     assert!(encode_ephemeral(UnixMillis(5), meet(ADDRESSES_MAX + 1)).is_err());
     let bytes = write(&(LinkId([3; 16]), way(ADDRESSES_MAX + 1))).to_vec();
     assert_eq!(Ephemeral::from_body(7, &write(&(None::<DeviceId>, 3_u16, bytes))), Err(Malformed));
+    let offer = |length| {
+        let word = PeerWord::Answer { link: LinkId([3; 16]), round: 0, sdp: "x".repeat(length) };
+        Ephemeral::Peer(PeerSignal { to: None, word })
+    };
+    assert!(encode_ephemeral(UnixMillis(5), offer(CHANNEL_SDP_BYTES_MAX)).is_ok());
+    assert!(encode_ephemeral(UnixMillis(5), offer(CHANNEL_SDP_BYTES_MAX + 1)).is_err());
+    let crowd = vec![candidate(); CANDIDATES_PER_SIGNAL_MAX + 1];
+    let bytes = write(&(LinkId([3; 16]), 0_u32, crowd)).to_vec();
+    assert_eq!(Ephemeral::from_body(7, &write(&(None::<DeviceId>, 7_u16, bytes))), Err(Malformed));
     let later = write(&(None::<DeviceId>, 900_u16, vec![1_u8, 2]));
     let Ok(Ephemeral::Peer(read)) = Ephemeral::from_body(7, &later) else { panic!("a word") };
     assert_eq!(read.word, PeerWord::Unknown { word: 900 });

@@ -4,6 +4,7 @@ use super::{
     AccountId, CallError, ConversationId, Deserialize, DeviceId, HistoryPolicy, NewConversation, Role,
     Sequence, Suite, Value, invalid,
 };
+use sotto_protocol::ids::{AskId, LinkId};
 
 /// Declares the arguments of calls, field by field. Unknown fields are a mistake of the interface's.
 macro_rules! asked {
@@ -63,6 +64,22 @@ asked! {
         history: String,
         members: Vec<String>,
     }
+}
+
+/// What calls about links take: each some of it. One for all, since each type that is read is more to download.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Linking {
+    pub(super) on: Option<bool>,
+    pub(super) again: Option<bool>,
+    pub(super) link: Option<LinkId>,
+    pub(super) ask: Option<AskId>,
+    pub(super) conversation: Option<ConversationId>,
+    pub(super) root: Option<String>,
+    pub(super) device: Option<DeviceId>,
+    pub(super) round: Option<u32>,
+    pub(super) sdp: Option<String>,
+    pub(super) list: Option<Vec<Way>>,
 }
 
 impl Creating {

@@ -1,7 +1,8 @@
 //! Calls between people: what the interface says about them, and what it is told.
 
-use super::asked::{Calling, Described, Found, OneCall, Reported, Sending, Taking};
+use super::asked::{Calling, Described, Found, OneCall, Reported, Sending, Taking, Way};
 use super::{CallError, args, invalid};
+use crate::engine::shapes::with;
 use serde_json::{Value, json};
 use sotto_node_core::calls::{
     CallCommand, CallId, CallState, CallView, Candidate, MediaReport, MediaState, Negotiation,
@@ -31,9 +32,7 @@ pub(super) fn command(method: &str, given: &str) -> Result<Option<Command>, Call
         }
         "call_candidates" => {
             let Found { call, round, list } = args(given)?;
-            let list =
-                list.into_iter().map(|one| Candidate { line: one.line, mid: one.mid, section: one.section });
-            CallCommand::Candidates { call: id(&call)?, round, list: list.collect() }
+            CallCommand::Candidates { call: id(&call)?, round, list: candidates(list) }
         }
         "call_media" => {
             let Reported { call, media, fingerprint } = args(given)?;
@@ -81,8 +80,18 @@ pub(in super::super) fn view(view: &CallView) -> Value {
     })
 }
 
+/// Ways that a page found.
+pub(super) fn candidates(list: Vec<Way>) -> Vec<Candidate> {
+    list.into_iter().map(|Way { line, mid, section }| Candidate { line, mid, section }).collect()
+}
+
 /// What is to be done about the media of a call.
-pub(in super::super) fn negotiation(call: CallId, negotiation: &Negotiation) -> Value {
+pub(in super::super) fn media(call: CallId, what: &Negotiation) -> Value {
+    negotiation(json!({ "type": "call_negotiate", "call": call.to_string() }), what)
+}
+
+/// What is to be done about a connection, beside whose it is.
+pub(super) fn negotiation(whose: Value, negotiation: &Negotiation) -> Value {
     let (what, round, more) = match negotiation {
         Negotiation::Offer { round } => ("offer", round, Value::Null),
         Negotiation::Description { round, offer, sdp } => {
@@ -90,7 +99,7 @@ pub(in super::super) fn negotiation(call: CallId, negotiation: &Negotiation) -> 
         }
         Negotiation::Candidates { round, list } => ("take_candidates", round, list.iter().map(way).collect()),
     };
-    json!({ "type": "call_negotiate", "call": call.to_string(), "what": what, "round": round, "given": more })
+    with(whose, json!({ "what": what, "round": round, "given": more }))
 }
 
 fn way(one: &Candidate) -> Value {

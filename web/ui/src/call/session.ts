@@ -4,18 +4,15 @@
  * that a camera that goes on or off changes a track and needs no new description.
  */
 import { createSignal } from "solid-js";
-import type { Call, EngineEvent, Id, MediaState, Negotiate, Way } from "../engine/api.ts";
+import type { Call, EngineEvent, Id, MediaState, Negotiate } from "../engine/api.ts";
 import { bus, call, failureOf } from "../state/app.ts";
 import { prefer, prefs } from "../state/prefs.ts";
+import { addWay, Gathering, iceServers } from "./ice.ts";
 import { measure, type Quality, type Counters } from "./quality.ts";
 
 /** The engine takes a call as over after four times this without a word. */
 const ALIVE_EVERY_MS = 5_000;
 const MEASURE_EVERY_MS = 2_000;
-/** Candidates that are found within a moment go out together. */
-const GATHER_MS = 40;
-/** As many as one signal carries (`CANDIDATES_PER_SIGNAL_MAX`). */
-const TOGETHER_MAX = 24;
 
 type Source = "camera" | "screen";
 
@@ -37,8 +34,9 @@ export class Session {
   private readonly local = new MediaStream();
   private round = 0;
   private work: Promise<void> = Promise.resolve();
-  private found: Way[] = [];
-  private gathering: ReturnType<typeof setTimeout> | undefined;
+  private readonly gathering = new Gathering((round, list) => {
+    if (this.call) void call("call_candidates", { call: this.call, round, list }).catch(() => undefined);
+  });
   private readonly timers: ReturnType<typeof setInterval>[] = [];
   /** What came about calls before it was known which one this is. */
   private readonly early: EngineEvent[] = [];
@@ -130,10 +128,7 @@ export class Session {
         break;
       case "take_candidates":
         if (event.round !== this.round) break;
-        for (const { line, mid, section } of event.given)
-          await pc
-            .addIceCandidate(line ? { candidate: line, sdpMid: mid, sdpMLineIndex: section } : undefined)
-            .catch(() => undefined); // One that this browser cannot use is no loss.
+        for (const way of event.given) await addWay(pc, way);
         break;
     }
   }
@@ -153,26 +148,13 @@ export class Session {
     this.pc = pc;
     pc.ontrack = ({ track }) => this.remote.addTrack(track);
     pc.onicecandidate = ({ candidate }) => {
-      if (candidate) this.gather({ line: candidate.candidate, mid: candidate.sdpMid, section: candidate.sdpMLineIndex });
+      if (candidate) this.gathering.add(candidate, this.round);
     };
     pc.onconnectionstatechange = () => {
       if (pc.connectionState === "connected") void this.connected();
       else if (pc.connectionState === "disconnected" || pc.connectionState === "failed") this.say(pc.connectionState);
     };
     return pc;
-  }
-
-  private gather(way: Way): void {
-    this.found.push(way);
-    const round = this.round;
-    const flush = (): void => {
-      clearTimeout(this.gathering);
-      this.gathering = undefined;
-      const list = this.found.splice(0);
-      if (this.call && list.length > 0) void call("call_candidates", { call: this.call, round, list }).catch(() => undefined);
-    };
-    if (this.found.length >= TOGETHER_MAX) flush();
-    else this.gathering ??= setTimeout(flush, GATHER_MS);
   }
 
   /** There is a connection: the engine compares the certificate at its other end with the description. */
@@ -276,7 +258,7 @@ export class Session {
     this.stop();
     removeEventListener("online", this.online);
     for (const timer of this.timers) clearInterval(timer);
-    clearTimeout(this.gathering);
+    this.gathering.close();
     if (this.pc) {
       this.pc.onconnectionstatechange = null;
       this.pc.close();
@@ -289,11 +271,6 @@ function chosen(kind: "microphone" | "camera"): MediaTrackConstraints {
   return prefs[kind] ? { deviceId: { ideal: prefs[kind] } } : {};
 }
 
-interface Lent {
-  ice_servers: RTCIceServer[];
-}
-
-/** What the relay lends. Without it, devices that reach each other directly still do. */
 /**
  * The fingerprint of the certificate at the other end, as the browser counts it. Firefox does not tell: there it is the one that it
  * was given with the description, beside which it takes no other (RFC 8827, section 6.5).
@@ -311,12 +288,4 @@ function certificateOf(stats: RTCStatsReport, given: string | undefined): string
 async function lendAnew(pc: RTCPeerConnection): Promise<void> {
   const servers = await iceServers();
   if (servers.length > 0) pc.setConfiguration({ ...pc.getConfiguration(), iceServers: servers });
-}
-
-async function iceServers(): Promise<RTCIceServer[]> {
-  try {
-    return ((await call("http", { method: "GET", path: "/ice" })) as Lent).ice_servers;
-  } catch {
-    return [];
-  }
 }

@@ -210,11 +210,21 @@ export interface Way {
 }
 
 /** What the tab that runs the media of a call is to do; see `Negotiation` in `node/core/src/calls`. */
-export type Negotiate = { type: "call_negotiate"; call: Id; round: number } & (
-  | { what: "offer"; given: null }
-  | { what: "take_offer" | "take_answer"; given: string }
-  | { what: "take_candidates"; given: Way[] }
-);
+export type Negotiate = { type: "call_negotiate"; call: Id; round: number } & ({ what: "offer"; given: null } | Given);
+
+type Given = { what: "take_offer" | "take_answer"; given: string } | { what: "take_candidates"; given: Way[] };
+
+/** Somebody asks for a file that a page holds, so that it may offer a link; see `node/core/src/peers`. */
+export interface LinkAsked {
+  type: "link_asked";
+  ask: Id;
+  conversation: Id;
+  root: string;
+  device: Id;
+}
+
+/** What the page that makes a link is to do. `ask` names the question of this browser that it came of; null where it gives. */
+export type LinkNegotiate = { type: "link_negotiate"; link: Id; ask: Id | null; account: Id; round: number } & Given;
 
 /** A text that waits for the relay. */
 export interface Queued {
@@ -331,6 +341,17 @@ export interface Calls {
   call_media: [{ call: Id; media: "connected" | "alive" | "disconnected" | "failed"; fingerprint?: string }, None];
   call_state: [{ call: Id } & MediaState, None];
 
+  /** This browser makes direct links, or does not. Said again after each connection to the relay. */
+  links: [{ on: boolean }, None];
+  link_holds: [{ conversation: Id; root: string }, None];
+  link_want: [{ ask: Id; conversation: Id; root: string }, None];
+  link_end_want: [{ ask: Id }, None];
+  link_offer: [{ link: Id; ask: Id; conversation: Id; root: string; device: Id; round: number; sdp: string }, None];
+  link_answer: [{ link: Id; round: number; sdp: string }, None];
+  link_candidates: [{ link: Id; round: number; list: Way[] }, None];
+  /** `again`: the device may be asked again. */
+  link_close: [{ link: Id; again: boolean }, None];
+
   open_direct: [{ username: string }, { conversation: Id }];
   create: [
     { name: string; room: boolean; listed_name?: string; history: HistoryPolicy; members: string[] },
@@ -387,6 +408,8 @@ export type EngineEvent =
   | Conversation
   | Call
   | Negotiate
+  | LinkAsked
+  | LinkNegotiate
   | { type: "outbox"; conversation: Id }
   | { type: "not_added"; conversation: Id; accounts: Id[] }
   | { type: "admitted"; conversation: Id }

@@ -2,14 +2,14 @@
 import { createEffect, createMemo, createSignal, createUniqueId, Match, onCleanup, Show, Switch, untrack } from "solid-js";
 import type { Message } from "../engine/api.ts";
 import { bytes } from "../i18n/time.ts";
-import { failureOf } from "../state/app.ts";
+import { conversation, failureOf, nameOf } from "../state/app.ts";
 import { prefs } from "../state/prefs.ts";
 import { Icon } from "../ui/icon.tsx";
 import { openDialog } from "../ui/overlay.tsx";
 import { explainFile } from "./failure.ts";
 import { FileIcon } from "./icon.tsx";
 import type { FileFailure } from "./messages.ts";
-import { Progress } from "./progress.tsx";
+import { fromWhom, Progress } from "./progress.tsx";
 import { cancel, MEMORY_BYTES_MAX, pause, pictureOf, save, show, transfers } from "./transfers.ts";
 import { Viewer } from "./viewer.tsx";
 import { kindName, kindOf, words } from "./words.ts";
@@ -48,6 +48,11 @@ export function Card(props: { message: Message; tab: boolean }) {
     const is = saving()?.kind ?? "";
     const differs = is !== file().media_type && kindOf(is) !== kindOf(file().media_type);
     return differs ? words().savedAs(kindName(file().media_type), kindName(is)) : words().saved;
+  };
+  /** Who sent what is not the file's. */
+  const liars = (): string => {
+    const accounts = new Set(saving()?.dropped ?? []);
+    return [...accounts].map((account) => nameOf(account, conversation(props.message.conversation))).join(", ");
   };
   const moving = (): boolean => !!saving() && !saving()?.failure && saving()?.stage !== "done";
   return (
@@ -123,6 +128,20 @@ export function Card(props: { message: Message; tab: boolean }) {
         <p class="file-note" role="status">
           {savedText()}
         </p>
+      </Show>
+      <Show when={saving()?.stage === "done" && saving()}>
+        {(one) => (
+          <Show when={fromWhom(one())}>
+            {(from) => <p class="file-note file-from">{from()}</p>}
+          </Show>
+        )}
+      </Show>
+      <Show when={liars()}>
+        {(names) => (
+          <p class="file-failure" role="alert" data-code="dropped">
+            {words().dropped(names())}
+          </p>
+        )}
       </Show>
       <Show when={failure()}>
         {(why) => (

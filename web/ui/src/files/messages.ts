@@ -22,14 +22,28 @@ export interface Got {
   blob?: Blob;
 }
 
+/** Who gave some of a file: a member's browser over a link, or the relay. */
+export interface Origin {
+  account: Id | null;
+  bytes: number;
+}
+
 export type ToWorker =
   | { type: "start"; relay: string }
   /** What was asked for by `access`. */
   | { type: "access"; access: string }
   | { type: "no_access"; failure: Failure }
   | { type: "send"; id: number; conversation: Id; file: File }
-  | { type: "get"; id: number; conversation: Id; about: string; bytes: number; target: Target }
+  /** `seeks`: members who are there may have it. */
+  | { type: "get"; id: number; conversation: Id; about: string; bytes: number; target: Target; seeks: boolean }
   | { type: "pause" | "resume" | "cancel" | "again"; id: number }
+  /** A link is on its way for a download; one stands; one is gone. */
+  | { type: "link_coming"; id: number }
+  | { type: "link_up"; id: number; link: Id; account: Id }
+  | { type: "link_down"; link: Id }
+  /** A message of who gives; a question of who takes. */
+  | { type: "came"; link: Id; bytes: ArrayBuffer }
+  | { type: "asked"; link: Id; conversation: Id; bytes: ArrayBuffer }
   /** The network is back. */
   | { type: "hurry" };
 
@@ -40,4 +54,13 @@ export type FromWorker =
   | { type: "waiting"; id: number; on: boolean }
   | { type: "uploaded"; id: number; about: string }
   | { type: "got"; id: number; got: Got }
+  /** From whom it came so far, and who sent what is not the file's. */
+  | { type: "origins"; id: number; origins: Origin[]; dropped: Id[] }
+  /** A file is here that others may have; one is wanted from others; not any more. */
+  | { type: "held"; conversation: Id; root: string }
+  | { type: "seek"; id: number; conversation: Id; root: string }
+  | { type: "found"; id: number }
+  /** Messages for a link, one behind the other, each but the last as long as one may be; a link is of no more use. */
+  | { type: "say"; link: Id; bytes: ArrayBuffer }
+  | { type: "drop"; link: Id; again: boolean }
   | { type: "failed"; id: number; failure: FileFailure };

@@ -1,8 +1,19 @@
 /** How far a file is: a bar, and in words how much, how fast and how long still. */
 import { Show } from "solid-js";
 import { bytes, span } from "../i18n/time.ts";
+import { conversation, nameOf } from "../state/app.ts";
 import { isAway, type Transfer } from "./transfers.ts";
 import { words } from "./words.ts";
+
+/** From whom it comes, where not all of it is the relay's. */
+export function fromWhom({ origins, conversation: id }: Transfer): string | undefined {
+  const gave = (origins ?? []).filter((one) => one.bytes > 0);
+  if (!gave.some((one) => one.account)) return undefined;
+  const by = new Map<string | null, number>();
+  for (const { account, bytes } of gave) by.set(account, (by.get(account) ?? 0) + bytes);
+  const names = [...by].filter(([account]) => account !== null).map(([account, sum]) => `${nameOf(account ?? "", conversation(id))} (${bytes(sum)})`);
+  return words().from(names, by.has(null) ? bytes(by.get(null) ?? 0) : undefined);
+}
 
 export function Progress(props: { of: Transfer }) {
   const moving = (): boolean => props.of.stage === "checking" || props.of.stage === "moving";
@@ -14,6 +25,8 @@ export function Progress(props: { of: Transfer }) {
     if (stage === "checking") return words().checking;
     if (stage === "saying") return words().saying;
     const parts = [words().moving(bytes(done), bytes(all))];
+    const from = fromWhom(props.of);
+    if (from) parts.push(from);
     if (rate) parts.push(words().rate(bytes(rate)), words().left(span(Math.max(1, (all - done) / rate))));
     return parts.join(" · ");
   };

@@ -8,7 +8,8 @@ import { relayOf } from "../engine/client.ts";
 import type { Failure, Id, Message } from "../engine/api.ts";
 import { app, bus, call, failureOf } from "../state/app.ts";
 import { scriptUrl } from "../trusted.ts";
-import type { FileFailure, FromWorker, Got, Stage, Target, ToWorker } from "./messages.ts";
+import * as links from "./links.ts";
+import type { FileFailure, FromWorker, Got, Origin, Stage, Target, ToWorker } from "./messages.ts";
 import workerUrl from "./worker?worker&url";
 
 /** Pictures that are fetched at once by themselves. */
@@ -40,6 +41,9 @@ export interface Transfer {
   failure?: FileFailure | undefined;
   /** Of what goes out. */
   caption?: string;
+  /** Of what comes in: who gave how much, and who sent what is not the file's. */
+  origins?: Origin[];
+  dropped?: Id[];
   /** What the browser takes it for that sends it; with `done`, what it is by its content. */
   kind?: string;
 }
@@ -68,20 +72,24 @@ const ways = new Map<number, Way>();
 let last = 0;
 let worker: Worker | undefined;
 
-function tell(said: ToWorker): void {
+function tell(said: ToWorker, transfer: Transferable[] = []): void {
   if (!worker) {
     worker = new Worker(scriptUrl(workerUrl), { type: "module", name: "sotto-files" });
     worker.onmessage = ({ data }: MessageEvent<FromWorker>) => hear(data);
     worker.onerror = (event) => broken(event.message);
     tell({ type: "start", relay: relayOf().href });
   }
-  worker.postMessage(said);
+  worker.postMessage(said, transfer);
 }
+
+// Without a worker there is nothing that a link would be for.
+links.begin((said, transfer) => worker && tell(said, transfer));
 
 /** The worker cannot go on; the next transfer starts another one. */
 function broken(text: string): void {
   worker?.terminate();
   worker = undefined;
+  links.forget();
   for (const { id, stage } of [...transfers]) {
     if (stage !== "checking" && stage !== "moving") continue;
     change(id, { stage: "queued" });
@@ -104,6 +112,7 @@ bus.on((event) => {
 function forgetAll(): void {
   worker?.terminate();
   worker = undefined;
+  links.forget();
   ways.clear();
   setTransfers([]);
   for (const one of pictures().values()) if (one) URL.revokeObjectURL(one.url);
@@ -118,6 +127,8 @@ function hear(said: FromWorker): void {
     );
     return;
   }
+  if (said.type === "held" || said.type === "seek" || said.type === "found" || said.type === "say" || said.type === "drop")
+    return links.said(said);
   const way = ways.get(said.id);
   if (!way) return;
   switch (said.type) {
@@ -127,6 +138,9 @@ function hear(said: FromWorker): void {
     case "waiting":
       way.samples.length = 0;
       change(said.id, { waiting: said.on });
+      break;
+    case "origins":
+      change(said.id, { origins: said.origins, dropped: said.dropped });
       break;
     case "uploaded":
       way.uploaded?.(said.about);
@@ -243,7 +257,7 @@ function incoming(what: "save" | "show", message: Message, target: Target, got: 
       call("file", { conversation, sequence }).then(
         ({ file: about }) => {
           if (about === null) fail(id, { code: "not_found", text: "" });
-          else tell({ type: "get", id, conversation, about, bytes: file.bytes, target });
+          else tell({ type: "get", id, conversation, about, bytes: file.bytes, target, seeks: links.mayCome(conversation) });
         },
         (error: unknown) => fail(id, failureOf(error)),
       );

@@ -3,13 +3,15 @@
  * loads (`web/files`); here is what a browser has: slices of files, requests, places on a disk.
  */
 
+import { answer, hold } from "./giving.ts";
 import type { FileFailure, FromWorker, Got, Target, ToWorker } from "./messages.ts";
+import { AT_ONCE, Swarm } from "./swarm.ts";
 import init, { Head, WebReading, type WebIncoming, type WebOutgoing, WebWanted } from "./wasm/sotto_web_files.js";
 import wasm from "./wasm/sotto_web_files_bg.wasm?url";
 import { hurry, Job, pathOf, Refused, Wire } from "./wire.ts";
 
-/** Chunks that are under way at once. One alone waits for the relay's disk and the line in turn. */
-const AT_ONCE = 4;
+/** Files of so many chunks come from the relay: that is over before a link stands. */
+const SMALL_CHUNKS = 4;
 
 interface Upload {
   what: "send";
@@ -25,6 +27,7 @@ interface Download {
   about: string;
   bytes: number;
   target: Target;
+  seeks: boolean;
 }
 
 interface Entry {
@@ -32,8 +35,9 @@ interface Entry {
   work: Upload | Download;
 }
 
-const say = (said: FromWorker): void => postMessage(said);
+const say = (said: FromWorker, transfer: Transferable[] = []): void => postMessage(said, { transfer });
 const jobs = new Map<number, Entry>();
+const swarms = new Map<number, Swarm>();
 let ready: Promise<unknown>;
 let wire: Wire;
 
@@ -56,10 +60,28 @@ addEventListener("message", ({ data }: MessageEvent<ToWorker>) => {
       void run(data.id, { what: "send", conversation: data.conversation, file: data.file });
       break;
     case "get": {
-      const { conversation, about, bytes, target } = data;
-      void run(data.id, { what: "get", conversation, about, bytes, target });
+      const { conversation, about, bytes, target, seeks } = data;
+      void run(data.id, { what: "get", conversation, about, bytes, target, seeks });
       break;
     }
+    case "link_coming":
+      swarms.get(data.id)?.coming();
+      break;
+    case "link_up": {
+      const swarm = swarms.get(data.id);
+      if (swarm) swarm.up(data.link, data.account);
+      else say({ type: "drop", link: data.link, again: false });
+      break;
+    }
+    case "link_down":
+      for (const swarm of swarms.values()) swarm.down(data.link);
+      break;
+    case "came":
+      for (const swarm of swarms.values()) void swarm.came(data.link, new Uint8Array(data.bytes));
+      break;
+    case "asked":
+      void answered(data.link, data.conversation, new Uint8Array(data.bytes));
+      break;
     case "again": {
       const before = jobs.get(data.id);
       if (before) void run(data.id, before.work);
@@ -95,6 +117,19 @@ async function run(id: number, work: Upload | Download): Promise<void> {
     // An upload may be tried again from where it is; a download begins anew.
     if (work.what === "get") forget(id);
   }
+}
+
+async function answered(link: string, conversation: string, question: Uint8Array): Promise<void> {
+  await ready;
+  const messages = await answer(conversation, question);
+  if (messages) talk(link, messages);
+  else say({ type: "drop", link, again: false });
+}
+
+/** The glue gives fresh memory of its own, which goes to the page as it is. */
+function talk(link: string, messages: Uint8Array): void {
+  const { buffer } = bytesOf(messages);
+  say({ type: "say", link, bytes: buffer }, [buffer]);
 }
 
 function forget(id: number): void {
@@ -139,7 +174,24 @@ async function upload(job: Job, work: Upload): Promise<string> {
     });
     await wire.json(job, "POST", `${path}/complete`);
   }
-  return outgoing.about.toHex();
+  const about = outgoing.about.toHex();
+  delete work.read;
+  keep(conversation, outgoing, 0, () => file);
+  return about;
+}
+
+/** What is large enough to be asked for is kept for those who ask. */
+function keep(conversation: string, outgoing: WebOutgoing, memory: number, open: () => Blob | Promise<Blob>): void {
+  if (!isLarge(outgoing)) return outgoing.free();
+  const { root } = outgoing;
+  hold(conversation, outgoing, memory, open);
+  say({ type: "held", conversation, root });
+}
+
+function isLarge(file: WebOutgoing | WebIncoming): boolean {
+  const beyond = file.part(SMALL_CHUNKS);
+  beyond?.free();
+  return beyond !== undefined;
 }
 
 /** Asks first, so that no large file is read for nothing; then reads it once. */
@@ -208,34 +260,57 @@ function changedIfItThrows<T>(work: () => T): T {
 async function download(job: Job, work: Download): Promise<Got> {
   const { conversation, target } = work;
   const wanted = new WebWanted(Uint8Array.fromHex(work.about));
-  const path = pathOf(conversation, wanted.root);
+  const { root } = wanted;
+  const path = pathOf(conversation, root);
   const list = await wire.request(job, "GET", `${path}/list`, wanted.listBytes);
   const incoming = damagedIfItThrows(() => wanted.list(list));
+  let place: Memory | Disk | undefined;
   try {
-    const place = target === "memory" ? new Memory() : await Disk.open(target);
-    let head: Got = { kind: Head.kind(new Uint8Array()) };
-    try {
-      const chunks: number[] = [];
-      while (incoming.chunkBytes(chunks.length) !== undefined) chunks.push(chunks.length);
-      let done = 0;
-      await together(chunks, async (chunk) => {
-        await job.turn();
-        const part = bytesOf(await opened(job, incoming, path, chunk));
-        if (chunk === 0) head = known(part.subarray(0, Head.bytes()));
-        await place.write(chunk, placeOf(incoming, chunk).start, part);
-        done += part.length;
-        say({ type: "step", id: job.id, stage: "moving", done });
-      });
-      job.signal.throwIfAborted();
-      const blob = await place.done(head.picture);
-      return blob ? { ...head, blob } : head;
-    } catch (error) {
-      await place.drop();
-      throw error;
-    }
-  } finally {
+    place = target === "memory" ? new Memory() : await Disk.open(target);
+    const head = await fill(job, work, incoming, path, root, place);
+    job.signal.throwIfAborted();
+    const blob = await place.done(head.picture);
+    // This takes `incoming`.
+    keep(conversation, incoming.done(), blob ? work.bytes : 0, () => blob ?? (target as FileSystemFileHandle).getFile());
+    return blob ? { ...head, blob } : head;
+  } catch (error) {
+    await place?.drop();
     incoming.free();
+    throw error;
   }
+}
+
+/** Brings all chunks, from the relay and from members who have them. */
+async function fill(job: Job, work: Download, incoming: WebIncoming, path: string, root: string, place: Memory | Disk): Promise<Got> {
+  const { id } = job;
+  const { conversation } = work;
+  const seeks = work.seeks && isLarge(incoming);
+  let head: Got = { kind: Head.kind(new Uint8Array()) };
+  let done = 0;
+  let count = 0;
+  while (incoming.chunkBytes(count) !== undefined) count += 1;
+  const swarm = new Swarm(job, incoming, count, seeks, {
+    relay: async (relayJob, chunk) => bytesOf(await opened(relayJob, incoming, path, chunk)),
+    take: async (chunk, part) => {
+      if (chunk === 0) head = known(part.subarray(0, Head.bytes()));
+      const { length } = part;
+      await place.write(chunk, placeOf(incoming, chunk).start, part);
+      done += length;
+      say({ type: "step", id, stage: "moving", done });
+    },
+    say: talk,
+    drop: (link, again) => say({ type: "drop", link, again }),
+    tell: (origins, dropped) => say({ type: "origins", id, origins, dropped }),
+  });
+  swarms.set(id, swarm);
+  if (seeks) say({ type: "seek", id, conversation, root });
+  try {
+    await swarm.run();
+  } finally {
+    swarms.delete(id);
+    if (seeks) say({ type: "found", id });
+  }
+  return head;
 }
 
 function known(head: Uint8Array): Got {

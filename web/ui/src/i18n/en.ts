@@ -324,9 +324,9 @@ export const en = {
     recoveryHint: "They open your messages on a new device.",
     recoveryShow: "Show recovery words",
     privacy: "Privacy",
-    relayOnly: "Relayed calls only",
+    relayOnly: "Through the server only",
     relayOnlyHint:
-      "Calls go through the server, so that the other side does not learn your address. Sound and picture stay encrypted; they may take a little longer.",
+      "Calls and files go through the server, so that others do not learn your address. Everything stays encrypted; it may take a little longer.",
     invisible: "Invisible",
     invisibleHint: "Others do not see when you are here.",
     appearance: "Appearance",

@@ -12,7 +12,7 @@ interface Prefs {
   /** Notifications show who wrote and what. */
   preview: boolean;
   enterSends: boolean;
-  /** Calls show the other one no address of this device. */
+  /** Calls and files show others no address of this device. */
   relayOnly: boolean;
   /** The devices that were chosen for calls; empty for the browser's own choice. */
   microphone: string;
@@ -72,6 +72,9 @@ export function prefer(change: Partial<Prefs>): void {
     // It holds until the tab is closed.
   }
 }
+
+// What hides an address hides it in every tab, at once.
+addEventListener("storage", ({ key }) => key === KEY && setPrefs(read()));
 
 export function rememberEmoji(emoji: string): void {
   prefer({ recentEmoji: [emoji, ...prefs.recentEmoji.filter((e) => e !== emoji)].slice(0, RECENT_MAX) });

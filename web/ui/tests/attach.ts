@@ -1,0 +1,81 @@
+/** What tests of files do again and again: attach, send, save, and hold the line. */
+import type { BrowserContext, Locator } from "@playwright/test";
+import { chosenPlaces, hashOf, savedHash } from "./disk.ts";
+import { expect, type Person } from "./support.ts";
+
+type Given = string | { name: string; mimeType: string; buffer: Buffer };
+
+export const bin = (name: string, buffer: Buffer): Given => ({ name, mimeType: "application/octet-stream", buffer });
+
+/** Chooses files with the button of the composer. */
+export async function choose(who: Person, ...files: Given[]): Promise<void> {
+  const chooser = who.page.waitForEvent("filechooser");
+  await who.page.getByRole("button", { name: "Attach files" }).click();
+  await (await chooser).setFiles(files as never);
+  await expect(attached(who)).toHaveCount(files.length);
+}
+
+export const attached = (who: Person): Locator => who.page.locator(".tray.attached .tray-row");
+export const going = (who: Person): Locator => who.page.locator(".tray:not(.attached) .tray-row");
+export const card = (who: Person, name: string): Locator => who.page.locator(".file").filter({ hasText: name });
+export const trouble = (of: Locator): Locator => of.locator(".file-failure");
+
+export async function sends(who: Person, ...files: Given[]): Promise<void> {
+  await choose(who, ...files);
+  await who.page.getByRole("button", { name: "Send", exact: true }).click();
+  await expect(attached(who)).toHaveCount(0);
+}
+
+export async function saves(who: Person, name: string): Promise<void> {
+  await card(who, name).getByRole("button", { name: `Save ${name}` }).click();
+}
+
+export async function saved(who: Person, name: string, bytes: Buffer): Promise<void> {
+  await expect(card(who, name)).toContainText("Saved");
+  expect(await savedHash(who.page, name)).toBe(hashOf(bytes));
+}
+
+/** Two people who write to each other; what either saves goes to a place that was chosen. */
+export async function two(somebody: (name: string) => Promise<Person>): Promise<[Person, Person]> {
+  const anna = await somebody("anna");
+  const bert = await somebody("bert");
+  for (const one of [anna, bert]) {
+    await chosenPlaces(one.context);
+    await one.page.reload();
+    await one.connected();
+  }
+  await anna.writeTo("bert");
+  await anna.say("Hello Bert");
+  await bert.open("anna");
+  await bert.sees("Hello Bert");
+  return [anna, bert];
+}
+
+/** Whoever hides has nothing but the relay. */
+export async function hides(context: BrowserContext): Promise<void> {
+  await context.addInitScript(() => localStorage.setItem("sotto.prefs", JSON.stringify({ relayOnly: true })));
+}
+
+/** Holds chunks back from the given one on, as a slow line does; `reached` comes with the first that is held. */
+export async function held(who: Person, method: "GET" | "PUT", from: number): Promise<{ reached: Promise<void>; release: () => Promise<void> }> {
+  let reach!: () => void;
+  let free!: () => void;
+  const reached = new Promise<void>((resolve) => (reach = resolve));
+  const released = new Promise<void>((resolve) => (free = resolve));
+  const chunks = /\/chunks\/\d+$/;
+  let seen = 0;
+  await who.context.route(chunks, async (route) => {
+    if (route.request().method() !== method) return route.continue();
+    seen += 1;
+    if (seen > from) {
+      reach();
+      await released;
+    }
+    await route.continue().catch(() => undefined);
+  });
+  const release = async (): Promise<void> => {
+    free();
+    await who.context.unroute(chunks);
+  };
+  return { reached, release };
+}
