@@ -11,7 +11,7 @@
 //!   <======= QUIC; each shows the certificate that the other one was promised =======>
 //! ```
 //!
-//! Browsers make [data channels](channels) instead, which their own words are for: a device asks by the word of what it can make.
+//! Browsers make data channels instead (`channels`), which their own words are for: a device asks by the word of what it can make.
 //!
 //! Where a device is, is told to nobody by a device that is [relay-only](PeerCommand::SetRelayOnly), and by others only to a
 //! conversation in which they asked for a file or offer one, and to no room, since anybody may be in there. Everything that a member can set off is bounded: words that are answered,
