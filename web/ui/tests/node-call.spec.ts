@@ -81,7 +81,7 @@ test.describe("by a relay that lends addresses on loopback", () => {
 
   test("where both want relayed calls only, the sound goes through the relay's TURN", async ({ anna, relay, terry }) => {
     await anna.page.goto(`${relay.url}#/settings`);
-    await anna.page.getByRole("switch", { name: "Relayed calls only" }).check();
+    await anna.page.getByRole("switch", { name: "Through the server only" }).check();
     await anna.connected();
     await anna.open("terry");
     const going = begins(terry, "--relay-only", "answer");
