@@ -14,9 +14,14 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The name of the profile when none is given.
 pub const DEFAULT_PROFILE: &str = "default";
+
+/// How often a held lock is tried again, and after how long each time.
+const LOCK_TRIES: u32 = 5;
+const LOCK_WAIT: Duration = Duration::from_millis(20);
 
 /// Where a profile lies. Nothing is created until it is needed.
 #[derive(Debug, Clone)]
@@ -28,7 +33,15 @@ pub struct Profile {
 #[derive(Debug)]
 pub struct ProfileLock {
     // Held for the operating system's lock on it, which ends with the process however it ends.
-    _file: File,
+    file: File,
+}
+
+impl Drop for ProfileLock {
+    fn drop(&mut self) {
+        // Not by closing: a program that another thread starts at this moment has a copy of the descriptor until it runs,
+        // and the lock would last as long.
+        let _ = self.file.unlock();
+    }
 }
 
 /// Why a profile cannot be used.
@@ -164,7 +177,8 @@ impl Profile {
         self.key_path().exists() || self.store_path().exists()
     }
 
-    /// Makes the folder, readable by its owner only, and takes the lock.
+    /// Makes the folder, readable by its owner only, and takes the lock. Who only looks whether it is held
+    /// ([`Profile::in_use_by`]) holds it for that moment, so it is tried a few times.
     ///
     /// # Errors
     /// If another process holds it, or the system refuses.
@@ -180,7 +194,15 @@ impl Profile {
             .open(&path)
             .map_err(failed)?;
         let holder = self.folder.join("lock-holder");
-        match file.try_lock() {
+        let mut tried = file.try_lock();
+        for _ in 0..LOCK_TRIES {
+            if !matches!(tried, Err(TryLockError::WouldBlock)) {
+                break;
+            }
+            std::thread::sleep(LOCK_WAIT);
+            tried = file.try_lock();
+        }
+        match tried {
             Ok(()) => {
                 // Only a courtesy for the sentence above: losing it harms nothing.
                 let program = std::env::args().next().unwrap_or_else(|| "sotto".to_owned());
@@ -188,7 +210,7 @@ impl Profile {
                     .file_name()
                     .map_or_else(|| program.clone(), |n| n.to_string_lossy().into_owned());
                 let _ = std::fs::write(&holder, format!("process {} ({program})", std::process::id()));
-                Ok(ProfileLock { _file: file })
+                Ok(ProfileLock { file })
             }
             Err(TryLockError::WouldBlock) => {
                 let folder = self.folder.display().to_string();
@@ -268,6 +290,16 @@ mod tests {
         let held = profile.lock().expect("nobody else");
         let refused = profile.lock().expect_err("it is held");
         assert!(refused.to_string().contains(&format!("process {}", std::process::id())), "{refused}");
+        drop(held);
+        profile.lock().expect("free again");
+    }
+
+    #[test]
+    fn a_lock_ends_though_a_program_that_is_being_started_has_a_copy_of_its_descriptor() {
+        let home = tempfile::tempdir().expect("a folder");
+        let profile = Profile::new(home.path(), "default").expect("a good name");
+        let held = profile.lock().expect("nobody else");
+        let _copy = held.file.try_clone().expect("a descriptor");
         drop(held);
         profile.lock().expect("free again");
     }

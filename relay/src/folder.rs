@@ -24,8 +24,26 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub struct DataFolder {
     path: PathBuf,
-    /// The lock ends when this closes, which the kernel does even for a killed process.
-    _lock: File,
+    _lock: Lock,
+}
+
+/// A lock that ends when this is dropped, and with a killed process too.
+#[derive(Debug)]
+pub(crate) struct Lock(File);
+
+impl Lock {
+    /// Takes it, without waiting for whoever has it.
+    pub(crate) fn take(file: File) -> Result<Self, TryLockError> {
+        file.try_lock().map(|()| Self(file))
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Not by closing: a program that another thread starts at this moment has a copy of the descriptor until it runs,
+        // and the lock would last as long.
+        let _ = self.0.unlock();
+    }
 }
 
 /// Why a data folder cannot be used.
@@ -78,8 +96,8 @@ impl DataFolder {
             .truncate(false)
             .open(&lock_path)
             .map_err(FolderError::io(&lock_path))?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+        match Lock::take(lock) {
+            Ok(lock) => Ok(Self { path: path.to_owned(), _lock: lock }),
             Err(TryLockError::WouldBlock) => Err(FolderError::InUse { path: path.to_owned() }),
             Err(TryLockError::Error(source)) => Err(FolderError::Io { path: lock_path, source }),
         }
@@ -184,6 +202,17 @@ mod tests {
         assert!(matches!(DataFolder::open(&path), Err(FolderError::InUse { .. })));
         drop(folder);
         DataFolder::open(&path).unwrap();
+    }
+
+    #[test]
+    fn a_lock_ends_though_a_program_that_is_being_started_has_a_copy_of_its_descriptor() {
+        let home = tempfile::tempdir().unwrap();
+        let open = || private_options().create(true).truncate(false).open(home.path().join("lock")).unwrap();
+        let held = Lock::take(open()).unwrap();
+        let _copy = held.0.try_clone().unwrap();
+        assert!(Lock::take(open()).is_err());
+        drop(held);
+        Lock::take(open()).unwrap();
     }
 
     #[test]

@@ -12,6 +12,7 @@
 
 use super::about::About;
 use super::{Disk, SledOptions, StoreError, migrate};
+use crate::folder::Lock;
 use sotto_relay_core::conversation::ShardId;
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -25,7 +26,7 @@ pub(super) const GONE: &str = "gone-";
 pub(super) struct Layout {
     pub(super) folder: PathBuf,
     pub(super) about: About,
-    _lock: File,
+    _lock: Lock,
 }
 
 impl Layout {
@@ -37,11 +38,10 @@ impl Layout {
         let path = folder.join("LOCK");
         let lock = File::options().create(true).truncate(false).write(true).open(&path);
         let lock = lock.map_err(StoreError::io("cannot open", &path))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(StoreError::InUse { folder: folder.clone() }),
-            Err(TryLockError::Error(source)) => return Err(StoreError::io("cannot lock", &path)(source)),
-        }
+        let lock = Lock::take(lock).map_err(|error| match error {
+            TryLockError::WouldBlock => StoreError::InUse { folder: folder.clone() },
+            TryLockError::Error(source) => StoreError::io("cannot lock", &path)(source),
+        })?;
         migrate::bring_up(folder, options)?;
         let about = About::read(folder, options)?;
         let layout = Self { folder: folder.clone(), about, _lock: lock };
