@@ -12,6 +12,7 @@ pub mod programs;
 pub mod receiver;
 pub mod relay_process;
 pub mod sending;
+pub mod sound_server;
 pub mod terminal;
 pub mod tones;
 mod tool;

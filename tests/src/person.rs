@@ -3,7 +3,7 @@
 use crate::network::Namespace;
 use crate::programs::program;
 use serde_json::Value;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc;
@@ -58,6 +58,8 @@ impl<'n> Person<'n> {
             .env("SOTTO_PASSPHRASE", "a passphrase")
             .env_remove("SOTTO_RELAY")
             .env_remove("SOTTO_PROFILE")
+            // Nobody's microphone is listened to because somebody runs the tests at a desktop.
+            .env("PULSE_SERVER", "unix:/nowhere")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
@@ -214,6 +216,17 @@ impl Going {
     /// Ends its input, and waits for its good end.
     pub fn ends(self) {
         self.ends_with(0);
+    }
+
+    /// The same; what it had said on standard error, which has to be a pipe.
+    #[must_use]
+    pub fn ends_having_warned(mut self) -> String {
+        let mut stderr = self.child.stderr.take().expect("standard error is a pipe");
+        self.stdin = None;
+        let mut said = String::new();
+        stderr.read_to_string(&mut said).expect("it says text");
+        self.ends();
+        said
     }
 
     /// The same for an end with this exit code.

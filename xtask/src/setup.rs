@@ -55,6 +55,11 @@ const TEST_PACKAGES: &[Package] = &[
         files: &["/usr/bin/systemd-analyze"],
         why: "systemd-analyze reads the relay's service",
     },
+    Package {
+        name: "pulseaudio",
+        files: &["/usr/bin/pulseaudio", "/usr/local/bin/pulseaudio"],
+        why: "a sound server without hardware is microphone and loudspeaker of calls",
+    },
     Package { name: "prometheus", files: &["/usr/bin/promtool"], why: "promtool reads the alert rules" },
     Package {
         name: "coturn",

@@ -1,6 +1,8 @@
-//! Files in the place of sound devices: one that is spoken from, again and again, and one that is written to.
+//! What is spoken into, and where the other one is heard: the machine's own, or files in their place. One that is spoken from, again and
+//! again, and one that is written to.
 
 use super::audio::{FRAME, RATE};
+use super::machine;
 use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
 use std::fs::File;
 use std::io::{BufReader, BufWriter};
@@ -39,6 +41,17 @@ pub enum DeviceError {
         /// What it is.
         what: String,
     },
+    /// The machine's own devices cannot be used.
+    #[error("the sound server of this machine (PulseAudio or PipeWire) cannot be used: {0}")]
+    Server(String),
+    /// There is no device of this name.
+    #[error("the sound server of this machine has no device {name:?}; it has {there}")]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        there: String,
+    },
 }
 
 fn failed(path: &Path) -> impl FnOnce(hound::Error) -> DeviceError {
@@ -46,13 +59,28 @@ fn failed(path: &Path) -> impl FnOnce(hound::Error) -> DeviceError {
 }
 
 /// What the other one hears.
-pub struct Microphone(Option<Tape>);
+pub struct Microphone(Mouth);
+
+enum Mouth {
+    Silent,
+    Tape(Tape),
+    Machine(machine::Microphone),
+}
 
 impl Microphone {
     /// Nobody speaks.
     #[must_use]
     pub const fn silent() -> Self {
-        Self(None)
+        Self(Mouth::Silent)
+    }
+
+    /// That of the machine: the one of this name at its sound server, or the one that the person has chosen there. It is looked for
+    /// now and listened to when the two talk.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub async fn of_the_machine(name: Option<&str>) -> Result<Self, DeviceError> {
+        machine::Microphone::find(name).await.map(|found| Self(Mouth::Machine(found)))
     }
 
     /// A WAV file of one or two channels and 8 to 48 kHz, which begins anew at its end.
@@ -60,13 +88,24 @@ impl Microphone {
     /// # Errors
     /// See [`DeviceError`].
     pub fn file(path: &Path) -> Result<Self, DeviceError> {
-        Tape::open(path).map(|tape| Self(Some(tape)))
+        Tape::open(path).map(|tape| Self(Mouth::Tape(tape)))
+    }
+
+    /// The two talk from now on.
+    pub(super) async fn begin(&mut self) -> Result<(), DeviceError> {
+        match &mut self.0 {
+            Mouth::Machine(microphone) => microphone.begin().await,
+            Mouth::Silent | Mouth::Tape(_) => Ok(()),
+        }
     }
 
     /// The next 20 ms.
     pub(super) fn frame(&mut self) -> Result<Vec<i16>, DeviceError> {
-        let Some(tape) = &mut self.0 else { return Ok(vec![0; FRAME]) };
-        (0..FRAME).map(|_| tape.sample()).collect()
+        match &mut self.0 {
+            Mouth::Silent => Ok(vec![0; FRAME]),
+            Mouth::Tape(tape) => (0..FRAME).map(|_| tape.sample()).collect(),
+            Mouth::Machine(microphone) => microphone.take(FRAME),
+        }
     }
 }
 
@@ -159,7 +198,13 @@ impl Tape {
 }
 
 /// Where the other one is heard.
-pub struct Speaker(Option<Recording>);
+pub struct Speaker(Ears);
+
+enum Ears {
+    None,
+    Recording(Recording),
+    Machine(machine::Speaker),
+}
 
 struct Recording {
     path: PathBuf,
@@ -171,7 +216,15 @@ impl Speaker {
     /// Nobody listens.
     #[must_use]
     pub const fn none() -> Self {
-        Self(None)
+        Self(Ears::None)
+    }
+
+    /// That of the machine, found and used as [`Microphone::of_the_machine`] is.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub async fn of_the_machine(name: Option<&str>) -> Result<Self, DeviceError> {
+        machine::Speaker::find(name).await.map(|found| Self(Ears::Machine(found)))
     }
 
     /// A WAV file of one channel, 48 kHz and 16 bits. One that is there is replaced.
@@ -188,20 +241,29 @@ impl Speaker {
         let writer = WavWriter::create(path, spec).map_err(failed(path))?;
         let mut recording = Recording { path: path.to_owned(), writer, frames: 0 };
         recording.make_whole()?;
-        Ok(Self(Some(recording)))
+        Ok(Self(Ears::Recording(recording)))
     }
 
-    /// Writes a frame; a file that is full takes no more.
+    /// The two talk from now on.
+    pub(super) async fn begin(&mut self) -> Result<(), DeviceError> {
+        match &mut self.0 {
+            Ears::Machine(speaker) => speaker.begin().await,
+            Ears::None | Ears::Recording(_) => Ok(()),
+        }
+    }
+
+    /// Plays or writes a frame; a file that is full takes no more.
     pub(super) fn play(&mut self, frame: &[i16]) -> Result<(), DeviceError> {
         match &mut self.0 {
-            Some(recording) if recording.frames < FRAMES_MAX => recording.write(frame),
-            _ => Ok(()),
+            Ears::Recording(recording) if recording.frames < FRAMES_MAX => recording.write(frame),
+            Ears::None | Ears::Recording(_) => Ok(()),
+            Ears::Machine(speaker) => speaker.put(frame),
         }
     }
 
     /// The file is whole, and stays as it is.
     pub(super) fn end(self) -> Result<(), DeviceError> {
-        let Some(Recording { path, writer, .. }) = self.0 else { return Ok(()) };
+        let Ears::Recording(Recording { path, writer, .. }) = self.0 else { return Ok(()) };
         writer.finalize().map_err(failed(&path))
     }
 }

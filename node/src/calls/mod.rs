@@ -3,7 +3,8 @@
 //! Who rings where, and when the two devices try to connect, the client core decides (`sotto_node_core::calls`, as for browsers); here
 //! are the connection and the sound. Read in this order: this file (a call until it ends), `session` (what the core wants, carried
 //! out), `connection` (WebRTC), `ways` (how devices find each other), `sound` (every 20 ms), `audio` (sound into packets), `jitter` (packets into
-//! sound), `devices` (files in the place of sound devices), `quality` (how good it is).
+//! sound), `devices` (what is spoken into and heard from: files, or with `machine` the machine's own, and `slack` between their clocks and
+//! ours), `quality` (how good it is).
 //!
 //! ```text
 //! core: Negotiate --> session --> connection ==== the other device
@@ -14,8 +15,15 @@ mod audio;
 mod connection;
 mod devices;
 mod jitter;
+#[cfg(unix)]
+mod machine;
+#[cfg(not(unix))]
+#[path = "no_machine.rs"]
+mod machine;
 mod quality;
 mod session;
+#[cfg(unix)]
+mod slack;
 mod sound;
 mod ways;
 

@@ -79,6 +79,14 @@ async fn run(
         Ok(voice) => voice,
         Err(error) => return trouble(format!("there is no sound: {error}")),
     };
+    if let Err(error) = microphone.begin().await {
+        trouble(format!("the other one does not hear you: {error}"));
+        microphone = Microphone::silent();
+    }
+    if let Err(error) = speaker.begin().await {
+        trouble(format!("you do not hear the other one: {error}"));
+        speaker = Speaker::none();
+    }
     let mut clock = interval(EVERY);
     loop {
         let due = tokio::select! {
@@ -105,7 +113,7 @@ async fn run(
         }
         let heard = ear.lock().unwrap_or_else(PoisonError::into_inner).frame();
         if let Err(error) = speaker.play(&heard) {
-            trouble(format!("nothing is written any more: {error}"));
+            trouble(format!("nothing is heard or written any more: {error}"));
             speaker = Speaker::none();
         }
     }

@@ -45,15 +45,17 @@ pub(crate) struct Answer {
     pub(crate) devices: Devices,
 }
 
-/// Files in the place of sound devices.
+/// What is spoken into, and where the other one is heard.
 #[derive(clap::Args)]
 pub(crate) struct Devices {
-    /// A WAV file that the other one hears, again and again; without one it is quiet here
-    #[arg(long, value_name = "FILE")]
-    pub(crate) microphone: Option<PathBuf>,
-    /// A WAV file that what the other one says is written into; one that is there is replaced
-    #[arg(long, value_name = "FILE")]
-    pub(crate) speaker: Option<PathBuf>,
+    /// What the other one hears: a WAV file, again and again; `none`; or `device:NAME`, a microphone by its name at the sound server
+    /// [default: the microphone chosen there]
+    #[arg(long, value_name = "FILE|device:NAME|none", value_parser = place)]
+    pub(crate) microphone: Option<Place>,
+    /// Where the other one is heard: a WAV file to write, replacing one that is there; `none`; or `device:NAME`, a loudspeaker by its name at
+    /// the sound server [default: the loudspeaker chosen there]
+    #[arg(long, value_name = "FILE|device:NAME|none", value_parser = place)]
+    pub(crate) speaker: Option<Place>,
     /// Hang up when the two have talked for so many seconds
     #[arg(long = "for", value_name = "SECONDS", value_parser = seconds)]
     pub(crate) talk: Option<Duration>,
@@ -66,23 +68,71 @@ fn seconds(text: &str) -> Result<Duration, String> {
     number.map(Duration::from_secs_f64).ok_or_else(|| "a number of seconds, at most 86400".to_owned())
 }
 
+/// One end of the sound.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Neither spoken nor heard.
+    None,
+    /// A device of the machine.
+    Device(String),
+    /// A WAV file.
+    File(PathBuf),
+}
+
+/// A file that is called like the word is `./none`.
+fn place(text: &str) -> Result<Place, String> {
+    Ok(match (text, text.strip_prefix("device:")) {
+        ("none", _) => Place::None,
+        (_, Some("")) => return Err("a name follows `device:`".to_owned()),
+        (_, Some(name)) => Place::Device(name.to_owned()),
+        _ => Place::File(text.into()),
+    })
+}
+
 impl Devices {
-    /// Opens them before anybody is called: what is wrong with a file is said while nothing has happened yet.
-    fn open(&self) -> Result<Sound, Failed> {
-        let microphone = self.microphone.as_deref().map_or(Ok(Microphone::silent()), Microphone::file)?;
-        let speaker = self.speaker.as_deref().map_or(Ok(Speaker::none()), Speaker::file)?;
+    /// Finds them before anybody is called: what is wrong with them is said while nothing has happened yet. A machine without sound, as
+    /// servers are, makes silent calls unless a device is named.
+    async fn open(&self, printer: &Printer) -> Result<Sound, Failed> {
+        let mut missing = None;
+        let microphone = match &self.microphone {
+            Some(Place::None) => Microphone::silent(),
+            Some(Place::File(path)) => Microphone::file(path)?,
+            Some(Place::Device(name)) => Microphone::of_the_machine(Some(name)).await?,
+            None => Microphone::of_the_machine(None).await.unwrap_or_else(|error| {
+                missing = Some(error);
+                Microphone::silent()
+            }),
+        };
+        let speaker = match &self.speaker {
+            Some(Place::None) => Speaker::none(),
+            Some(Place::File(path)) => Speaker::file(path)?,
+            Some(Place::Device(name)) => Speaker::of_the_machine(Some(name)).await?,
+            None => Speaker::of_the_machine(None).await.unwrap_or_else(|error| {
+                missing = Some(error);
+                Speaker::none()
+            }),
+        };
+        if let Some(error) = missing {
+            let sentence =
+                format!("{error}. `--microphone FILE.wav` and `--speaker FILE.wav` do without one");
+            printer.alarm("no_sound_device", &sentence);
+        }
         Ok(Sound { microphone, speaker })
     }
 }
 
 impl From<DeviceError> for Failed {
     fn from(error: DeviceError) -> Self {
-        Self::new(Exit::Usage, "sound_file", error.to_string())
+        let code = match error {
+            DeviceError::Server(_) | DeviceError::Unknown { .. } => "sound_device",
+            _ => "sound_file",
+        };
+        Self::new(Exit::Usage, code, error.to_string())
     }
 }
 
 pub(crate) async fn call(global: &Global, printer: &Printer, args: Call) -> Result<(), Failed> {
-    let sound = args.devices.open()?;
+    let sound = args.devices.open(printer).await?;
     let (node, events) = open::begin_with_events(open::start(global, printer).await?, printer)?;
     let mut over = None;
     let result = open::finishing(node, async |node| {
@@ -99,7 +149,7 @@ pub(crate) async fn call(global: &Global, printer: &Printer, args: Call) -> Resu
 }
 
 pub(crate) async fn answer(global: &Global, printer: &Printer, args: Answer) -> Result<(), Failed> {
-    let sound = args.devices.open()?;
+    let sound = args.devices.open(printer).await?;
     let (node, mut events) = open::begin_with_events(open::start(global, printer).await?, printer)?;
     let mut over = None;
     let result = open::finishing(node, async |node| {

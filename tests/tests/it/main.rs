@@ -34,5 +34,6 @@ mod quota;
 mod register;
 mod relay_kill;
 mod search;
+mod sound_devices;
 mod terminal_interface;
 mod virtual_world;

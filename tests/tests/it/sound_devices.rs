@@ -1,0 +1,153 @@
+//! Calls with the microphone and the loudspeaker of the machine: a real sound server without hardware, into whose microphone a tone is
+//! played. The other end has files for devices.
+
+use serde_json::Value;
+use sotto_tests::person::{Going, Person};
+use sotto_tests::relay_process::RelayProcess;
+use sotto_tests::sending::text;
+use sotto_tests::sound_server::{LOUDSPEAKER, MICROPHONE, SoundServer};
+use sotto_tests::tones;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// What the microphone of the machine hears, and what the other end says.
+const OWN_HZ: u32 = 660;
+const OTHER_HZ: f64 = 440.0;
+
+/// How far from it what is heard may be.
+const NEAR_HZ: f64 = 8.0;
+
+const USAGE: i32 = 2;
+
+/// Alice at a desktop and Bob with files, who have written to each other.
+struct World {
+    folder: tempfile::TempDir,
+    _relay: RelayProcess,
+    desktop: SoundServer,
+    alice: Person<'static>,
+    bob: Person<'static>,
+}
+
+impl World {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (data, log) = (folder.path().join("relay"), folder.path().join("relay.log"));
+        let relay = RelayProcess::start(&data, &log, &[]).expect("the relay starts");
+        let [alice, bob] =
+            ["alice", "bob"].map(|name| Person::register(name, folder.path(), &relay.ready.link));
+        alice.does(&["send", "@bob", "may I call?"]);
+        assert_eq!(bob.texts("@alice"), ["may I call?"]);
+        let pulse = folder.path().join("pulse");
+        std::fs::create_dir(&pulse).expect("a folder");
+        let desktop = SoundServer::start(&pulse, OWN_HZ);
+        Self { folder, _relay: relay, desktop, alice, bob }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Bob waits for a call, with a tone.
+    fn bob_waits(&self) -> Going {
+        let microphone = self.path("said.wav");
+        tones::write(&microphone, OTHER_HZ, 2.0);
+        let heard = self.path("heard.wav");
+        let going =
+            self.bob.begins(&["answer", "--microphone", text(&microphone), "--speaker", text(&heard)]);
+        going.says(|object| object["type"] == "waiting");
+        going
+    }
+
+    fn alice_calling(&self, options: &[&str]) -> Command {
+        let (name, address) = self.desktop.address();
+        let mut command = self.alice.command(&[&["call", "@bob"], options].concat());
+        command.env(name, address);
+        command
+    }
+
+    fn alice_calls(&self, options: &[&str]) -> Going {
+        Going::starts(&mut self.alice_calling(options))
+    }
+}
+
+/// They have talked for some seconds.
+fn talks(going: &Going) {
+    for _ in 0..3 {
+        going.says(|object| {
+            object["type"] == "call_quality" && object["received_kbit_s"].as_f64() > Some(5.0)
+        });
+    }
+}
+
+fn over(object: &Value) -> bool {
+    object["type"] == "call" && object["state"] == "ended"
+}
+
+fn hears(path: &Path, due: f64) {
+    let hertz = tones::heard(path);
+    assert!((hertz - due).abs() < NEAR_HZ, "{} has {hertz} Hz", path.display());
+}
+
+#[test]
+fn who_calls_at_a_desktop_speaks_into_its_microphone_and_hears_from_its_loudspeaker() {
+    let world = World::new();
+    let named = [format!("device:{MICROPHONE}"), format!("device:{LOUDSPEAKER}")];
+    let [microphone, speaker] = &named;
+    // Those that the person has chosen at the desktop, and the same by their names.
+    for options in [&[][..], &["--microphone", microphone, "--speaker", speaker]] {
+        let bob = world.bob_waits();
+        let alice = world.alice_calls(options);
+        alice.says(|object| object["type"] == "call" && object["state"] == "connected");
+        let recorded = world.path("loudspeaker.wav");
+        let recorder = world.desktop.record(&recorded);
+        talks(&alice);
+        talks(&bob);
+        recorder.end();
+        alice.is_interrupted();
+        for end in [alice, bob] {
+            end.says(over);
+            end.ends();
+        }
+        hears(&recorded, OTHER_HZ);
+        hears(&world.path("heard.wav"), f64::from(OWN_HZ));
+    }
+}
+
+#[test]
+fn a_sound_server_that_ends_ends_the_sound_and_not_the_call() {
+    let mut world = World::new();
+    let bob = world.bob_waits();
+    let alice = world.alice_calls(&[]);
+    talks(&alice);
+    world.desktop.end();
+    talks(&bob);
+    alice.is_interrupted();
+    alice.says(over);
+    bob.says(over);
+    bob.ends();
+    let said = alice.ends_having_warned();
+    assert!(said.contains("the microphone is silent from now on"), "{said}");
+}
+
+#[test]
+fn without_a_sound_server_calls_are_silent_and_a_device_by_name_is_refused_with_those_there_are() {
+    let world = World::new();
+    let (code, said) = world.alice.fails_to(&["call", "@bob", "--microphone", "device:studio"]);
+    assert_eq!(code, Some(USAGE), "{said}");
+    assert!(said.contains("sound server") && said.contains("sound_device"), "{said}");
+    let refused = world.alice_calling(&["--microphone", "device:studio"]).output().expect("it runs");
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(
+        refused.status.code() == Some(USAGE) && said.contains("studio") && said.contains(MICROPHONE),
+        "{said}"
+    );
+    let bob = world.bob_waits();
+    let alice = world.alice.begins(&["call", "@bob"]);
+    talks(&alice);
+    alice.is_interrupted();
+    alice.says(over);
+    let said = alice.ends_having_warned();
+    assert!(said.contains("no_sound_device"), "{said}");
+    bob.says(over);
+    bob.ends();
+}
