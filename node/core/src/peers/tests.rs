@@ -6,7 +6,7 @@ use super::*;
 use proptest::prelude::*;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng as _;
-use sotto_e2ee::content::peer::{PeerSignal, PeerWord};
+use sotto_e2ee::content::peer::{Carriers, PeerSignal, PeerWord};
 use sotto_protocol::ids::UnixMillis;
 
 const PLACE: ConversationId = ConversationId([7; 16]);
@@ -71,7 +71,8 @@ fn asked(acts: &[Act]) -> Asked {
 }
 
 fn wanted() -> PeerSignal {
-    PeerSignal { to: None, word: PeerWord::Wanted { ask: ASK, root: ROOT } }
+    let carriers = Carriers::BOTH;
+    PeerSignal { to: None, word: PeerWord::Sought { ask: ASK, root: ROOT, carriers } }
 }
 
 /// The giver's offer to the taker.
@@ -107,7 +108,7 @@ fn a_device_that_hides_its_address_neither_asks_nor_answers_nor_connects() {
     giver.network(Some(Reach::Both(way(2))), UnixMillis(0));
     assert_eq!(hears(&mut giver, 1, wanted(), 0), []);
     giver.offer(
-        Asked { ask: ASK, conversation: PLACE, root: ROOT, by: device(1) },
+        Asked { ask: ASK, conversation: PLACE, root: ROOT, by: device(1), channel: false },
         UnixMillis(0),
         &mut rng(),
     );
@@ -236,7 +237,7 @@ fn a_flood_of_questions_and_offers_is_cut() {
     }
     assert_eq!(answered, 10);
     for number in 0..=255 {
-        let asked = Asked { ask: AskId([number; 16]), conversation: PLACE, root: ROOT, by: device(1) };
+        let asked = Asked { ask: AskId([number; 16]), conversation: PLACE, root: ROOT, by: device(1), channel: false };
         let mut seeded = ChaCha20Rng::seed_from_u64(number.into());
         giver.offer(asked, UnixMillis(0), &mut seeded);
     }
