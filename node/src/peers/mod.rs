@@ -17,6 +17,7 @@ mod take;
 mod tests;
 mod tls;
 
+pub use channel::runtime;
 pub use give::Gives;
 pub(crate) use give::{Disk, is_there};
 pub(crate) use take::{News, TakeError, Taker};

@@ -100,7 +100,8 @@ impl Foreign {
 /// A description, and the candidates that were in it: they travel by themselves, each looked at.
 fn parted(sdp: &str) -> (String, Vec<Candidate>) {
     let is_way = |line: &&str| line.starts_with("a=candidate:") || line.starts_with("a=end-of-candidates");
-    let ways = sdp.lines().filter_map(|line| line.strip_prefix("a=")).filter(|line| line.starts_with("candidate:"));
+    let ways =
+        sdp.lines().filter_map(|line| line.strip_prefix("a=")).filter(|line| line.starts_with("candidate:"));
     let ways = ways.map(|line| Candidate { line: line.to_owned(), mid: None, section: Some(0) }).collect();
     (sdp.split_inclusive('\n').filter(|line| !is_way(line)).collect(), ways)
 }

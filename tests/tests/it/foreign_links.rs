@@ -97,8 +97,7 @@ fn a_node_takes_a_file_from_aiortc_that_the_relay_does_not_have_any_more() {
     let got = got(&world.carol, GROUP, &world.sent, &inbox);
     assert_eq!(hash(&inbox.join("film.mkv")), hash(&world.path));
     let sources = got["sources"].as_array().expect("sources");
-    let from: Vec<_> =
-        sources.iter().map(|one| (&one["carrier"], &one["username"], &one["bytes"])).collect();
+    let from: Vec<_> = sources.iter().map(|one| (&one["carrier"], &one["username"], &one["bytes"])).collect();
     assert_eq!(from, [(&json!("direct"), &json!("bob"), &json!(BYTES))]);
     assert_eq!(got["dropped"], json!([]));
     let (_, asked) = foreign.says(|object| object["for"] == "Chunk(0)");

@@ -146,7 +146,7 @@ impl Peers {
         let Asked { ask, conversation, root, by, .. } = asked;
         let is_known = self.channels.iter().any(|channel| (channel.ask, channel.device) == (ask, by));
         let is_room = self.channels.len() < WAITING_MAX && !is_known;
-        let may_offer = round == 0 && is_room && (self.holds(conversation, root) || self.gives(conversation, root));
+        let may_offer = round == 0 && is_room && (self.holds(conversation, root) || self.serves());
         match self.channel(link) {
             Some(channel) if channel.gives && channel.may_begin(round) => channel.begin(round, now),
             None if may_offer => {

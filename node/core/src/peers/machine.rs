@@ -240,14 +240,15 @@ impl Peers {
         }
     }
 
-    /// Whether this device gives a file if its shell says that it has it.
-    pub(super) fn gives(&self, of: ConversationId, root: BlobRoot) -> bool {
-        QUIC && (self.serves || self.has_some_of(of, root))
+    /// Whether this device gives what its shell says that it has.
+    pub(super) const fn serves(&self) -> bool {
+        QUIC && self.serves
     }
 
     /// The shell has the file that was asked for.
     pub(super) fn offer(&mut self, asked: Asked, now: UnixMillis, rng: &mut dyn CryptoRng) {
-        let is_room = self.gives(asked.conversation, asked.root) && self.offers.len() < WAITING_MAX;
+        let gives = self.serves() || self.has_some_of(asked.conversation, asked.root);
+        let is_room = QUIC && gives && self.offers.len() < WAITING_MAX;
         let Some(Reach::Both(way)) = self.reach.clone().filter(|_| is_room) else { return };
         let mut link = [0; 16];
         rng.fill_bytes(&mut link);
@@ -263,7 +264,8 @@ impl Peers {
         let Some(reach) = self.reach.clone().filter(|_| device != self.me) else { return };
         if let Some((ask, root, channel)) = answers(&reach, &signal.word) {
             let is_here = is_kept && self.serves || self.holds(conversation, root);
-            if is_here || self.has_some_of(conversation, root) {
+            // Who takes a channel asks for any piece, and not first which are here.
+            if is_here || !channel && self.has_some_of(conversation, root) {
                 self.wanted(Asked { ask, conversation, root, by: device, channel }, members, now, rng);
             }
             return;

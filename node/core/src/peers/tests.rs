@@ -237,7 +237,13 @@ fn a_flood_of_questions_and_offers_is_cut() {
     }
     assert_eq!(answered, 10);
     for number in 0..=255 {
-        let asked = Asked { ask: AskId([number; 16]), conversation: PLACE, root: ROOT, by: device(1), channel: false };
+        let asked = Asked {
+            ask: AskId([number; 16]),
+            conversation: PLACE,
+            root: ROOT,
+            by: device(1),
+            channel: false,
+        };
         let mut seeded = ChaCha20Rng::seed_from_u64(number.into());
         giver.offer(asked, UnixMillis(0), &mut seeded);
     }

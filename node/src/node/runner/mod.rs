@@ -463,10 +463,7 @@ impl<S: Store + Send + 'static> Runner<S> {
     /// A member asks for a file that was kept here: it is offered if it lies there still.
     fn asked_for_file(&mut self, asked: Asked) {
         let Asked { conversation, root, .. } = asked;
-        if self.hub.arriving(BlobPlace { conversation, root }).is_some() {
-            if asked.channel {
-                return self.hub.offer_channel(self.node.clone(), asked);
-            }
+        if !asked.channel && self.hub.arriving(BlobPlace { conversation, root }).is_some() {
             return self.own_command(Command::Peer(PeerCommand::Offer(asked)));
         }
         let found = shared::find(self.client.store(), conversation, root);

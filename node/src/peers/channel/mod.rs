@@ -12,8 +12,12 @@
 
 mod connection;
 mod give;
+mod roomy;
 mod take;
+#[cfg(test)]
+mod tests;
 
+pub use roomy::runtime;
 pub(crate) use take::Taking;
 
 use super::give::Giver;

@@ -4,7 +4,7 @@ use crate::peers::TakeError;
 use crate::peers::give::IDLE;
 use bytes::BytesMut;
 use sotto_node_core::peers::asking::Asking;
-use sotto_protocol::peer::Question;
+use sotto_protocol::peer::{MESSAGE_BYTES_MAX, Question};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -102,10 +102,11 @@ pub(super) async fn serve(mut wishes: Wishes, channel: Arc<dyn DataChannel>) -> 
             event = channel.poll() => match event {
                 Some(DataChannelEvent::OnMessage(message)) => {
                     heard = Instant::now();
+                    let is_due = !message.is_string && message.data.len() <= MESSAGE_BYTES_MAX;
                     match asking.take(&message.data) {
                         // Who asked may not wait any more.
-                        Ok(Some(answer)) if !message.is_string => drop(answer.of.send(answer.came)),
-                        Ok(None) if !message.is_string => {}
+                        Ok(Some(answer)) if is_due => drop(answer.of.send(answer.came)),
+                        Ok(None) if is_due => {}
                         _ => {
                             shared.broke.store(true, Ordering::Release);
                             return false;
