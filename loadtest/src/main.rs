@@ -172,7 +172,7 @@ async fn run(arguments: Arguments) -> Result<()> {
         Command::BareRelay { dir } => return bare::serve(&dir).await,
         Command::BareGive { file } => return files::bare::give(&file).await,
         Command::BareTake { ready, to } => return files::bare::take(&ready, &to).await,
-        Command::Files(files) => (report.files, report.groups) = files::measure(&files).await?,
+        Command::Files(files) => files::measure(&files, &mut report).await?,
         Command::Talk(talk) => {
             for &outstanding in &talk.outstanding {
                 let (mut base, mut ours) = (Vec::new(), Vec::new());

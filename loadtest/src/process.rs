@@ -37,9 +37,15 @@ impl Process {
         self.pid
     }
 
+    /// Writes a line to its input.
+    pub(crate) async fn tell(&mut self, line: &str) -> Result<()> {
+        let input = self.stdin.as_mut().context("the child's input is closed")?;
+        Ok(input.write_all(format!("{line}\n").as_bytes()).await?)
+    }
+
     /// Writes an empty line to its input and gives the line that it answers.
     pub(crate) async fn ask(&mut self) -> Result<String> {
-        self.stdin.as_mut().context("the child's input is closed")?.write_all(b"\n").await?;
+        self.tell("").await?;
         self.line().await
     }
 

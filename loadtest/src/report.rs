@@ -149,6 +149,27 @@ impl Files {
     }
 }
 
+/// A file from a browser to a node: one round, or the medians of several.
+#[derive(Serialize, Clone)]
+pub(crate) struct FromBrowser {
+    pub(crate) way: String,
+    /// That came directly.
+    pub(crate) bytes: u64,
+    /// Of those; megabytes of 1,000,000 bytes.
+    pub(crate) mb_per_second: f64,
+    pub(crate) taker_cpu_per_gib: f64,
+}
+
+impl FromBrowser {
+    /// One row of several rounds: each figure is the median of its own. `None` without rounds.
+    pub(crate) fn median(rounds: &[Self]) -> Option<Self> {
+        let mut row = rounds.first()?.clone();
+        row.mb_per_second = middle(rounds, |round| round.mb_per_second);
+        row.taker_cpu_per_gib = middle(rounds, |round| round.taker_cpu_per_gib);
+        Some(row)
+    }
+}
+
 /// A file that all members but one got at once.
 #[derive(Serialize, Clone)]
 pub(crate) struct FilesGroup {
@@ -174,6 +195,7 @@ pub(crate) struct Report {
     pub(crate) turn: Vec<Turn>,
     pub(crate) files: Vec<Files>,
     pub(crate) groups: Vec<FilesGroup>,
+    pub(crate) from_browser: Vec<FromBrowser>,
 }
 
 impl Report {
@@ -311,6 +333,14 @@ impl Report {
                     row.giver_peak_mib,
                     row.taker_peak_mib,
                 );
+            }
+        }
+        if let Some(base) = self.from_browser.first() {
+            out += "\n| from a browser to a node | MB/s | of the first | CPU s per GiB, taker |\n|---|---|---|---|\n";
+            for row in &self.from_browser {
+                let of_base = row.mb_per_second / base.mb_per_second;
+                let FromBrowser { way, mb_per_second, taker_cpu_per_gib, .. } = row;
+                out += &format!("| {way} | {mb_per_second:.1} | {of_base:.2} | {taker_cpu_per_gib:.2} |\n");
             }
         }
         for row in &self.groups {

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! pair    a stream of quinn | directly from who sent it | from the relay | magic-wormhole | iroh        in turn, as often as is asked for
+//! browser a bare data channel of a Chromium | from its page to a node, directly                       in turn
 //! group   one member alone, then all the others at once, from the one who sent it; what the relay gave meanwhile
 //! ```
 //!
@@ -9,6 +10,7 @@
 //! whole command is timed too: it starts a process, opens a store, signs in and catches up.
 
 pub(crate) mod bare;
+mod browser;
 mod disk;
 mod group;
 mod iroh;
@@ -18,7 +20,7 @@ mod wormhole;
 
 use crate::person::{Person, last_object};
 use crate::process::{Process, cpu_seconds, peak_kib};
-use crate::report::{Files, FilesGroup};
+use crate::report::{Files, Report};
 use crate::sotto::Sotto;
 use crate::target::Target as _;
 use anyhow::{Context as _, Result, ensure};
@@ -58,6 +60,9 @@ pub(crate) struct FilesArguments {
     /// Members of the group. With more than two, all but the sender get the file at once, and what the relay gave is counted.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(2..=64))]
     members: u16,
+    /// From a Chromium to a node instead, in turns with a bare data channel between the two. The relay has to be built with its web client.
+    #[arg(long, conflicts_with_all = ["members", "rate", "beside"])]
+    browser: bool,
     /// Of a group: Mbit/s that each member's line carries outwards. Each member gets a network namespace, which needs root.
     #[arg(long)]
     rate: Option<u32>,
@@ -125,16 +130,19 @@ impl Pass {
     }
 }
 
-/// Everything that is asked for.
-pub(crate) async fn measure(arguments: &FilesArguments) -> Result<(Vec<Files>, Vec<FilesGroup>)> {
+/// Everything that is asked for, into the report.
+pub(crate) async fn measure(arguments: &FilesArguments, report: &mut Report) -> Result<()> {
     let dir = crate::scratch(&arguments.scratch)?;
     let file = dir.path().join("film.mkv");
     make(&file, arguments.size, arguments.zeros)?;
-    if arguments.members > 2 {
-        let row = group::measure(arguments, dir.path(), &file).await?;
-        return Ok((Vec::new(), vec![row]));
+    if arguments.browser {
+        report.from_browser = browser::measure(arguments, dir.path(), &file).await?;
+    } else if arguments.members > 2 {
+        report.groups.push(group::measure(arguments, dir.path(), &file).await?);
+    } else {
+        report.files = pair(arguments, dir.path(), &file).await?;
     }
-    Ok((pair(arguments, dir.path(), &file).await?, Vec::new()))
+    Ok(())
 }
 
 async fn pair(arguments: &FilesArguments, dir: &Path, file: &Path) -> Result<Vec<Files>> {

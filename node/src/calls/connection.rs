@@ -4,16 +4,16 @@
 //! direction: a browser's camera can then be switched on without an error, and nothing of it is sent.
 
 use super::audio::{FRAME_TICKS, RATE};
+use super::describe;
 use super::jitter::{Ear, Packet};
-use super::ways::{Ways, without_candidates, without_origin};
+use super::ways::{Ways, without_origin};
 use async_trait::async_trait;
 use bytes::Bytes;
 use rtc::ice::mdns::MulticastDnsMode;
 use rtc::media_stream::MediaStreamTrack;
-use rtc::peer_connection::configuration::RTCOfferOptions;
 use rtc::peer_connection::configuration::interceptor_registry::configure_rtcp_reports;
 use rtc::peer_connection::configuration::media_engine::{MIME_TYPE_OPUS, MIME_TYPE_VP8};
-use rtc::peer_connection::transport::{RTCIceCandidateInit, RTCIceCandidateType};
+use rtc::peer_connection::transport::RTCIceCandidateType;
 use rtc::rtp_transceiver::RTCRtpTransceiverDirection;
 use rtc::rtp_transceiver::rtp_sender::{
     RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters, RtpCodecKind,
@@ -33,7 +33,7 @@ use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
 use webrtc::peer_connection::{
     MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCBundlePolicy,
     RTCConfiguration, RTCConfigurationBuilder, RTCIceServer, RTCIceTransportPolicy,
-    RTCPeerConnectionIceEvent, RTCPeerConnectionState, RTCSessionDescription, Registry, SettingEngineBuilder,
+    RTCPeerConnectionIceEvent, RTCPeerConnectionState, Registry, SettingEngineBuilder,
 };
 use webrtc::rtp_transceiver::RtpSender;
 
@@ -157,46 +157,28 @@ impl Connection {
 
     /// An offer; of a further attempt with other ICE credentials.
     pub(super) async fn offer(&self, again: bool) -> Result<String> {
-        let options = again.then_some(RTCOfferOptions { ice_restart: true });
-        let offer = self.pc.create_offer(options).await?;
-        let sdp = without_candidates(&offer.sdp);
-        self.pc.set_local_description(offer).await?;
-        Ok(sdp)
+        describe::offer(&*self.pc, again).await
     }
 
     /// The answer to an offer.
     pub(super) async fn answer(&self, sdp: String) -> Result<String> {
-        self.pc.set_remote_description(RTCSessionDescription::offer(sdp)?).await?;
+        describe::offered(&*self.pc, sdp).await?;
         for transceiver in self.pc.get_transceivers().await {
             if transceiver.sender().await?.is_none() {
                 transceiver.set_direction(RTCRtpTransceiverDirection::Inactive).await?;
             }
         }
-        let answer = self.pc.create_answer(None).await?;
-        let sdp = without_candidates(&answer.sdp);
-        self.pc.set_local_description(answer).await?;
-        Ok(sdp)
+        describe::answer(&*self.pc).await
     }
 
     /// The other one's answer.
     pub(super) async fn answered(&self, sdp: String) -> Result<()> {
-        self.pc.set_remote_description(RTCSessionDescription::answer(sdp)?).await
+        describe::answered(&*self.pc, sdp).await
     }
 
     /// A way to the other one. One that cannot be used is no loss.
     pub(super) async fn try_way(&self, candidate: Candidate) {
-        if candidate.line.is_empty() {
-            return; // The end of them, which nobody here waits for.
-        }
-        let candidate = RTCIceCandidateInit {
-            candidate: candidate.line,
-            sdp_mid: candidate.mid,
-            sdp_mline_index: candidate.section,
-            ..RTCIceCandidateInit::default()
-        };
-        if let Err(error) = self.pc.add_ice_candidate(candidate).await {
-            tracing::debug!(%error, "a way that is none");
-        }
+        describe::try_way(&*self.pc, candidate).await;
     }
 
     /// The fingerprint of the certificate at the other end, from the transport itself.

@@ -2,9 +2,9 @@
 //!
 //! Who rings where, and when the two devices try to connect, the client core decides (`sotto_node_core::calls`, as for browsers); here
 //! are the connection and the sound. Read in this order: this file (a call until it ends), `session` (what the core wants, carried
-//! out), `connection` (WebRTC), `ways` (how devices find each other), `sound` (every 20 ms), `audio` (sound into packets), `jitter` (packets into
-//! sound), `devices` (what is spoken into and heard from: files, or with `machine` the machine's own, and `slack` between their clocks and
-//! ours), `quality` (how good it is).
+//! out), `connection` (WebRTC), `describe` (its steps), `ways` (how devices find each other), `sound` (every 20 ms), `audio` (sound into
+//! packets), `jitter` (packets into sound), `devices` (what is spoken into and heard from: files, or with `machine` the machine's own, and
+//! `slack` between their clocks and ours), `quality` (how good it is).
 //!
 //! ```text
 //! core: Negotiate --> session --> connection ==== the other device
@@ -13,6 +13,7 @@
 
 mod audio;
 mod connection;
+pub(crate) mod describe;
 mod devices;
 mod jitter;
 #[cfg(unix)]
@@ -30,6 +31,7 @@ mod ways;
 pub use devices::{DeviceError, Microphone, Speaker};
 pub use quality::Quality;
 pub use sound::Sound;
+pub(crate) use ways::Ways;
 
 use crate::node::Node;
 use session::{Job, Session};
@@ -39,6 +41,15 @@ use sotto_node_core::event::{Event, Failure, FailureCode};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, mpsc};
 use tokio::task::JoinHandle;
+use webrtc::peer_connection::RTCIceServer;
+
+/// The servers that find out where this device is, without those that would carry something; `None` if the relay does not say.
+pub(crate) async fn stun_servers<S: Store + Send + 'static>(node: &Node<S>) -> Option<Vec<RTCIceServer>> {
+    let mut servers = Session::lent(node).await?;
+    servers.iter_mut().for_each(|server| server.urls.retain(|url| url.starts_with("stun:")));
+    servers.retain(|server| !server.urls.is_empty());
+    Some(servers)
+}
 
 /// What happens in a call.
 #[derive(Debug, Clone, PartialEq)]

@@ -181,7 +181,7 @@ impl<S: Store + Send + 'static> Session<S> {
         self.round = round;
         if self.connection.is_none() || round > 0 {
             // A relay that was started again lends others. Without an answer, those of before stay.
-            if let Some(servers) = self.lent().await {
+            if let Some(servers) = Self::lent(&self.node).await {
                 self.servers = servers;
             }
             let relay = self.node.api().0.relay();
@@ -202,10 +202,10 @@ impl<S: Store + Send + 'static> Session<S> {
     }
 
     /// What the relay lends; `None` if it does not say.
-    async fn lent(&self) -> Option<Vec<RTCIceServer>> {
+    pub(super) async fn lent(node: &Node<S>) -> Option<Vec<RTCIceServer>> {
         let ask = async {
-            let access = self.node.access_token().await?;
-            self.node.api().call(Method::Get, "/ice", Some(&access), None).await
+            let access = node.access_token().await?;
+            node.api().call(Method::Get, "/ice", Some(&access), None).await
         };
         let answer = match timeout(LEND, ask).await {
             Ok(Ok(answer)) => answer,

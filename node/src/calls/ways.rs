@@ -77,18 +77,18 @@ fn place_of(url: &str) -> Option<(&str, u16)> {
 /// From where this device looks: the addresses from which it reaches the servers and, unless it hides, from which it would reach anybody
 /// (as a browser does that was not allowed more, RFC 8828, mode 2). They are looked up each time that sockets are bound.
 #[derive(Clone)]
-pub(super) struct Ways {
+pub(crate) struct Ways {
     towards: Arc<Mutex<Vec<SocketAddr>>>,
     hides: bool,
 }
 
 impl Ways {
-    pub(super) fn new(hides: bool) -> Self {
+    pub(crate) fn new(hides: bool) -> Self {
         Self { towards: Arc::default(), hides }
     }
 
     /// There are these servers from now on, and the relay.
-    pub(super) async fn lead(&self, servers: &[RTCIceServer], relay: (&str, u16)) {
+    pub(crate) async fn lead(&self, servers: &[RTCIceServer], relay: (&str, u16)) {
         let places = servers.iter().flat_map(|server| &server.urls).filter_map(|url| place_of(url));
         let mut towards = Vec::new();
         for (host, port) in places.chain([relay]) {

@@ -5,7 +5,6 @@ use crate::node::Node;
 use crate::peers::{News, Taker};
 use sotto_e2ee::store::Store;
 use sotto_node_core::command::Command;
-use sotto_node_core::peers::plan::GIVE_UP_AFTER_MS;
 use sotto_node_core::peers::{AskId, PeerCommand};
 use sotto_protocol::blob::{BlobPlace, BlobSize, ChunkList};
 use sotto_protocol::ids::DeviceId;
@@ -16,6 +15,9 @@ use tokio::time::{Instant, timeout_at};
 
 /// Whoever is there and has the file has said so by then.
 const FIRST_ANSWER: Duration = Duration::from_millis(1_500);
+
+/// A link that is on its way stands by then, or it is known that it does not.
+const LINK: Duration = Duration::from_secs(9);
 
 /// The question to the members, if it was asked. Dropping it ends it.
 pub(super) struct Members<S: Store + Send + 'static> {
@@ -119,8 +121,7 @@ impl<S: Store + Send + 'static> Members<S> {
     pub(super) async fn list(&mut self, size: BlobSize) -> Result<Option<ChunkList>, FileError> {
         self.ask().await?;
         while self.may_come() {
-            let patience =
-                if self.is_coming() { Duration::from_millis(GIVE_UP_AFTER_MS) } else { FIRST_ANSWER };
+            let patience = if self.is_coming() { LINK } else { FIRST_ANSWER };
             let Ok(link) = timeout_at(Instant::now() + patience, self.next()).await else { break };
             let Some(link) = link else { continue };
             let root = self.place.root;

@@ -292,7 +292,7 @@ impl<'a, S: Store + Send + 'static> Swarm<'a, S> {
         let source = |origin: &Origin| Source {
             giver: origin.giver.clone(),
             bytes: origin.bytes,
-            round_trip: origin.link.as_ref().map(Taker::round_trip),
+            round_trip: origin.link.as_ref().and_then(Taker::round_trip),
         };
         self.origins.values().map(source).collect()
     }

@@ -23,10 +23,10 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// A link without a question for so long is closed.
-const IDLE: Duration = Duration::from_secs(60);
+pub(super) const IDLE: Duration = Duration::from_secs(60);
 
 /// How long a question may take to be said, and a piece to be taken: 1 MiB at 140 kbit/s.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What gives the pieces of files that members of a conversation ask for.
 pub trait Gives: Send + Sync + 'static {
@@ -35,6 +35,7 @@ pub trait Gives: Send + Sync + 'static {
 }
 
 /// One link's giving end.
+#[derive(Clone)]
 pub(super) struct Giver {
     pub(super) conversation: ConversationId,
     /// What this device has whole, if it gives that at all.
@@ -63,7 +64,6 @@ impl Giver {
     async fn answer(&self, mut send: SendStream, mut recv: RecvStream) -> Option<()> {
         let asked = recv.read_to_end(QUESTION_BYTES).await.ok()?;
         let question = Question::read(&asked)?;
-        let _room = self.hub.0.room.acquire().await.ok()?;
         match self.piece(question).await {
             Some(piece) => {
                 send.write_all(&[Status::Here.to_byte()]).await.ok()?;
@@ -75,7 +75,8 @@ impl Giver {
     }
 
     /// Of a file that is on its way here, or of one that is here.
-    async fn piece(&self, question: Question) -> Option<Bytes> {
+    pub(super) async fn piece(&self, question: Question) -> Option<Bytes> {
+        let _room = self.hub.0.room.acquire().await.ok()?;
         let Question { root, wanted } = question;
         match self.hub.arriving(BlobPlace { conversation: self.conversation, root }) {
             Some(file) => tokio::task::spawn_blocking(move || file.give(wanted)).await.ok()?,

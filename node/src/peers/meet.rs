@@ -193,7 +193,7 @@ pub(super) async fn take(hub: Hub, socket: Socket, meeting: Meeting, tell: mpsc:
     };
     let Meeting { account, device, .. } = meeting;
     let news = match connection {
-        Some(connection) => News::Link(Taker::new(account, device, connection)),
+        Some(connection) => News::Link(Taker::over_quic(account, device, connection)),
         None => News::Failed(device),
     };
     // Who asked may have everything by now.

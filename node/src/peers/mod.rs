@@ -1,13 +1,15 @@
 //! Direct links to other devices, and files over them.
 //!
-//! The client core decides who meets whom (`sotto_node_core::peers`); here are the sockets. A link is a QUIC connection on the
-//! [`Socket`] of the relay's connection, both ends of which show the certificate that MLS promised.
+//! The client core decides who meets whom (`sotto_node_core::peers`); here are the sockets. A link between two nodes is a QUIC connection on
+//! the [`Socket`] of the relay's connection, both ends of which show the certificate that MLS promised; one with a browser is a data channel of
+//! WebRTC (`channel`). What gives and takes is the same.
 //!
 //! ```text
 //! core: Meet --> meet (punch, dial, let in) --> give (this device has the file, or some of it): questions in, pieces out
-//!                                           `-> take (this device wants it): for `files::get`
+//!       Channel, Asked by one --> channel ------`-> take (this device wants it): for `files::get`
 //! ```
 
+mod channel;
 mod give;
 mod meet;
 mod take;
@@ -15,14 +17,24 @@ mod take;
 mod tests;
 mod tls;
 
+pub use channel::runtime;
 pub use give::Gives;
 pub(crate) use give::{Disk, is_there};
 pub(crate) use take::{News, TakeError, Taker};
 
+use crate::calls;
 use crate::files::Arriving;
+use crate::node::{Node, WeakNode};
 use crate::transport::Socket;
+use channel::{CHANNELS_MAX, Link, Role};
+use give::Giver;
 use meet::Meetings;
-use sotto_node_core::peers::{AskId, Meeting, Way, to_tell};
+use sotto_e2ee::store::Store;
+use sotto_node_core::calls::Negotiation;
+use sotto_node_core::command::Command;
+use sotto_node_core::peers::{
+    AskId, Asked, ChannelCommand, ChannelNews, LinkId, Meeting, PeerCommand, Way, to_tell,
+};
 use sotto_protocol::blob::BlobPlace;
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -30,6 +42,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tls::Identity;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
+use webrtc::peer_connection::RTCIceServer;
 
 /// Links at a time, those that are on their way included.
 const LINKS_MAX: usize = 32;
@@ -60,6 +73,10 @@ struct State {
     arriving: HashMap<BlobPlace, Arc<Arriving>>,
     asking: HashMap<AskId, mpsc::Sender<News>>,
     links: JoinSet<()>,
+    /// Links over channels, by what they are told of.
+    channels: HashMap<LinkId, mpsc::Sender<Negotiation>>,
+    /// What the relay lends to find out where this device is, once it was asked.
+    stun: Option<Vec<RTCIceServer>>,
 }
 
 /// A socket on which links are let in; not any more once it is dropped. Links that stand, stay.
@@ -118,7 +135,10 @@ impl Hub {
             let task = tokio::spawn(meet::let_in(socket.endpoint().clone(), self.0.meetings.clone()));
             Some(Listening { socket, task })
         });
-        self.state().socket = listening;
+        let mut state = self.state();
+        state.socket = listening;
+        // A relay that was started again lends at other ports.
+        state.stun = None;
     }
 
     /// Where this device may be reached, and what it shows.
@@ -184,6 +204,76 @@ impl Hub {
                 state.links.spawn(meet::give(self.clone(), socket, meeting, gives));
             }
         }
+    }
+
+    /// Offers a channel to a device that asked for a file which is here.
+    pub(crate) fn offer_channel<S: Store + Send + 'static>(&self, node: WeakNode<S>, asked: Asked) {
+        let gives = self.state().gives.clone();
+        let giver = Giver { conversation: asked.conversation, gives, hub: self.clone() };
+        self.begin_channel(node, LinkId(rand::random()), Role::Gives(asked, giver));
+    }
+
+    /// Something came of a channel. What is of none here is of a question that is over.
+    pub(crate) fn negotiate<S: Store + Send + 'static>(&self, node: &WeakNode<S>, news: ChannelNews) {
+        let ChannelNews { link, ask, account, device, what } = news;
+        let tell = {
+            let state = self.state();
+            if let Some(known) = state.channels.get(&link) {
+                // A link that does not keep up comes to nothing by itself.
+                let _ = known.try_send(what);
+                return;
+            }
+            ask.and_then(|ask| state.asking.get(&ask).cloned())
+        };
+        let is_first = matches!(what, Negotiation::Description { round: 0, offer: true, .. });
+        let Some(tell) = tell.filter(|_| is_first) else { return };
+        match self.begin_channel(node.clone(), link, Role::Takes { account, device, tell }) {
+            Some(told) => drop(told.try_send(what)),
+            None => {
+                let node = node.clone();
+                tokio::spawn(async move {
+                    let close = PeerCommand::Channel(ChannelCommand::Close { link, again: true });
+                    if let Some(node) = node.upgrade() {
+                        drop(node.submit(Command::Peer(close)).await);
+                    }
+                });
+            }
+        }
+    }
+
+    fn begin_channel<S: Store + Send + 'static>(
+        &self,
+        node: WeakNode<S>,
+        id: LinkId,
+        role: Role,
+    ) -> Option<mpsc::Sender<Negotiation>> {
+        let mut state = self.state();
+        while state.links.try_join_next().is_some() {}
+        if state.links.len() >= LINKS_MAX || state.channels.len() >= CHANNELS_MAX {
+            tracing::debug!("there are as many links as there may be");
+            return None;
+        }
+        let (link, told) = Link::new(node, self.clone(), id, role);
+        state.channels.insert(id, told.clone());
+        state.links.spawn(link.run());
+        Some(told)
+    }
+
+    fn end_channel(&self, link: LinkId) {
+        self.state().channels.remove(&link);
+    }
+
+    /// What the relay lends to find out where this device is.
+    async fn stun_servers<S: Store + Send + 'static>(&self, node: &Node<S>) -> Vec<RTCIceServer> {
+        if let Some(known) = self.state().stun.clone() {
+            return known;
+        }
+        let lent = calls::stun_servers(node).await;
+        if lent.is_some() {
+            self.state().stun.clone_from(&lent);
+        }
+        // A direct way may need none.
+        lent.unwrap_or_default()
     }
 
     /// The node ends: nobody is let in, every link that gives is closed.

@@ -1,6 +1,7 @@
 //! Taking pieces of files from a device that has them. Whatever it sends, no more is read than the piece has, and no longer waited
 //! than the slowest of lines takes; whether it is the file's, is for who asked to look at.
 
+use super::channel::Taking;
 use quinn::{Connection, ReadExactError};
 use sotto_protocol::blob::BlobRoot;
 use sotto_protocol::ids::{AccountId, DeviceId};
@@ -42,17 +43,31 @@ pub(crate) struct Taker {
     pub(crate) account: AccountId,
     /// Which.
     pub(crate) device: DeviceId,
-    connection: Connection,
+    carrier: Carrier,
+}
+
+/// What it goes over.
+#[derive(Clone)]
+enum Carrier {
+    Quic(Connection),
+    Channel(Taking),
 }
 
 impl Taker {
-    pub(super) const fn new(account: AccountId, device: DeviceId, connection: Connection) -> Self {
-        Self { account, device, connection }
+    pub(super) const fn over_quic(account: AccountId, device: DeviceId, connection: Connection) -> Self {
+        Self { account, device, carrier: Carrier::Quic(connection) }
+    }
+
+    pub(super) const fn over_channel(account: AccountId, device: DeviceId, channel: Taking) -> Self {
+        Self { account, device, carrier: Carrier::Channel(channel) }
     }
 
     /// How long it takes there and back.
-    pub(crate) fn round_trip(&self) -> Duration {
-        self.connection.rtt()
+    pub(crate) fn round_trip(&self) -> Option<Duration> {
+        match &self.carrier {
+            Carrier::Quic(connection) => Some(connection.rtt()),
+            Carrier::Channel(channel) => channel.round_trip(),
+        }
     }
 
     /// Takes one piece, of so many bytes.
@@ -62,40 +77,49 @@ impl Taker {
         wanted: Wanted,
         bytes: usize,
     ) -> Result<Vec<u8>, TakeError> {
-        let asked = self.ask(Question { root, wanted }, bytes);
+        let question = Question { root, wanted };
+        let asked = async {
+            match &self.carrier {
+                Carrier::Quic(connection) => ask(connection, question, bytes).await,
+                Carrier::Channel(channel) => channel.ask(question, bytes).await,
+            }
+        };
         timeout(PATIENCE, asked).await.unwrap_or(Err(TakeError::Broke("it did not send a piece to its end")))
-    }
-
-    async fn ask(&self, question: Question, bytes: usize) -> Result<Vec<u8>, TakeError> {
-        let (mut send, mut recv) = self.connection.open_bi().await.map_err(|_| TakeError::Lost)?;
-        send.write_all(&question.to_bytes()).await.map_err(|_| TakeError::Lost)?;
-        send.finish().map_err(|_| TakeError::Lost)?;
-        let mut status = [0];
-        recv.read_exact(&mut status).await.map_err(|error| match error {
-            ReadExactError::FinishedEarly(_) => TakeError::Broke("it sent an answer that is none"),
-            ReadExactError::ReadError(_) => TakeError::Lost,
-        })?;
-        let [status] = status;
-        match Status::read(status) {
-            Some(Status::Gone) => return Err(TakeError::Gone),
-            Some(Status::Here) => {}
-            None => return Err(TakeError::Broke("it sent an answer that is none")),
-        }
-        // Straight to where it stays: many packets at a time, and one copy.
-        let mut piece = vec![0; bytes];
-        recv.read_exact(&mut piece).await.map_err(|error| match error {
-            ReadExactError::FinishedEarly(_) => TakeError::Broke("it sent less than the piece has"),
-            ReadExactError::ReadError(_) => TakeError::Lost,
-        })?;
-        match recv.read(&mut [0]).await {
-            Ok(None) => Ok(piece),
-            Ok(Some(_)) => Err(TakeError::Broke("it sent more than the piece has")),
-            Err(_) => Err(TakeError::Lost),
-        }
     }
 
     /// Nothing more is wanted of it.
     pub(crate) fn close(&self) {
-        self.connection.close(0_u32.into(), b"done");
+        match &self.carrier {
+            Carrier::Quic(connection) => connection.close(0_u32.into(), b"done"),
+            Carrier::Channel(channel) => channel.close(),
+        }
+    }
+}
+
+async fn ask(connection: &Connection, question: Question, bytes: usize) -> Result<Vec<u8>, TakeError> {
+    let (mut send, mut recv) = connection.open_bi().await.map_err(|_| TakeError::Lost)?;
+    send.write_all(&question.to_bytes()).await.map_err(|_| TakeError::Lost)?;
+    send.finish().map_err(|_| TakeError::Lost)?;
+    let mut status = [0];
+    recv.read_exact(&mut status).await.map_err(|error| match error {
+        ReadExactError::FinishedEarly(_) => TakeError::Broke("it sent an answer that is none"),
+        ReadExactError::ReadError(_) => TakeError::Lost,
+    })?;
+    let [status] = status;
+    match Status::read(status) {
+        Some(Status::Gone) => return Err(TakeError::Gone),
+        Some(Status::Here) => {}
+        None => return Err(TakeError::Broke("it sent an answer that is none")),
+    }
+    // Straight to where it stays: many packets at a time, and one copy.
+    let mut piece = vec![0; bytes];
+    recv.read_exact(&mut piece).await.map_err(|error| match error {
+        ReadExactError::FinishedEarly(_) => TakeError::Broke("it sent less than the piece has"),
+        ReadExactError::ReadError(_) => TakeError::Lost,
+    })?;
+    match recv.read(&mut [0]).await {
+        Ok(None) => Ok(piece),
+        Ok(Some(_)) => Err(TakeError::Broke("it sent more than the piece has")),
+        Err(_) => Err(TakeError::Lost),
     }
 }

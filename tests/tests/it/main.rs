@@ -20,6 +20,7 @@ mod export;
 mod failing_disk;
 mod files;
 mod foreign_calls;
+mod foreign_links;
 mod fuzz_corpus;
 mod hostile_relay_table;
 mod interop_mls_rs;

@@ -1,12 +1,12 @@
 //! The glue to JavaScript: what `web/ui/src/files/worker.ts` calls. Bytes of files are exact in doubles up to eight pebibytes.
 
-use crate::link::Asking;
 use crate::{Incoming, Outgoing, Reading, Wanted};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 use sotto_e2ee::file;
+use sotto_node_core::peers::asking::{AT_ONCE, Answer, Asking};
 use sotto_node_core::peers::chunks::{Chunks, SourceId};
-use sotto_protocol::blob::Present;
+use sotto_protocol::blob::{BlobRoot, Present};
 use sotto_protocol::peer;
 use wasm_bindgen::prelude::*;
 use zeroize::Zeroizing;
@@ -273,37 +273,41 @@ impl WebQuestion {
 
 /// What came of a question on a link.
 #[wasm_bindgen]
-pub struct WebAnswer(crate::link::Answer);
+pub struct WebAnswer(Answer<u32>);
 
 #[wasm_bindgen]
 impl WebAnswer {
     /// Which chunk was asked for.
     #[wasm_bindgen(getter)]
     pub fn chunk(&self) -> u32 {
-        self.0.chunk
+        self.0.of
     }
 
     /// The chunk; nothing if it is not there any more.
     pub fn sealed(self) -> Option<Vec<u8>> {
-        self.0.sealed
+        self.0.came
     }
 }
 
 /// The end of a link that asks.
 #[wasm_bindgen]
-pub struct WebAsking(Asking);
+pub struct WebAsking {
+    root: BlobRoot,
+    asking: Asking<u32>,
+}
 
 #[wasm_bindgen]
 impl WebAsking {
     /// For this file.
     #[wasm_bindgen(constructor)]
     pub fn new(of: &WebIncoming) -> Self {
-        Self(Asking::new(of.0.root()))
+        Self { root: of.0.root(), asking: Asking::default() }
     }
 
     /// The message that asks for a chunk; nothing while as many are under way as may be.
     pub fn ask(&mut self, chunk: u32, bytes: usize) -> Option<Vec<u8>> {
-        self.0.ask(chunk, bytes)
+        let question = peer::Question { root: self.root, wanted: peer::Wanted::Chunk(chunk) };
+        self.asking.ask(chunk, question, bytes)
     }
 
     /// Takes a message.
@@ -311,7 +315,7 @@ impl WebAsking {
     /// # Errors
     /// If it is no answer to what was asked.
     pub fn take(&mut self, message: &[u8]) -> Result<Option<WebAnswer>, JsError> {
-        self.0.take(message).map(|answer| answer.map(WebAnswer)).map_err(thrown)
+        self.asking.take(message).map(|answer| answer.map(WebAnswer)).map_err(thrown)
     }
 }
 
@@ -324,7 +328,7 @@ impl WebChunks {
     /// Chunks under way from one device, at most.
     #[wasm_bindgen(js_name = atOnce)]
     pub fn at_once() -> usize {
-        crate::link::AT_ONCE
+        AT_ONCE
     }
 
     /// All chunks of a file are missing. The relay is not asked before `hold`.

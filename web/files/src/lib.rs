@@ -9,14 +9,13 @@
 //! in:  Wanted (key, root) --list, held against the root--> Incoming (opens what the list has) --all there--> Outgoing
 //! ```
 //!
-//! Chunks come from the relay, and over a [`link`] from browsers of members that have the file.
+//! Chunks come from the relay, and over a data channel from members' devices that have the file.
 //!
 //! Nothing here knows HTTP or a disk: parts come as bytes and go as bytes, one chunk at a time.
 //!
 //! [`FileAbout`]: sotto_e2ee::file::FileAbout
 
 mod incoming;
-pub mod link;
 mod outgoing;
 
 pub use incoming::{Damaged, Incoming, Wanted};

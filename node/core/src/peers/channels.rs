@@ -1,4 +1,5 @@
-//! Links over data channels of WebRTC: who describes what to whom. Finding a way between the two is a browser's own work.
+//! Links over data channels of WebRTC, between browsers and between a browser and a node: who describes what to whom. Finding a way
+//! between the two is their shells' work.
 //!
 //! ```text
 //! taker                                       every device that holds the file
@@ -12,7 +13,7 @@
 //! A giver whose network changed offers anew on the same link, in another round; what was said of an earlier round counts for nothing.
 
 use super::machine::{Act, OFFER_MS, Peers, WAITING_MAX, after};
-use super::{Asked, ChannelCommand, ChannelNews, PeerEvent, Reach, addresses};
+use super::{Asked, ChannelCommand, ChannelNews, PeerEvent, addresses};
 use crate::calls::{CANDIDATES_MAX, Candidate, Negotiation, sdp};
 use crate::event::{Failure, FailureCode};
 use sotto_e2ee::content::peer::{CHANNEL_SDP_BYTES_MAX, PeerWord};
@@ -95,7 +96,7 @@ impl Peers {
         command: ChannelCommand,
         now: UnixMillis,
     ) -> Result<(), Failure> {
-        if !matches!(self.reach, Some(Reach::Channels)) {
+        if self.reach.is_none() {
             return Err(refused("links are off, or there is no connection to the relay"));
         }
         match command {
@@ -142,10 +143,10 @@ impl Peers {
         if !is_sound(&sdp) {
             return Err(refused("this describes no data channel, or more than one"));
         }
-        let Asked { ask, conversation, root, by } = asked;
+        let Asked { ask, conversation, root, by, .. } = asked;
         let is_known = self.channels.iter().any(|channel| (channel.ask, channel.device) == (ask, by));
         let is_room = self.channels.len() < WAITING_MAX && !is_known;
-        let may_offer = round == 0 && is_room && self.holds(conversation, root);
+        let may_offer = round == 0 && is_room && (self.holds(conversation, root) || self.serves());
         match self.channel(link) {
             Some(channel) if channel.gives && channel.may_begin(round) => channel.begin(round, now),
             None if may_offer => {
@@ -237,6 +238,7 @@ impl Peers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::peers::Reach;
     use crate::peers::machine::Heard;
     use rand_chacha::ChaCha20Rng;
     use rand_chacha::rand_core::SeedableRng as _;
@@ -299,7 +301,7 @@ mod tests {
     }
 
     fn asked(by: u8) -> Asked {
-        Asked { ask: ASK, conversation: PLACE, root: ROOT, by: DeviceId([by; 16]) }
+        Asked { ask: ASK, conversation: PLACE, root: ROOT, by: DeviceId([by; 16]), channel: true }
     }
 
     fn offer(round: u32) -> ChannelCommand {
@@ -419,21 +421,67 @@ mod tests {
         }
     }
 
-    #[test]
-    fn nodes_and_browsers_do_not_answer_what_the_other_one_asks() {
-        let way = Way { fingerprint: [2; 32], addresses: Vec::new() };
-        let mut node = Peers::new(DeviceId([2; 16]), false, at(0));
+    /// A node that runs on and kept the file.
+    fn node(of: u8) -> Peers {
+        let way = Way { fingerprint: [of; 32], addresses: Vec::new() };
+        let mut node = Peers::new(DeviceId([of; 16]), false, at(0));
         node.serve();
-        node.network(Some(Reach::Quic(way)), at(0));
-        node.hold(PLACE, ROOT);
-        assert_eq!(hears(&mut node, 1, sought(), 0), []);
-        let mut there = browser(3);
-        there.hold(PLACE, ROOT);
-        let wanted = PeerSignal { to: None, word: PeerWord::Wanted { ask: ASK, root: ROOT } };
-        assert_eq!(hears(&mut there, 1, wanted, 0), []);
-        let both = PeerWord::Sought { ask: ASK, root: ROOT, carriers: Carriers::QUIC };
-        let heard = hears(&mut node, 1, PeerSignal { to: None, word: both }, 0);
-        assert_eq!(heard, [Act::Tell(PeerEvent::Asked(asked(1)))], "a later browser may speak QUIC");
+        node.network(Some(Reach::Both(way)), at(0));
+        node
+    }
+
+    fn is_asked(peer: &mut Peers, from: u8, word: PeerWord) -> Option<Asked> {
+        let (account, device) = (AccountId([from; 16]), DeviceId([from; 16]));
+        let signal = PeerSignal { to: None, word };
+        let heard = Heard { conversation: PLACE, account, device, signal, is_kept: true, members: 2 };
+        peer.heard(heard, at(0), &mut ChaCha20Rng::seed_from_u64(5));
+        match <[Act; 1]>::try_from(peer.take_acts()).ok()? {
+            [Act::Tell(PeerEvent::Asked(asked))] => Some(asked),
+            [other] => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_node_answers_nodes_over_quic_and_browsers_by_a_channel_and_a_browser_answers_both_by_one() {
+        let sought = |carriers| PeerWord::Sought { ask: ASK, root: ROOT, carriers };
+        let wanted = PeerWord::Wanted { ask: ASK, root: ROOT };
+        let over = |channel| Some(Asked { channel, ..asked(1) });
+        assert_eq!(is_asked(&mut node(2), 1, sought(Carriers::CHANNEL)), over(true));
+        assert_eq!(is_asked(&mut node(2), 1, sought(Carriers::QUIC)), over(false));
+        assert_eq!(is_asked(&mut node(2), 1, sought(Carriers::BOTH)), over(false));
+        assert_eq!(is_asked(&mut node(2), 1, wanted.clone()), over(false), "of a node of before");
+        let there = || {
+            let mut there = browser(3);
+            there.hold(PLACE, ROOT);
+            there
+        };
+        assert_eq!(is_asked(&mut there(), 1, sought(Carriers::BOTH)), over(true));
+        assert_eq!(is_asked(&mut there(), 1, sought(Carriers::QUIC)), None);
+        assert_eq!(is_asked(&mut there(), 1, wanted), None);
+    }
+
+    #[test]
+    fn a_node_offers_a_channel_of_what_it_gives_and_takes_one_for_what_it_wants() {
+        let (mut giver, mut taker) = (node(2), node(1));
+        assert_eq!(hears(&mut giver, 1, sought(), 0), [], "it did not keep the file");
+        does(&mut giver, offer(0), 0).unwrap();
+        let offered = said(&mut giver);
+        assert_eq!(hears(&mut taker, 2, offered.clone(), 0), [], "nothing is wanted");
+        taker.want(ASK, PLACE, ROOT, at(0)).unwrap();
+        let carriers = Carriers::BOTH;
+        let question = PeerSignal { to: None, word: PeerWord::Sought { ask: ASK, root: ROOT, carriers } };
+        assert_eq!(said(&mut taker), question);
+        assert_eq!(told(hears(&mut taker, 2, offered, 0)).ask, Some(ASK));
+        let way = Way { fingerprint: [2; 32], addresses: Vec::new() };
+        let have = PeerWord::Have { ask: ASK, link: LinkId([8; 16]), way };
+        let have = PeerSignal { to: Some(DeviceId([1; 16])), word: have };
+        assert_eq!(hears(&mut taker, 2, have, 0), [], "one link to one device");
+        does(&mut taker, ChannelCommand::Answer { link: LINK, round: 0, sdp: sdp() }, 0).unwrap();
+        assert_eq!(told(hears(&mut giver, 1, said(&mut taker), 0)).ask, None);
+        let mut passing = Peers::new(DeviceId([4; 16]), false, at(0));
+        let way = Way { fingerprint: [4; 32], addresses: Vec::new() };
+        passing.network(Some(Reach::Both(way)), at(0));
+        does(&mut passing, offer(0), 0).unwrap_err();
     }
 
     #[test]

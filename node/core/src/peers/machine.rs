@@ -112,11 +112,18 @@ pub(super) const fn after(now: UnixMillis, ms: u64) -> UnixMillis {
     UnixMillis(now.0.saturating_add(ms))
 }
 
-/// What a device speaks that can be reached so.
-const fn carrier(reach: &Reach) -> Carriers {
-    match reach {
-        Reach::Quic(_) => Carriers::QUIC,
-        Reach::Channels => Carriers::CHANNEL,
+/// Whether a question is answered over QUIC, or by a channel; `None` for one that is answered by others.
+fn answers(reach: &Reach, word: &PeerWord) -> Option<(AskId, BlobRoot, bool)> {
+    let has_quic = QUIC && matches!(reach, Reach::Both(_));
+    match *word {
+        PeerWord::Wanted { ask, root } if has_quic => Some((ask, root, false)),
+        PeerWord::Sought { ask, root, carriers } if has_quic && carriers.has(Carriers::QUIC) => {
+            Some((ask, root, false))
+        }
+        PeerWord::Sought { ask, root, carriers } if carriers.has(Carriers::CHANNEL) => {
+            Some((ask, root, true))
+        }
+        _ => None,
     }
 }
 
@@ -233,11 +240,16 @@ impl Peers {
         }
     }
 
+    /// Whether this device gives what its shell says that it has.
+    pub(super) const fn serves(&self) -> bool {
+        QUIC && self.serves
+    }
+
     /// The shell has the file that was asked for.
     pub(super) fn offer(&mut self, asked: Asked, now: UnixMillis, rng: &mut dyn CryptoRng) {
-        let gives = self.serves || self.has_some_of(asked.conversation, asked.root);
+        let gives = self.serves() || self.has_some_of(asked.conversation, asked.root);
         let is_room = QUIC && gives && self.offers.len() < WAITING_MAX;
-        let Some(Reach::Quic(way)) = self.reach.clone().filter(|_| is_room) else { return };
+        let Some(Reach::Both(way)) = self.reach.clone().filter(|_| is_room) else { return };
         let mut link = [0; 16];
         rng.fill_bytes(&mut link);
         let link = LinkId(link);
@@ -250,17 +262,11 @@ impl Peers {
     pub(crate) fn heard(&mut self, heard: Heard, now: UnixMillis, rng: &mut dyn CryptoRng) {
         let Heard { conversation, account, device, signal, is_kept, members } = heard;
         let Some(reach) = self.reach.clone().filter(|_| device != self.me) else { return };
-        let wanted = match (&signal.word, &reach) {
-            (PeerWord::Wanted { ask, root }, Reach::Quic(_)) => Some((*ask, *root)),
-            (PeerWord::Sought { ask, root, carriers }, reach) if carriers.has(carrier(reach)) => {
-                Some((*ask, *root))
-            }
-            _ => None,
-        };
-        if let Some((ask, root)) = wanted {
+        if let Some((ask, root, channel)) = answers(&reach, &signal.word) {
             let is_here = is_kept && self.serves || self.holds(conversation, root);
-            if is_here || self.has_some_of(conversation, root) {
-                self.wanted(Asked { ask, conversation, root, by: device }, members, now, rng);
+            // Who takes a channel asks for any piece, and not first which are here.
+            if is_here || !channel && self.has_some_of(conversation, root) {
+                self.wanted(Asked { ask, conversation, root, by: device, channel }, members, now, rng);
             }
             return;
         }
@@ -276,14 +282,14 @@ impl Peers {
                 of_this.for_each(|pending| pending.answers += 1);
             }
             _ if !is_for_me => {}
-            (PeerWord::Have { ask, link, way }, Reach::Quic(own)) if QUIC => {
+            (PeerWord::Have { ask, link, way }, Reach::Both(own)) if QUIC => {
                 if !self.takes_from(ask, conversation, device) {
                     return;
                 }
                 self.say(conversation, Some(device), PeerWord::Meet { link, way: own.clone() });
                 self.meet(link, conversation, Some(ask), (account, device), (&own, &way));
             }
-            (PeerWord::Meet { link, way }, Reach::Quic(own)) if QUIC => {
+            (PeerWord::Meet { link, way }, Reach::Both(own)) if QUIC => {
                 let is_taken_up = |offer: &Offer| {
                     (offer.link, offer.conversation, offer.to) == (link, conversation, device)
                 };
@@ -292,13 +298,13 @@ impl Peers {
                     self.meet(link, conversation, None, (account, device), (&own, &way));
                 }
             }
-            (PeerWord::Offer { ask, link, round, sdp }, Reach::Channels) => {
+            (PeerWord::Offer { ask, link, round, sdp }, _) => {
                 self.offered(from, (ask, link), (round, sdp), now);
             }
-            (PeerWord::Answer { link, round, sdp }, Reach::Channels) => {
+            (PeerWord::Answer { link, round, sdp }, _) => {
                 self.answered(from, link, (round, sdp), now);
             }
-            (PeerWord::Candidates { link, round, list }, Reach::Channels) => {
+            (PeerWord::Candidates { link, round, list }, _) => {
                 self.found(from, link, round, list);
             }
             _ => {}
@@ -349,7 +355,11 @@ impl Peers {
     }
 
     fn say_what_is_due(&mut self, now: UnixMillis) {
-        let Some(reach) = &self.reach else { return };
+        let carriers = match &self.reach {
+            Some(Reach::Both(_)) if QUIC => Carriers::BOTH,
+            Some(_) => Carriers::CHANNEL,
+            None => return,
+        };
         let mut due = Vec::new();
         for ask in &mut self.asks {
             if ask.again <= now {
@@ -357,13 +367,7 @@ impl Peers {
                 ask.was_said = true;
                 if ask.sources.len() < SOURCES_MAX {
                     let (id, root) = (ask.id, ask.root);
-                    due.push((
-                        ask.conversation,
-                        match reach {
-                            Reach::Quic(_) => PeerWord::Wanted { ask: id, root },
-                            Reach::Channels => PeerWord::Sought { ask: id, root, carriers: carrier(reach) },
-                        },
-                    ));
+                    due.push((ask.conversation, PeerWord::Sought { ask: id, root, carriers }));
                 }
             }
         }

@@ -11,16 +11,18 @@
 //!   <======= QUIC; each shows the certificate that the other one was promised =======>
 //! ```
 //!
-//! Browsers make data channels instead (`channels`), which their own words are for: a device asks by the word of what it can make.
+//! Where a browser is an end they make a data channel instead (`channels`), which has words of its own: a device asks by what it can make,
+//! browsers channels and nodes both, and is answered by QUIC where both ends speak it.
 //!
 //! Where a device is, is told to nobody by a device that is [relay-only](PeerCommand::SetRelayOnly), and by others only to a
 //! conversation in which they asked for a file or offer one, and to no room, since anybody may be in there. Everything that a member can set off is bounded: words that are answered,
 //! links that are waited for, addresses that are tried.
 //!
 //! `machine` is the whole decision, `addresses` what may be told and tried, [`plan`] the steps by which two devices behind two
-//! NATs meet, `channels` what becomes a data channel, [`chunks`] who is asked for which chunk of a file; `glue` ties the machine to the rest of the client.
+//! NATs meet, `channels` what becomes a data channel, [`asking`] what is asked on one, [`chunks`] who is asked for which chunk of a file; `glue` ties the machine to the rest of the client.
 
 mod addresses;
+pub mod asking;
 mod channels;
 pub mod chunks;
 mod glue;
@@ -46,9 +48,9 @@ pub const SOURCES_MAX: usize = 6;
 /// By what this device can be reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reach {
-    /// QUIC, there.
-    Quic(Way),
-    /// Data channels; its shell finds the way for each.
+    /// A node: QUIC, there, and data channels.
+    Both(Way),
+    /// A browser: data channels; its shell finds the way for each.
     Channels,
 }
 
@@ -87,7 +89,7 @@ pub enum PeerCommand {
         /// Which device.
         device: DeviceId,
     },
-    /// The file that was [asked](PeerEvent::Asked) for is here: offer it.
+    /// The file that was [asked](PeerEvent::Asked) for is here: offer it over QUIC.
     Offer(Asked),
     /// About data channels, of a shell that makes them.
     Channel(ChannelCommand),
@@ -144,7 +146,8 @@ pub enum ChannelCommand {
 /// What the shell is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PeerEvent {
-    /// A member asks for a file that was kept under its root, or is on its way here. If it is still here, `Offer` it.
+    /// A member asks for a file that was kept under its root, or is on its way here. If it is still here, `Offer` it, or a
+    /// [channel](ChannelCommand::Offer).
     Asked(Asked),
     /// Connect to a device.
     Meet(Box<Meeting>),
@@ -178,6 +181,8 @@ pub struct Asked {
     pub root: BlobRoot,
     /// By which device.
     pub by: DeviceId,
+    /// It takes a data channel and nothing else.
+    pub channel: bool,
 }
 
 /// Two devices that are to connect; both are told at about the same time.

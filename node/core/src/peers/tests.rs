@@ -6,7 +6,7 @@ use super::*;
 use proptest::prelude::*;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng as _;
-use sotto_e2ee::content::peer::{PeerSignal, PeerWord};
+use sotto_e2ee::content::peer::{Carriers, PeerSignal, PeerWord};
 use sotto_protocol::ids::UnixMillis;
 
 const PLACE: ConversationId = ConversationId([7; 16]);
@@ -25,7 +25,7 @@ fn way(of: u8) -> Way {
 fn peer(of: u8) -> Peers {
     let mut peer = Peers::new(device(of), false, UnixMillis(0));
     peer.serve();
-    peer.network(Some(Reach::Quic(way(of))), UnixMillis(0));
+    peer.network(Some(Reach::Both(way(of))), UnixMillis(0));
     peer
 }
 
@@ -71,7 +71,8 @@ fn asked(acts: &[Act]) -> Asked {
 }
 
 fn wanted() -> PeerSignal {
-    PeerSignal { to: None, word: PeerWord::Wanted { ask: ASK, root: ROOT } }
+    let carriers = Carriers::BOTH;
+    PeerSignal { to: None, word: PeerWord::Sought { ask: ASK, root: ROOT, carriers } }
 }
 
 /// The giver's offer to the taker.
@@ -104,10 +105,10 @@ fn who_has_a_file_and_who_wants_it_meet_with_the_certificate_and_addresses_of_ea
 fn a_device_that_hides_its_address_neither_asks_nor_answers_nor_connects() {
     let mut giver = peer(2);
     giver.set_relay_only(true);
-    giver.network(Some(Reach::Quic(way(2))), UnixMillis(0));
+    giver.network(Some(Reach::Both(way(2))), UnixMillis(0));
     assert_eq!(hears(&mut giver, 1, wanted(), 0), []);
     giver.offer(
-        Asked { ask: ASK, conversation: PLACE, root: ROOT, by: device(1) },
+        Asked { ask: ASK, conversation: PLACE, root: ROOT, by: device(1), channel: false },
         UnixMillis(0),
         &mut rng(),
     );
@@ -141,7 +142,7 @@ fn question_of_the_first() -> Heard {
 #[test]
 fn a_device_that_is_still_getting_a_file_offers_what_it_has_and_no_more_once_it_stopped() {
     let mut half = Peers::new(device(2), false, UnixMillis(0));
-    half.network(Some(Reach::Quic(way(2))), UnixMillis(0));
+    half.network(Some(Reach::Both(way(2))), UnixMillis(0));
     let own = AskId([9; 16]);
     half.want(own, PLACE, ROOT, UnixMillis(0)).unwrap();
     half.take_acts();
@@ -163,7 +164,7 @@ fn a_device_that_is_still_getting_a_file_offers_what_it_has_and_no_more_once_it_
 #[test]
 fn a_device_that_does_not_run_on_or_does_not_have_the_file_is_silent() {
     let mut short = Peers::new(device(2), false, UnixMillis(0));
-    short.network(Some(Reach::Quic(way(2))), UnixMillis(0));
+    short.network(Some(Reach::Both(way(2))), UnixMillis(0));
     assert_eq!(hears(&mut short, 1, wanted(), 0), []);
     let mut without = peer(2);
     without.heard(question_of_the_first(), UnixMillis(0), &mut rng());
@@ -209,7 +210,7 @@ fn a_question_is_said_again_while_the_file_is_wanted_and_at_once_after_a_reconne
     taker.network(None, next);
     taker.on_time(UnixMillis(next.0 + 60_000));
     assert_eq!(taker.take_acts(), []);
-    taker.network(Some(Reach::Quic(way(1))), UnixMillis(next.0 + 60_000));
+    taker.network(Some(Reach::Both(way(1))), UnixMillis(next.0 + 60_000));
     assert_eq!(said(taker.take_acts()), wanted());
 }
 
@@ -236,7 +237,13 @@ fn a_flood_of_questions_and_offers_is_cut() {
     }
     assert_eq!(answered, 10);
     for number in 0..=255 {
-        let asked = Asked { ask: AskId([number; 16]), conversation: PLACE, root: ROOT, by: device(1) };
+        let asked = Asked {
+            ask: AskId([number; 16]),
+            conversation: PLACE,
+            root: ROOT,
+            by: device(1),
+            channel: false,
+        };
         let mut seeded = ChaCha20Rng::seed_from_u64(number.into());
         giver.offer(asked, UnixMillis(0), &mut seeded);
     }

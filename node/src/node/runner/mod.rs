@@ -253,7 +253,7 @@ impl<S: Store + Send + 'static> Runner<S> {
             }
             Event::Ready { observed_address, .. } => {
                 if let Some(way) = self.hub.way(observed_address) {
-                    self.own_command(Command::Peer(PeerCommand::Network(Some(Reach::Quic(way)))));
+                    self.own_command(Command::Peer(PeerCommand::Network(Some(Reach::Both(way)))));
                 }
                 self.backoff.reset();
                 self.store_failures = 0;
@@ -290,6 +290,7 @@ impl<S: Store + Send + 'static> Runner<S> {
             }
             Event::Peer(PeerEvent::Asked(asked)) => self.asked_for_file(*asked),
             Event::Peer(PeerEvent::Meet(meeting)) => self.hub.meet((**meeting).clone()),
+            Event::Peer(PeerEvent::Channel(news)) => self.hub.negotiate(&self.node, (**news).clone()),
             Event::VaultChanged(sealed) => {
                 // Only the newest counts.
                 self.jobs.retain(|job| !matches!(job, Job::PutVault(_)));
@@ -462,14 +463,19 @@ impl<S: Store + Send + 'static> Runner<S> {
     /// A member asks for a file that was kept here: it is offered if it lies there still.
     fn asked_for_file(&mut self, asked: Asked) {
         let Asked { conversation, root, .. } = asked;
-        if self.hub.arriving(BlobPlace { conversation, root }).is_some() {
+        if !asked.channel && self.hub.arriving(BlobPlace { conversation, root }).is_some() {
             return self.own_command(Command::Peer(PeerCommand::Offer(asked)));
         }
         let found = shared::find(self.client.store(), conversation, root);
         let (Ok(Some((file, _))), node) = (found, self.node.clone()) else { return };
         tokio::spawn(async move {
             let is_there = tokio::task::spawn_blocking(move || is_there(&file)).await.unwrap_or(false);
-            if let Some(node) = node.upgrade().filter(|_| is_there) {
+            if !is_there {
+                return;
+            }
+            if asked.channel {
+                node.hub.offer_channel(node.clone(), asked);
+            } else if let Some(node) = node.upgrade() {
                 drop(node.submit(Command::Peer(PeerCommand::Offer(asked))).await);
             }
         });

@@ -15,7 +15,8 @@
 //! | 7 | candidates: here I may be reached | the other end | link, round, list |
 //!
 //! Links are made over QUIC by the words 1 to 3, and over a data channel of WebRTC by 4 to 7; a description holds the fingerprint of its
-//! device's certificate. Carriers are bits: 1 QUIC, 2 data channel. Who speaks QUIC answers 4 as 1 if that is among them.
+//! device's certificate. Carriers are bits: 1 QUIC, 2 data channel. Who speaks QUIC answers 4 as 1 if that is among them,
+//! and by an offer if it is not and it can make data channels too.
 //!
 //! A way is the SHA-256 of the certificate that the device shows, and the addresses under which it may be reached. The number of
 //! an ask and of a link is random and drawn anew for each, so a word that a relay repeats is of one that is over. A word
@@ -44,6 +45,8 @@ impl Carriers {
     pub const QUIC: Self = Self(1);
     /// A data channel of WebRTC.
     pub const CHANNEL: Self = Self(2);
+    /// Either.
+    pub const BOTH: Self = Self(3);
 
     /// Whether one is among them.
     #[must_use]

@@ -28,7 +28,8 @@ fn read(method: &str, given: Linking) -> Option<PeerCommand> {
         _ => PeerCommand::Channel(match method {
             "link_holds" => ChannelCommand::Holds { conversation: conversation?, root: root? },
             "link_offer" => {
-                let asked = Asked { ask: ask?, conversation: conversation?, root: root?, by: device? };
+                let asked =
+                    Asked { ask: ask?, conversation: conversation?, root: root?, by: device?, channel: true };
                 ChannelCommand::Offer { link: link?, asked, round: round?, sdp: sdp? }
             }
             "link_answer" => ChannelCommand::Answer { link: link?, round: round?, sdp: sdp? },
@@ -44,7 +45,7 @@ fn read(method: &str, given: Linking) -> Option<PeerCommand> {
 /// What a page is told of links.
 pub(in super::super) fn event(event: &PeerEvent) -> Option<Value> {
     match event {
-        PeerEvent::Asked(Asked { ask, conversation, root, by }) => Some(json!({
+        PeerEvent::Asked(Asked { ask, conversation, root, by, .. }) => Some(json!({
             "type": "link_asked",
             "ask": ask,
             "conversation": conversation,

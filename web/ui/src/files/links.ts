@@ -1,5 +1,5 @@
 /**
- * Direct links to other browsers, as far as a page has to do with them: only pages make data channels. Who may ask and answer whom the
+ * Direct links to other devices, as far as a page has to do with them: in a browser only pages make data channels. Who may ask and answer whom the
  * engine decides (`node/core/src/peers`); what is asked, given and believed is the worker's. Here each link has its
  * `RTCPeerConnection`, and what is said on it passes through.
  */
@@ -16,7 +16,7 @@ const LABEL = "sotto-peer/1";
 const MESSAGE_BYTES_MAX = 64 * 1024;
 /** Links of a page at a time, of both kinds. */
 const LINKS_MAX = 16;
-/** Questions that the other end may have open at a time: `AT_ONCE` in `web/files/src/link.rs`. */
+/** Questions that the other end may have open at a time: `AT_ONCE` in `node/core/src/peers/asking.rs`. */
 const QUESTIONS_MAX = 6;
 /** What the browser is given to send before it has sent what it has, and how far that may run low. */
 const BUFFERED_MAX = 1024 * 1024;
