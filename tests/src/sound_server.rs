@@ -38,14 +38,15 @@ impl SoundServer {
     #[must_use]
     pub fn start(folder: &Path, hertz: u32) -> Self {
         let script = folder.join("script.pa");
+        // The tone comes last: what plays goes to another device when that is chosen.
         let socket = folder.join("native");
         let words = format!(
             "load-module module-native-protocol-unix auth-anonymous=1 socket={}\n\
              load-module module-null-sink sink_name=mouth\n\
              load-module module-null-sink sink_name={LOUDSPEAKER}\n\
-             load-module module-sine sink=mouth frequency={hertz}\n\
              set-default-sink {LOUDSPEAKER}\n\
-             set-default-source {MICROPHONE}\n",
+             set-default-source {MICROPHONE}\n\
+             load-module module-sine sink=mouth frequency={hertz}\n",
             socket.display()
         );
         std::fs::write(&script, words).expect("a script");
