@@ -36,6 +36,7 @@ use sotto_node_core::peers::{
     AskId, Asked, ChannelCommand, ChannelNews, LinkId, Meeting, PeerCommand, Way, to_tell,
 };
 use sotto_protocol::blob::BlobPlace;
+use sotto_protocol::ids::DeviceId;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -74,9 +75,16 @@ struct State {
     asking: HashMap<AskId, mpsc::Sender<News>>,
     links: JoinSet<()>,
     /// Links over channels, by what they are told of.
-    channels: HashMap<LinkId, mpsc::Sender<Negotiation>>,
+    channels: HashMap<LinkId, Channel>,
     /// What the relay lends to find out where this device is, once it was asked.
     stun: Option<Vec<RTCIceServer>>,
+}
+
+/// A link over a channel.
+struct Channel {
+    tell: mpsc::Sender<Negotiation>,
+    /// The question that this device answers by it, and whose it is.
+    answers: Option<(AskId, DeviceId)>,
 }
 
 /// A socket on which links are let in; not any more once it is dropped. Links that stand, stay.
@@ -208,7 +216,15 @@ impl Hub {
 
     /// Offers a channel to a device that asked for a file which is here.
     pub(crate) fn offer_channel<S: Store + Send + 'static>(&self, node: WeakNode<S>, asked: Asked) {
-        let gives = self.state().gives.clone();
+        let gives = {
+            let state = self.state();
+            let answers = Some((asked.ask, asked.by));
+            // It asks again for those who come later.
+            if state.channels.values().any(|channel| channel.answers == answers) {
+                return;
+            }
+            state.gives.clone()
+        };
         let giver = Giver { conversation: asked.conversation, gives, hub: self.clone() };
         self.begin_channel(node, LinkId(rand::random()), Role::Gives(asked, giver));
     }
@@ -220,7 +236,7 @@ impl Hub {
             let state = self.state();
             if let Some(known) = state.channels.get(&link) {
                 // A link that does not keep up comes to nothing by itself.
-                let _ = known.try_send(what);
+                let _ = known.tell.try_send(what);
                 return;
             }
             ask.and_then(|ask| state.asking.get(&ask).cloned())
@@ -253,8 +269,12 @@ impl Hub {
             tracing::debug!("there are as many links as there may be");
             return None;
         }
+        let answers = match &role {
+            Role::Gives(asked, _) => Some((asked.ask, asked.by)),
+            Role::Takes { .. } => None,
+        };
         let (link, told) = Link::new(node, self.clone(), id, role);
-        state.channels.insert(id, told.clone());
+        state.channels.insert(id, Channel { tell: told.clone(), answers });
         state.links.spawn(link.run());
         Some(told)
     }

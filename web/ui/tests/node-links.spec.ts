@@ -40,6 +40,8 @@ async function seeds(terry: Native, anna: Person): Promise<[Buffer, Going]> {
   const going = terry.begins("seed");
   await expect.poll(() => going.said.map(({ type }) => type), { timeout: 30_000 }).toContain("seeding");
   await expect(card(anna, FILM)).toBeVisible({ timeout: 60_000 });
+  // Nobody is asked where nobody is there.
+  await expect(anna.page.locator(".chat-detail")).toHaveText("online");
   return [film, going];
 }
 

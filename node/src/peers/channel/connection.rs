@@ -45,6 +45,9 @@ impl Connection {
         let settings = SettingEngineBuilder::new()
             // Nobody on the network is asked for anybody by name.
             .with_multicast_dns_mode(MulticastDnsMode::Disabled)
+            // The way to a browser is mostly one that only its packets showed: it calls itself by a name. A better one is not waited for.
+            .with_srflx_acceptance_min_wait(Some(Duration::ZERO))
+            .with_prflx_acceptance_min_wait(Some(Duration::ZERO))
             // Another attempt begins from nothing: the network may be another one.
             .with_discard_local_candidates_during_ice_restart(true)
             .build();
