@@ -2,7 +2,7 @@
 //!
 //! Who rings where, and when the two devices try to connect, the client core decides (`sotto_node_core::calls`, as for browsers); here
 //! are the connection and the sound. Read in this order: this file (a call until it ends), `session` (what the core wants, carried
-//! out), `connection` (WebRTC), `ways` (how devices find each other), `sound` (every 20 ms), `audio` (sound into packets), `jitter` (packets into
+//! out), `connection` (WebRTC), `ways` (how devices find each other), `tunnel` (where no UDP goes out), `sound` (every 20 ms), `audio` (sound into packets), `jitter` (packets into
 //! sound), `devices` (files in the place of sound devices), `quality` (how good it is).
 //!
 //! ```text
@@ -17,6 +17,7 @@ mod jitter;
 mod quality;
 mod session;
 mod sound;
+mod tunnel;
 mod ways;
 
 pub use devices::{DeviceError, Microphone, Speaker};

@@ -33,6 +33,7 @@ mod presence;
 mod quota;
 mod register;
 mod relay_kill;
+mod routed_calls;
 mod search;
 mod terminal_interface;
 mod virtual_world;
