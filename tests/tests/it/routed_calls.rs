@@ -24,6 +24,9 @@ fn they_hear_each_other(alice: Nat, bob: Nat, options: &[&str], is_restarted: bo
     assert_eq!(alice.standing(), "connected over WebSocket");
     let mut world = World::of(folder, relay, alice, bob);
     let (caller, callee) = world.call(options);
+    let [rang, stood] =
+        ["ringing", "connected"].map(|state| caller.going.says(|one| one["state"] == state).0);
+    println!("it stood {:?} after it rang", stood.duration_since(rang));
     for end in [&caller, &callee] {
         assert_eq!(end.talks()["path"], "relayed");
     }
