@@ -150,3 +150,6 @@ pub const FILE_NAME_BYTES_MAX: usize = 200;
 
 /// A media type: RFC 6838 section 4.2 allows 127 characters on each side of the slash; real ones take fewer than 80.
 pub const MEDIA_TYPE_BYTES_MAX: usize = 127;
+
+/// One message of TURN: a header of 20 bytes, and a length of 16 bits after it (RFC 8489, section 5).
+pub const TURN_MESSAGE_BYTES_MAX: usize = 20 + 65_535;

@@ -8,7 +8,8 @@ use crate::webtransport::Door;
 use futures_util::future::BoxFuture;
 use sotto_protocol::ids::{AccountId, ConversationId, DeviceId, SessionId};
 use sotto_signaling::hooks::{
-    Admit, AdmitRefused, Figures, Hooks, IceServer, Readiness, RoomPage, Usage, WebTransport,
+    Admit, AdmitRefused, Figures, Hooks, IceServer, NotRouted, Readiness, RoomPage, ServeRouted, Usage,
+    WebTransport,
 };
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -87,6 +88,10 @@ impl Hooks for RelayHooks {
 
     fn ice(&self, account: AccountId, session: SessionId, from: IpAddr) -> Option<IceServer> {
         self.turn.as_ref()?.ice(account, session, from)
+    }
+
+    fn route_turn(&self, account: AccountId, session: SessionId) -> Result<ServeRouted, NotRouted> {
+        self.turn.as_ref().ok_or(NotRouted::NoCredentials)?.route(account, session)
     }
 
     fn readiness(&self) -> Readiness {

@@ -185,8 +185,8 @@ pub const METRICS: &[Metric] = &[
     Metric {
         name: TURN_ALLOCATED,
         kind: MetricKind::Counter,
-        labels: "transport = udp | tcp | tls",
-        help: "Addresses lent. Much tls: people are in networks that let nothing else out.",
+        labels: "transport = udp | tcp | tls | websocket",
+        help: "Addresses lent. Much tls or websocket: people are in networks that let nothing else out.",
     },
     Metric {
         name: TURN_CREDENTIALS,

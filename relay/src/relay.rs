@@ -154,7 +154,8 @@ impl Relay {
 
         let registry = Registry::default();
         let is_ready = Arc::new(AtomicBool::new(false));
-        let lend = |turn| Turn::bind(turn, &link.relay, is_ready.clone());
+        let (stop_web, web_stops) = watch::channel(false);
+        let lend = |turn| Turn::bind(turn, &link.relay, is_ready.clone(), web_stops.clone());
         let (turn, turn_listeners) = config.turn.as_ref().map(lend).transpose()?.unzip();
         let turn = turn.map(Arc::new);
         let watched = Arc::new(Watch::new(config.data_dir.clone()));
@@ -185,7 +186,6 @@ impl Relay {
         let endpoint = quic::endpoint(udp, &identity, short_lived.clone(), &reset_key, config.idle_timeout)?;
         let acceptor = tokio_rustls::TlsAcceptor::from(identity.for_https()?);
         let admission = Admission::new(config.connections_max, config.connections_per_address_max);
-        let (stop_web, web_stops) = watch::channel(false);
         let (stop_quic, quic_stops) = watch::channel(false);
         let mut tasks = JoinSet::new();
         let routers = api.routers(sessions.clone());
@@ -199,7 +199,7 @@ impl Relay {
         ));
         if let Some(listeners) = turn_listeners {
             let tls = tokio_rustls::TlsAcceptor::from(identity.for_turn()?);
-            listeners.spawn(&mut tasks, tls, &admission, &web_stops)?;
+            listeners.spawn(&mut tasks, tls, &admission)?;
         }
         let control = channel::listen(folder.path())
             .map_err(|source| FolderError::Io { path: folder.join(operator::SOCKET), source })?;

@@ -1,5 +1,6 @@
 //! What signaling tells the relay, and asks it.
 
+use crate::gateway::GatewayConnection;
 use futures_util::future::BoxFuture;
 use sotto_protocol::ids::{AccountId, ConversationId, DeviceId, SessionId};
 use std::net::IpAddr;
@@ -41,6 +42,20 @@ impl std::fmt::Debug for IceServer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "IceServer {{ urls: {:?}, username: {} }}", self.urls, self.username)
     }
+}
+
+/// Serves a WebSocket that carries TURN until it ends.
+pub type ServeRouted = Box<dyn FnOnce(GatewayConnection) -> BoxFuture<'static, ()> + Send>;
+
+/// Why there is no stream for TURN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotRouted {
+    /// Nothing was lent to this sign-in, or it is over.
+    #[error("ask /api/v1/ice for credentials first; if it names no server, this relay lends none to you")]
+    NoCredentials,
+    /// The account, or all together, have as many as there may be.
+    #[error("this account, or the relay, has all streams for TURN that it may have")]
+    TooMany,
 }
 
 /// What the relay is doing, and what it keeps, beside accounts.
@@ -146,6 +161,12 @@ pub trait Hooks: Send + Sync + 'static {
 
     /// Credentials for STUN and TURN for a sign-in that asks from an address; `None` if the relay lends nothing there.
     fn ice(&self, account: AccountId, session: SessionId, from: IpAddr) -> Option<IceServer>;
+
+    /// A stream for TURN on a WebSocket of a sign-in, in place of UDP.
+    ///
+    /// # Errors
+    /// If nothing was lent to it, or there are enough.
+    fn route_turn(&self, account: AccountId, session: SessionId) -> Result<ServeRouted, NotRouted>;
 
     /// Whether the relay takes requests, for `/api/v1/ready`.
     fn readiness(&self) -> Readiness;

@@ -125,7 +125,13 @@ impl Connection {
                 .with_media_engine(media()?)
                 .with_interceptor_registry(configure_rtcp_reports(Registry::new()))
                 .with_setting_engine(settings)
-                .with_handler(Arc::new(Handler { tell, ear, began: Instant::now(), hides }))
+                .with_handler(Arc::new(Handler {
+                    tell,
+                    ear,
+                    began: Instant::now(),
+                    hides,
+                    ways: ways.clone(),
+                }))
                 .with_udp_addrs(vec![ways])
                 .build()
                 .await?,
@@ -261,11 +267,15 @@ struct Handler {
     ear: SharedEar,
     began: Instant,
     hides: bool,
+    ways: Ways,
 }
 
 #[async_trait]
 impl PeerConnectionEventHandler for Handler {
     async fn on_ice_candidate(&self, event: RTCPeerConnectionIceEvent) {
+        if !self.ways.may_tell(&event.candidate.address) {
+            return;
+        }
         let Ok(init) = event.candidate.to_json() else { return };
         let line = if self.hides { without_origin(&init.candidate) } else { init.candidate };
         // All sections share the way of the first.

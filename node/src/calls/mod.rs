@@ -2,9 +2,9 @@
 //!
 //! Who rings where, and when the two devices try to connect, the client core decides (`sotto_node_core::calls`, as for browsers); here
 //! are the connection and the sound. Read in this order: this file (a call until it ends), `session` (what the core wants, carried
-//! out), `connection` (WebRTC), `describe` (its steps), `ways` (how devices find each other), `sound` (every 20 ms), `audio` (sound into
-//! packets), `jitter` (packets into sound), `devices` (what is spoken into and heard from: files, or with `machine` the machine's own, and
-//! `slack` between their clocks and ours), `quality` (how good it is).
+//! out), `connection` (WebRTC), `describe` (its steps), `ways` (how devices find each other), `tunnel` (where no UDP goes out), `sound`
+//! (every 20 ms), `audio` (sound into packets), `jitter` (packets into sound), `devices` (what is spoken into and heard from: files, or
+//! with `machine` the machine's own, and `slack` between their clocks and ours), `quality` (how good it is).
 //!
 //! ```text
 //! core: Negotiate --> session --> connection ==== the other device
@@ -26,6 +26,7 @@ mod session;
 #[cfg(unix)]
 mod slack;
 mod sound;
+mod tunnel;
 mod ways;
 
 pub use devices::{DeviceError, Microphone, Speaker};

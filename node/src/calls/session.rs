@@ -9,8 +9,10 @@ use super::connection::{Connection, SharedEar, Told};
 use super::jitter::Ear;
 use super::quality::{Counters, between};
 use super::sound::{self, Playing, Sound};
+use super::tunnel::Tunnel;
 use super::ways::{Lent, Ways};
 use crate::node::Node;
+use crate::transport::Carrier;
 use sotto_e2ee::store::Store;
 use sotto_node_core::account::Method;
 use sotto_node_core::calls::{
@@ -51,9 +53,12 @@ pub(super) struct Session<S: Store> {
     hides: bool,
     ways: Ways,
     servers: Vec<RTCIceServer>,
+    tunnel: Option<Tunnel>,
     connection: Option<Connection>,
     /// How the connection stands, by its own word.
     connected: bool,
+    /// Whether it has stood since this attempt began.
+    stood: bool,
     round: u32,
     tell: UnboundedSender<Told>,
     told: UnboundedReceiver<Told>,
@@ -84,8 +89,10 @@ impl<S: Store + Send + 'static> Session<S> {
             hides,
             ways: Ways::new(hides),
             servers: Vec::new(),
+            tunnel: None,
             connection: None,
             connected: false,
+            stood: false,
             round: 0,
             tell,
             told,
@@ -184,21 +191,49 @@ impl<S: Store + Send + 'static> Session<S> {
             if let Some(servers) = Self::lent(&self.node).await {
                 self.servers = servers;
             }
+            self.tunnel = if self.is_udp_doubtful(round) { self.tunnelled().await } else { None };
+            self.stood = false;
             let relay = self.node.api().0.relay();
-            self.ways.lead(&self.servers, (relay.host.as_str(), relay.port)).await;
+            let tunnel = self.tunnel.as_ref().map(Tunnel::address);
+            self.ways.lead(&self.servers, (relay.host.as_str(), relay.port), tunnel).await;
             if let Some(connection) = &self.connection {
-                connection.lend(self.servers.clone()).await?;
+                connection.lend(self.named()).await?;
             }
         }
         let connection = match self.connection.take() {
             Some(connection) => connection,
             None => {
-                let (servers, ways) = (self.servers.clone(), self.ways.clone());
+                let (servers, ways) = (self.named(), self.ways.clone());
                 let (ear, tell) = (Arc::clone(&self.ear), self.tell.clone());
                 Connection::open(servers, ways, self.hides, ear, tell).await?
             }
         };
         Ok(self.connection.insert(connection))
+    }
+
+    /// Whether this network may let no UDP out: none comes to the relay, or the attempt before this one found no way.
+    fn is_udp_doubtful(&self, round: u32) -> bool {
+        let is_blocked = match self.node.status().carrier() {
+            Some(carrier) => carrier == Carrier::WebSocket,
+            None => self.tunnel.is_some(),
+        };
+        is_blocked || (round > 0 && !self.stood)
+    }
+
+    async fn tunnelled(&self) -> Option<Tunnel> {
+        let node = self.node.clone();
+        let dial = move || {
+            let node = node.clone();
+            async move { node.api().0.route_turn(&node.access_token().await?).await }
+        };
+        let opened = Tunnel::open(dial).await;
+        opened.inspect_err(|error| tracing::warn!(%error, "no way through the relay's stream")).ok()
+    }
+
+    /// The servers that the connection is told of.
+    fn named(&self) -> Vec<RTCIceServer> {
+        let routed = self.tunnel.as_ref().and_then(|tunnel| tunnel.server(&self.servers));
+        self.servers.iter().cloned().chain(routed).collect()
     }
 
     /// What the relay lends; `None` if it does not say.
@@ -236,6 +271,7 @@ impl<S: Store + Send + 'static> Session<S> {
             }
             Told::State(state) => {
                 self.connected = state == RTCPeerConnectionState::Connected;
+                self.stood |= self.connected;
                 match state {
                     RTCPeerConnectionState::Connected => self.stands().await,
                     RTCPeerConnectionState::Disconnected => self.report(MediaReport::Disconnected).await,

@@ -4,7 +4,7 @@ use crate::transport::way_to;
 use serde::Deserialize;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use webrtc::peer_connection::RTCIceServer;
 
 /// Addresses to ask the system for its way to, and nothing more: they are nobody's (RFC 5737, RFC 3849).
@@ -78,17 +78,29 @@ fn place_of(url: &str) -> Option<(&str, u16)> {
 /// (as a browser does that was not allowed more, RFC 8828, mode 2). They are looked up each time that sockets are bound.
 #[derive(Clone)]
 pub(crate) struct Ways {
-    towards: Arc<Mutex<Vec<SocketAddr>>>,
+    led: Arc<Mutex<Led>>,
     hides: bool,
+}
+
+#[derive(Default)]
+struct Led {
+    towards: Vec<SocketAddr>,
+    /// Whether the relay, or a server, is on this machine.
+    is_near: bool,
 }
 
 impl Ways {
     pub(crate) fn new(hides: bool) -> Self {
-        Self { towards: Arc::default(), hides }
+        Self { led: Arc::default(), hides }
     }
 
-    /// There are these servers from now on, and the relay.
-    pub(crate) async fn lead(&self, servers: &[RTCIceServer], relay: (&str, u16)) {
+    /// There are these servers from now on, and the relay; and the near end of a tunnel to it.
+    pub(crate) async fn lead(
+        &self,
+        servers: &[RTCIceServer],
+        relay: (&str, u16),
+        tunnel: Option<SocketAddr>,
+    ) {
         let places = servers.iter().flat_map(|server| &server.urls).filter_map(|url| place_of(url));
         let mut towards = Vec::new();
         for (host, port) in places.chain([relay]) {
@@ -97,7 +109,18 @@ impl Ways {
                 Err(error) => tracing::debug!(%error, "the address of a server is not known"),
             }
         }
-        *self.towards.lock().unwrap_or_else(PoisonError::into_inner) = towards;
+        let is_near = towards.iter().any(|address| address.ip().is_loopback());
+        towards.extend(tunnel);
+        *self.led() = Led { towards, is_near };
+    }
+
+    /// Whether the other one is told of this address: not of the one that leads into a tunnel, where nobody finds this device.
+    pub(super) fn may_tell(&self, own: &str) -> bool {
+        self.led().is_near || !own.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+    }
+
+    fn led(&self) -> MutexGuard<'_, Led> {
+        self.led.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -105,7 +128,7 @@ impl ToSocketAddrs for Ways {
     type Iter = std::vec::IntoIter<SocketAddr>;
 
     fn to_socket_addrs(&self) -> io::Result<Self::Iter> {
-        let mut towards = self.towards.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut towards = self.led().towards.clone();
         if !self.hides {
             towards.extend(ANYWHERE);
         }
@@ -172,9 +195,14 @@ mod tests {
     async fn a_device_looks_from_where_it_reaches_the_servers_and_who_hides_from_nowhere_else() {
         let ways = Ways::new(true);
         assert_eq!(ways.to_socket_addrs().expect("addresses").count(), 0);
-        ways.lead(&[], ("127.0.0.1", 3478)).await;
+        ways.lead(&[], ("127.0.0.1", 3478), None).await;
         let own: Vec<_> = ways.to_socket_addrs().expect("addresses").collect();
         assert_eq!(own, [SocketAddr::from(([127, 0, 0, 1], 0))]);
+        assert!(ways.may_tell("127.0.0.1"), "the relay is on this machine");
+        ways.lead(&[], ("192.0.2.7", 3478), Some(SocketAddr::from(([127, 0, 0, 1], 9)))).await;
+        let own: Vec<_> = ways.to_socket_addrs().expect("addresses").collect();
+        assert!(own.contains(&SocketAddr::from(([127, 0, 0, 1], 0))), "{own:?}");
+        assert!(!ways.may_tell("127.0.0.1") && ways.may_tell("192.0.2.9") && ways.may_tell("a.local"));
     }
 
     #[test]

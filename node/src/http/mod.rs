@@ -6,6 +6,7 @@
 pub(crate) mod blobs;
 
 use crate::tls::{Trust, WrongFingerprint, server_name};
+use crate::transport::{self, Messages};
 use bytes::Bytes;
 use http::{Request as HttpRequest, header};
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -103,6 +104,11 @@ impl Https {
     /// Where the relay is.
     pub(crate) const fn relay(&self) -> &RelayAddress {
         &self.relay
+    }
+
+    /// A stream for TURN beside the API.
+    pub(crate) async fn route_turn(&self, access: &str) -> Result<Messages, HttpError> {
+        transport::route_turn(&self.relay, &self.trust, access).await
     }
 
     async fn within_time(&self, request: Request) -> Result<(http::HeaderMap, Answer), HttpError> {

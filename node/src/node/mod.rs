@@ -67,6 +67,15 @@ impl Status {
         matches!(self, Self::Ready(_) | Self::Synchronised(_))
     }
 
+    /// What carries the connection, if it stands.
+    #[must_use]
+    pub const fn carrier(&self) -> Option<Carrier> {
+        match self {
+            Self::Ready(carrier) | Self::Synchronised(carrier) => Some(*carrier),
+            _ => None,
+        }
+    }
+
     /// Whether waiting longer can help.
     #[must_use]
     pub const fn is_final(&self) -> bool {

@@ -12,15 +12,22 @@ pub use race::{DialError, Dialled, Target, dial, quic_alone};
 pub use socket::Socket;
 pub(crate) use socket::way_to;
 pub use sotto_node_core::backoff::Backoff;
+pub(crate) use websocket::route_turn;
 
 use bytes::{Bytes, BytesMut};
+use futures_util::Sink;
+use futures_util::stream::BoxStream;
 use sotto_protocol::body::connection::ChannelBinding;
 use sotto_protocol::frame::{Frame, FrameError};
 use sotto_protocol::limits::FRAME_BODY_BYTES_MAX;
 use std::fmt;
+use std::pin::Pin;
 
 /// Where the relay's WebSocket is.
 const WEBSOCKET_PATH: &str = "/api/v1/ws";
+
+/// Where it routes TURN.
+const TURN_PATH: &str = "/api/v1/turn";
 
 /// What carries the frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +59,14 @@ pub struct Link {
     pub carrier: Carrier,
     /// Of QUIC: the socket, for links to other devices.
     pub socket: Option<Socket>,
+}
+
+/// Messages both ways that are no frames. It ends when they do.
+pub(crate) struct Messages {
+    /// Towards the relay.
+    pub(crate) outgoing: Pin<Box<dyn Sink<Bytes, Error = LinkError> + Send>>,
+    /// From the relay.
+    pub(crate) incoming: BoxStream<'static, Bytes>,
 }
 
 /// Why a connection ended.

@@ -1,8 +1,8 @@
 //! One client: its TURN server, its rights, and the sockets that are lent to it.
 //!
 //! ```text
-//!   client ==UDP, TCP, TLS==> client_sent -- gate -- TurnServer --> relayed socket ==UDP==> peer
-//!   client <================= tell_client <---------- TurnServer <-- peer_sent <====UDP===== peer
+//!   client ==UDP, TCP, TLS, WebSocket==> client_sent -- gate -- TurnServer --> relayed socket ==UDP==> peer
+//!   client <============================ tell_client <---------- TurnServer <-- peer_sent <====UDP===== peer
 //! ```
 //!
 //! Each client has a server of its own, so that no packet is looked up among those of others, and a user is forgotten with
@@ -69,7 +69,7 @@ pub(super) fn drain(socket: &UdpSocket, mut each: impl FnMut(&[u8], SocketAddr))
 /// The way back to a client.
 pub(super) enum Back {
     Datagrams { socket: Arc<UdpSocket>, to: SocketAddr },
-    Stream(mpsc::Sender<Vec<u8>>),
+    Connection(mpsc::Sender<Vec<u8>>),
 }
 
 /// See the module.
@@ -270,14 +270,7 @@ impl Client {
         }
         let sent = match &self.back {
             Back::Datagrams { socket, to } => socket.try_send_to(data, *to).is_ok(),
-            Back::Stream(sender) => {
-                let mut data = data.to_vec();
-                if is_channel_data(&data) {
-                    // On a stream each message ends at a multiple of four bytes (RFC 8656, 12.5).
-                    data.resize(data.len().next_multiple_of(4), 0);
-                }
-                sender.try_send(data).is_ok()
-            }
+            Back::Connection(sender) => sender.try_send(data.to_vec()).is_ok(),
         };
         if !sent {
             self.lending.counters.full.increment(1);

@@ -21,6 +21,9 @@ struct Books {
     holders: HashMap<SessionId, u64>,
     accounts: HashMap<AccountId, Arc<Mutex<Usage>>>,
     allocations: usize,
+    /// Routed streams of each account, and of all.
+    streams: HashMap<AccountId, u32>,
+    streams_of_all: usize,
 }
 
 /// Why nothing is lent.
@@ -44,6 +47,13 @@ pub(super) struct Meter {
 pub(super) struct Grant {
     ledger: Arc<Ledger>,
     pub(super) meter: Meter,
+}
+
+/// The right to one routed stream; given back when dropped.
+#[derive(Debug)]
+pub(super) struct StreamRight {
+    ledger: Arc<Ledger>,
+    account: AccountId,
 }
 
 impl Ledger {
@@ -81,6 +91,21 @@ impl Ledger {
         books.allocations += 1;
         metrics::gauge!(TURN_ALLOCATIONS).increment(1.0);
         Ok(Grant { ledger: self.clone(), meter })
+    }
+
+    /// One more routed stream for an account: as many as it may have allocations, each of which needs one.
+    pub(super) fn admit(self: &Arc<Self>, account: AccountId) -> Result<StreamRight, NotLent> {
+        let mut books = self.books();
+        if books.streams_of_all >= self.allocations_max {
+            return Err(NotLent::Full);
+        }
+        let streams = books.streams.entry(account).or_default();
+        if self.limits.allocations > 0 && *streams >= self.limits.allocations {
+            return Err(NotLent::Quota(QuotaReached::Allocations));
+        }
+        *streams = streams.saturating_add(1);
+        books.streams_of_all += 1;
+        Ok(StreamRight { ledger: self.clone(), account })
     }
 
     /// Forgets what is over.
@@ -124,6 +149,19 @@ impl Drop for Grant {
     }
 }
 
+impl Drop for StreamRight {
+    fn drop(&mut self) {
+        let mut books = self.ledger.books();
+        books.streams_of_all = books.streams_of_all.saturating_sub(1);
+        if let Some(streams) = books.streams.get_mut(&self.account) {
+            *streams = streams.saturating_sub(1);
+            if *streams == 0 {
+                books.streams.remove(&self.account);
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,6 +182,21 @@ mod tests {
         drop((one, two));
         ledger.sweep(NOW);
         assert!(ledger.books().accounts.is_empty(), "nothing is kept of who borrows nothing");
+    }
+
+    #[test]
+    fn routed_streams_end_where_allocations_do_and_are_given_back() {
+        let ledger = Ledger::new(Limits { allocations: 2, ..Limits::default() }, 3);
+        let [one, _two, his] = [ANNA, ANNA, BERT].map(|account| ledger.admit(account).unwrap());
+        assert_eq!(ledger.admit(BERT).unwrap_err(), NotLent::Full);
+        drop(one);
+        let _three = ledger.admit(ANNA).unwrap();
+        drop(his);
+        assert_eq!(ledger.admit(ANNA).unwrap_err(), NotLent::Quota(QuotaReached::Allocations));
+        assert_eq!(ledger.books().streams.len(), 1, "nothing is kept of who has none");
+        let ledger = Ledger::new(Limits { allocations: 0, ..Limits::default() }, 2);
+        let _both = [ANNA, ANNA].map(|account| ledger.admit(account).unwrap());
+        assert_eq!(ledger.admit(ANNA).unwrap_err(), NotLent::Full);
     }
 
     #[test]

@@ -2,13 +2,15 @@
 //!
 //! The protocol is `turn-server-proto`'s; what it leaves open is decided by [`sotto_relay_core::turn`] and carried out here.
 //! Read in this order: `gate` (who is let through, and to whom), `client` (one client with its server and its sockets),
-//! `udp` and `stream` (how clients come), `ledger` (who borrows now), `lent` (the sockets).
+//! `udp`, and `connection` with `stream` and `routed` (how clients come), `ledger` (who borrows now), `lent` (the sockets).
 
 mod client;
+mod connection;
 mod gate;
 mod ledger;
 mod lent;
 mod messages;
+mod routed;
 mod stream;
 mod udp;
 
@@ -17,6 +19,7 @@ use crate::clock;
 use crate::config::TurnConfig;
 use crate::metrics::{TURN_BINDINGS, TURN_BYTES, TURN_DROPPED, TURN_PACKETS};
 use crate::sockets::{ListenError, bind_both, bind_tcp};
+use connection::Arrived;
 use ledger::Ledger;
 use lent::Lent;
 use metrics::Counter;
@@ -24,7 +27,8 @@ use sotto_protocol::ids::{AccountId, SessionId, UnixMillis};
 use sotto_protocol::invite::RelayAddress;
 use sotto_relay_core::turn::addresses::PeerPolicy;
 use sotto_relay_core::turn::credentials::{Holder, Secret};
-use sotto_signaling::hooks::IceServer;
+use sotto_signaling::gateway::GatewayConnection;
+use sotto_signaling::hooks::{IceServer, NotRouted, ServeRouted};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -139,6 +143,7 @@ pub struct Turn {
     listen: SocketAddr,
     tls: Option<SocketAddr>,
     lifetime: Duration,
+    stop: watch::Receiver<bool>,
 }
 
 /// Sockets that are bound and not served yet.
@@ -147,10 +152,11 @@ pub struct Listeners {
     udp: std::net::UdpSocket,
     tcp: std::net::TcpListener,
     tls: Option<std::net::TcpListener>,
+    stop: watch::Receiver<bool>,
 }
 
 impl Turn {
-    /// Binds what the configuration says. `reached_at` is where links lead to.
+    /// Binds what the configuration says. `reached_at` is where links lead to; `stop` turns true when the relay ends.
     ///
     /// # Errors
     /// If an address cannot be listened on, or there is none to lend.
@@ -158,6 +164,7 @@ impl Turn {
         config: &TurnConfig,
         reached_at: &RelayAddress,
         is_ready: Arc<AtomicBool>,
+        stop: watch::Receiver<bool>,
     ) -> Result<(Self, Listeners), TurnError> {
         let lent = lent::addresses(config);
         if lent.is_empty() {
@@ -184,6 +191,7 @@ impl Turn {
             listen: udp.local_addr()?,
             tls: tls.as_ref().map(std::net::TcpListener::local_addr).transpose()?,
             lifetime: config.lifetime,
+            stop: stop.clone(),
             lending: Arc::new(Lending {
                 secret: Secret::new(Zeroizing::new(rand::random())),
                 policy,
@@ -196,7 +204,7 @@ impl Turn {
                 counters: Counters::new(),
             }),
         };
-        let listeners = Listeners { lending: turn.lending.clone(), udp, tcp, tls };
+        let listeners = Listeners { lending: turn.lending.clone(), udp, tcp, tls, stop };
         Ok((turn, listeners))
     }
 
@@ -240,6 +248,26 @@ impl Turn {
         })
     }
 
+    /// A stream for TURN on a WebSocket of a sign-in that was given credentials.
+    ///
+    /// # Errors
+    /// If it was given none, or has enough streams.
+    pub fn route(&self, account: AccountId, session: SessionId) -> Result<ServeRouted, NotRouted> {
+        if !self.lending.ledger.stands(session) {
+            return Err(NotRouted::NoCredentials);
+        }
+        let right = self.lending.ledger.admit(account).map_err(|_| NotRouted::TooMany)?;
+        let (lending, listen, stop) = (self.lending.clone(), self.listen, self.stop.clone());
+        Ok(Box::new(move |connection: GatewayConnection| {
+            let (remote, session) = (connection.peer, Some(session));
+            let arrived = Arrived { lending, transport: "websocket", remote, listen, session, stop };
+            Box::pin(async move {
+                routed::serve(arrived, connection).await;
+                drop(right);
+            })
+        }))
+    }
+
     /// Takes back what a sign-in was given: it ended.
     pub fn revoke(&self, session: SessionId) {
         self.lending.ledger.revoke(session);
@@ -247,7 +275,7 @@ impl Turn {
 }
 
 impl Listeners {
-    /// Serves until `stop` turns true.
+    /// Serves until the relay ends.
     ///
     /// # Errors
     /// If the runtime does not take a socket.
@@ -256,9 +284,8 @@ impl Listeners {
         tasks: &mut JoinSet<()>,
         tls: TlsAcceptor,
         admission: &Admission,
-        stop: &watch::Receiver<bool>,
     ) -> std::io::Result<()> {
-        let Self { lending, udp, tcp, tls: over_tls } = self;
+        let Self { lending, udp, tcp, tls: over_tls, stop } = self;
         let udp = tokio::net::UdpSocket::from_std(udp)?;
         tasks.spawn(udp::serve(udp, lending.clone(), stop.clone()));
         let streams = [Some((tcp, None)), over_tls.map(|listener| (listener, Some(tls)))];

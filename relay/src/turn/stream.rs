@@ -1,30 +1,20 @@
 //! TCP, and TLS on it: one connection for each client, its bytes cut into messages.
 
 use super::Lending;
-use super::client::{Back, Client, lock};
+use super::client::{SharedClient, lock};
+use super::connection::{self, Arrived, Reads, Writes};
+use super::messages::is_channel_data;
 use crate::admission::Admission;
-use crate::web::{Accepted, accept, told};
+use crate::web::{Accepted, Stream, accept};
 use bytes::BytesMut;
 use sotto_relay_core::turn::stream::take_message;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::io::{AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, WriteHalf};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf};
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
-
-/// How often it is looked whether the client still has a reason to be here.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-
-/// Packets that wait for a client's connection. More are dropped, as datagrams are.
-const WAITING_MAX: usize = 256;
-
-/// Packets that are written at once.
-const WRITTEN_AT_ONCE: usize = 32;
-
-/// What a client that takes nothing may hold up its connection.
-const WRITE_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Serves until `stop` turns true. What was lent ends with it.
 pub(super) async fn serve(
@@ -42,63 +32,64 @@ pub(super) async fn serve(
 }
 
 async fn connection(accepted: Accepted, listen: SocketAddr, lending: Arc<Lending>) {
-    let Accepted { stream, remote, encrypted, mut stop } = accepted;
+    let Accepted { stream, remote, encrypted, stop } = accepted;
+    let (incoming, outgoing) = tokio::io::split(stream);
     let transport = if encrypted { "tls" } else { "tcp" };
-    let (mut incoming, outgoing) = tokio::io::split(stream);
-    let (sender, waiting) = mpsc::channel(WAITING_MAX);
-    let client = Client::new(lending, Back::Stream(sender), transport, remote, listen);
-    let mut writer = tokio::spawn(write(outgoing, waiting, encrypted));
-    let mut look = tokio::time::interval(LOOK_EVERY);
-    let mut bytes = BytesMut::new();
-    'open: loop {
-        tokio::select! {
-            () = told(&mut stop) => break,
-            _ = &mut writer => return,
-            _ = look.tick() => if !lock(&client).tick() {
-                break;
-            },
-            read = incoming.read_buf(&mut bytes) => {
-                if !read.is_ok_and(|length| length > 0) {
-                    break;
-                }
-                loop {
-                    let mut client = lock(&client);
-                    match take_message(&mut bytes, client.borrows()) {
-                        Ok(Some(message)) => client.client_sent(&message),
-                        Ok(None) => break,
-                        Err(_) => break 'open,
-                    }
-                }
-            },
-        }
-    }
-    // With the client its sender goes; what it has said is still written.
-    drop(client);
-    let _ = writer.await;
+    let arrived = Arrived { lending, transport, remote, listen, session: None, stop };
+    let reads = StreamReads { incoming, bytes: BytesMut::new() };
+    connection::serve(arrived, reads, StreamWrites { outgoing, encrypted }).await;
 }
 
-/// Writes what is said to a client until nobody can say anything any more, or it takes nothing.
-async fn write<S: AsyncWrite>(
-    mut outgoing: WriteHalf<S>,
-    mut waiting: mpsc::Receiver<Vec<u8>>,
-    encrypted: bool,
-) {
-    let mut packets = Vec::with_capacity(WRITTEN_AT_ONCE);
-    while waiting.recv_many(&mut packets, WRITTEN_AT_ONCE).await > 0 {
-        // In TLS a record for each: there are clients, coturn's among them, that take a record for one message and
-        // lose what follows in it.
-        let pieces = if encrypted { std::mem::take(&mut packets) } else { vec![packets.concat()] };
-        packets.clear();
-        let written = async {
-            for piece in &pieces {
-                outgoing.write_all(piece).await?;
+struct StreamReads {
+    incoming: ReadHalf<Box<dyn Stream>>,
+    bytes: BytesMut,
+}
+
+impl Reads for StreamReads {
+    async fn wait(&mut self) -> bool {
+        self.incoming.read_buf(&mut self.bytes).await.is_ok_and(|length| length > 0)
+    }
+
+    fn hand_on(&mut self, client: &SharedClient) -> bool {
+        loop {
+            let mut client = lock(client);
+            match take_message(&mut self.bytes, client.borrows()) {
+                Ok(Some(message)) => client.client_sent(&message),
+                Ok(None) => return true,
+                Err(_) => return false,
             }
-            outgoing.flush().await
-        };
-        if !matches!(tokio::time::timeout(WRITE_PATIENCE, written).await, Ok(Ok(()))) {
-            return;
         }
     }
-    // The other side may be gone already.
-    let _ = outgoing.shutdown().await;
+}
+
+struct StreamWrites {
+    outgoing: WriteHalf<Box<dyn Stream>>,
+    encrypted: bool,
+}
+
+impl StreamWrites {
+    async fn try_write(&mut self, packets: &mut Vec<Vec<u8>>) -> io::Result<()> {
+        for packet in packets.iter_mut().filter(|packet| is_channel_data(packet)) {
+            // On a stream each message ends at a multiple of four bytes (RFC 8656, 12.5).
+            packet.resize(packet.len().next_multiple_of(4), 0);
+        }
+        // In TLS a record for each: there are clients, coturn's among them, that take a record for one message and
+        // lose what follows in it.
+        let pieces = if self.encrypted { std::mem::take(packets) } else { vec![packets.concat()] };
+        packets.clear();
+        for piece in &pieces {
+            self.outgoing.write_all(piece).await?;
+        }
+        self.outgoing.flush().await
+    }
+}
+
+impl Writes for StreamWrites {
+    async fn write(&mut self, packets: &mut Vec<Vec<u8>>) -> bool {
+        self.try_write(packets).await.is_ok()
+    }
+
+    async fn end(&mut self) {
+        let _ = self.outgoing.shutdown().await;
+    }
 }

@@ -95,6 +95,7 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(blobs::put, blobs::chunk))
         .routes(routes!(blobs::complete))
         .routes(routes!(ice::get))
+        .routes(routes!(ice::route))
         .routes(routes!(websocket::open))
         .routes(routes!(operator::stats))
         .routes(routes!(operator::accounts))
@@ -118,7 +119,7 @@ mod tests {
     use super::*;
 
     /// The API of `docs/protocol.md` and of every client; a route that is missing here is news to them.
-    const ROUTES: [(&str, &[&str]); 35] = [
+    const ROUTES: [(&str, &[&str]); 36] = [
         ("/.well-known/jwks.json", &["get"]),
         ("/api/docs", &["get"]),
         ("/api/docs/docs.css", &["get"]),
@@ -153,6 +154,7 @@ mod tests {
         ("/api/v1/ready", &["get"]),
         ("/api/v1/sessions", &["get"]),
         ("/api/v1/sessions/{id}", &["delete"]),
+        ("/api/v1/turn", &["get"]),
         ("/api/v1/vault", &["get", "put"]),
     ];
 

@@ -11,8 +11,10 @@ use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::{Extension, RequestExt};
+use futures_util::future::BoxFuture;
 use sotto_protocol::frame::HEADER_BYTES;
 use sotto_protocol::limits::FRAME_BODY_BYTES_MAX;
+use std::net::SocketAddr;
 use tracing::Instrument;
 
 /// The largest message: the largest frame, and some small ones that share it.
@@ -35,21 +37,33 @@ pub(super) async fn open(
     Extension(trace): Extension<Trace>,
     mut request: Request,
 ) -> Result<Response, Problem> {
+    let upgrade = asked(&mut request).await?.max_write_buffer_size(WRITE_BYTES_MAX);
+    let gateway = api.gateway;
+    let serve = Box::new(move |connection| gateway.serve(connection));
+    Ok(serve_with(upgrade, MESSAGE_BYTES_MAX, (peer, trace.0), request, serve))
+}
+
+/// The upgrade that a request asks for.
+pub(super) async fn asked(request: &mut Request) -> Result<WebSocketUpgrade, Problem> {
     let upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection> = request.extract_parts().await;
-    let upgrade =
-        upgrade.map_err(|_| Problem::new(ProblemCode::Malformed, "this path speaks WebSocket only"))?;
+    upgrade.map_err(|_| Problem::new(ProblemCode::Malformed, "this path speaks WebSocket only"))
+}
+
+/// Agrees to an upgrade, and has what comes of it served on a task of its own.
+pub(super) fn serve_with(
+    upgrade: WebSocketUpgrade,
+    bytes_max: usize,
+    (peer, trace): (SocketAddr, String),
+    mut request: Request,
+    serve: Box<dyn FnOnce(GatewayConnection) -> BoxFuture<'static, ()> + Send>,
+) -> Response {
     let extensions = std::mem::take(request.extensions_mut());
-    let span = tracing::info_span!("websocket", trace = %trace.0, %peer);
-    let upgrade = upgrade
-        .max_message_size(MESSAGE_BYTES_MAX)
-        .max_frame_size(MESSAGE_BYTES_MAX)
-        .max_write_buffer_size(WRITE_BYTES_MAX);
-    Ok(upgrade.on_upgrade(move |socket| {
+    let span = tracing::info_span!("websocket", %trace, %peer);
+    upgrade.max_message_size(bytes_max).max_frame_size(bytes_max).on_upgrade(move |socket| {
         async move {
             let (outgoing, incoming) = split(socket);
-            let connection = GatewayConnection { peer, trace: trace.0, extensions, incoming, outgoing };
-            api.gateway.serve(connection).await;
+            serve(GatewayConnection { peer, trace, extensions, incoming, outgoing }).await;
         }
         .instrument(span)
-    }))
+    })
 }

@@ -1,7 +1,7 @@
 //! Credentials for STUN and TURN, which the relay lends to who is signed in.
 
 use super::{AuthenticateError, Authenticated, Signaling};
-use crate::hooks::IceServer;
+use crate::hooks::{IceServer, NotRouted, ServeRouted};
 use crate::problem::Problem;
 use std::net::IpAddr;
 
@@ -18,5 +18,13 @@ impl Signaling {
             return Err(AuthenticateError::Revoked.into());
         }
         Ok(server)
+    }
+
+    /// A stream for TURN on a WebSocket of whoever asks.
+    ///
+    /// # Errors
+    /// If nothing was lent to this sign-in, or there are enough.
+    pub fn route_turn(&self, who: Authenticated) -> Result<ServeRouted, NotRouted> {
+        self.0.hooks.route_turn(who.account, who.session)
     }
 }

@@ -17,7 +17,8 @@ mod websocket;
 use crate::config::{Config, Rates};
 use crate::gateway::{Gateway, GatewayConnection};
 use crate::hooks::{
-    Admit, AdmitRefused, Figures, Hooks, IceServer, Readiness, Room, RoomPage, Usage, WebTransport,
+    Admit, AdmitRefused, Figures, Hooks, IceServer, NotRouted, Readiness, Room, RoomPage, ServeRouted, Usage,
+    WebTransport,
 };
 use crate::service::Signaling;
 use crate::tokens::TokenKeys;
@@ -119,6 +120,10 @@ impl Hooks for Diary {
             credential: Zeroizing::new("secret".to_owned()),
             lifetime: std::time::Duration::from_secs(60),
         })
+    }
+
+    fn route_turn(&self, _: AccountId, _: SessionId) -> Result<ServeRouted, NotRouted> {
+        Ok(Box::new(|connection| Echo.serve(connection)))
     }
 
     fn readiness(&self) -> Readiness {

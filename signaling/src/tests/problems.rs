@@ -75,8 +75,8 @@ async fn every_operation_for_the_signed_in_refuses_the_others() {
         }
     }
     assert_eq!(
-        checked, 30,
-        "logout, me, usage, ice, and everything of sessions, devices, invites, vault, files and operator"
+        checked, 31,
+        "logout, me, usage, ice, turn, and everything of sessions, devices, invites, vault, files and operator"
     );
 }
 

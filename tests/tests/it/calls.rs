@@ -8,8 +8,8 @@ use sotto_tests::tones;
 use std::path::{Path, PathBuf};
 
 /// What those say who call, and those who answer.
-const CALLER_HZ: f64 = 440.0;
-const CALLEE_HZ: f64 = 660.0;
+pub(crate) const CALLER_HZ: f64 = 440.0;
+pub(crate) const CALLEE_HZ: f64 = 660.0;
 
 /// How far from it what is heard may be.
 const NEAR_HZ: f64 = 8.0;
@@ -18,20 +18,20 @@ const USAGE: i32 = 2;
 const NO_CALL: i32 = 11;
 
 /// Alice and Bob, who have written to each other.
-struct World {
-    folder: tempfile::TempDir,
-    relay: RelayProcess,
-    alice: Person<'static>,
-    bob: Person<'static>,
+pub(crate) struct World<'n> {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) relay: RelayProcess,
+    pub(crate) alice: Person<'n>,
+    pub(crate) bob: Person<'n>,
 }
 
 /// One end of a call, with its sound.
-struct End {
-    going: Going,
+pub(crate) struct End {
+    pub(crate) going: Going,
     recording: PathBuf,
 }
 
-impl World {
+impl World<'static> {
     fn new(settings: &[(&str, &str)]) -> Self {
         Self::at("127.0.0.1:0", settings)
     }
@@ -42,12 +42,24 @@ impl World {
         let relay = RelayProcess::start_on(&data, &log, address, settings).expect("the relay starts");
         let [alice, bob] =
             ["alice", "bob"].map(|name| Person::register(name, folder.path(), &relay.ready.link));
+        Self::of(folder, relay, alice, bob)
+    }
+}
+
+impl<'n> World<'n> {
+    /// They write to each other.
+    pub(crate) fn of(
+        folder: tempfile::TempDir,
+        relay: RelayProcess,
+        alice: Person<'n>,
+        bob: Person<'n>,
+    ) -> Self {
         alice.does(&["send", "@bob", "may I call?"]);
         assert_eq!(bob.texts("@alice"), ["may I call?"]);
         Self { folder, relay, alice, bob }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -61,7 +73,7 @@ impl World {
     }
 
     /// Alice calls Bob, who waits for it; both with these options.
-    fn call(&self, options: &[&str]) -> (End, End) {
+    pub(crate) fn call(&self, options: &[&str]) -> (End, End) {
         let callee = self.begins(&self.bob, &[&["answer"], options].concat(), CALLEE_HZ);
         callee.going.says(|object| object["type"] == "waiting");
         let caller = self.begins(&self.alice, &[&["call", "@bob"], options].concat(), CALLER_HZ);
@@ -70,12 +82,12 @@ impl World {
 }
 
 impl End {
-    fn state(&self, state: &str) -> Value {
+    pub(crate) fn state(&self, state: &str) -> Value {
         self.going.says(|object| object["type"] == "call" && object["state"] == state).1
     }
 
     /// They have talked for some seconds; how good the connection was in the last two of them.
-    fn talks(&self) -> Value {
+    pub(crate) fn talks(&self) -> Value {
         let quality = |object: &Value| {
             object["type"] == "call_quality" && object["received_kbit_s"].as_f64() > Some(5.0)
         };
@@ -86,7 +98,7 @@ impl End {
     }
 
     /// It ends for this reason, in good order, and had heard the other one's tone.
-    fn ends(self, reason: &str, heard: f64) {
+    pub(crate) fn ends(self, reason: &str, heard: f64) {
         assert_eq!(self.state("ended")["reason"], reason);
         self.going.ends();
         hears(&self.recording, heard);
@@ -98,7 +110,7 @@ fn hears(recording: &Path, due: f64) {
     assert!((hertz - due).abs() < NEAR_HZ, "{} has {hertz} Hz", recording.display());
 }
 
-fn no_error(world: &World) {
+pub(crate) fn no_error(world: &World<'_>) {
     no_error_was_logged(&world.path("relay.log")).expect("a log without errors");
 }
 

@@ -34,6 +34,7 @@ mod presence;
 mod quota;
 mod register;
 mod relay_kill;
+mod routed_calls;
 mod search;
 mod sound_devices;
 mod terminal_interface;

@@ -184,7 +184,7 @@ impl<S: Store + Send + 'static> Link<S> {
         let node = self.node.upgrade().ok_or("the node has ended")?;
         let servers = self.hub.stun_servers(&node).await;
         let relay = node.api().0.relay();
-        ways.lead(&servers, (relay.host.as_str(), relay.port)).await;
+        ways.lead(&servers, (relay.host.as_str(), relay.port), None).await;
         Ok(servers)
     }
 

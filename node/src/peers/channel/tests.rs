@@ -46,7 +46,7 @@ async fn opened(connection: Connection, channel: Arc<dyn DataChannel>) -> End {
 
 async fn end() -> (Connection, UnboundedReceiver<Told>) {
     let ways = Ways::new(true);
-    ways.lead(&[], ("127.0.0.1", 9)).await;
+    ways.lead(&[], ("127.0.0.1", 9), None).await;
     let (tell, told) = unbounded_channel();
     (Connection::open(Vec::new(), ways, tell).await.expect("a connection"), told)
 }

@@ -4,6 +4,7 @@ mod client;
 mod coturn;
 mod hostile;
 mod quotas;
+mod routed;
 
 use crate::world::{TestRelay, ask};
 use client::{Given, TurnClient, given, turn};
@@ -163,12 +164,21 @@ async fn no_permission_no_channel_and_no_indication_leads_to_an_inside_address()
     });
     let relay = relay.await;
     let anna = relay.person("anna").await;
-    let (mut v4, _) = TurnClient::borrowing(&relay, &anna).await;
-    let mut v6 = TurnClient::new(at(&relay), Some(given(&relay, &anna).await)).await;
-    assert!(v6.allocate_ipv6().await.unwrap().is_ipv6());
+    let given = given(&relay, &anna).await;
+    for is_routed in [false, true] {
+        let near = async || if is_routed { routed::bridge(&relay, &anna).await } else { at(&relay) };
+        let mut v4 = TurnClient::new(near().await, Some(given.clone())).await;
+        assert!(v4.allocate().await.unwrap().is_ipv4());
+        let mut v6 = TurnClient::new(near().await, Some(given.clone())).await;
+        assert!(v6.allocate_ipv6().await.unwrap().is_ipv6());
+        reach_nothing_inside(&mut v4, &mut v6).await;
+    }
+}
+
+async fn reach_nothing_inside(v4: &mut TurnClient, v6: &mut TurnClient) {
     for (number, peer) in REFUSED.iter().enumerate() {
         let peer: SocketAddr = peer.parse().unwrap();
-        let client = if peer.is_ipv4() { &mut v4 } else { &mut v6 };
+        let client = if peer.is_ipv4() { &mut *v4 } else { &mut *v6 };
         let channel = 0x4000 + u16::try_from(number).unwrap();
         assert_eq!(client.permit(peer).await, Err(403), "{peer}");
         assert_eq!(client.bind(channel, peer).await, Err(403), "{peer}");
@@ -176,7 +186,7 @@ async fn no_permission_no_channel_and_no_indication_leads_to_an_inside_address()
     for listen in ["127.0.0.1:0", "[::1]:0"] {
         let inside = UdpSocket::bind(listen).await.unwrap();
         let peer = inside.local_addr().unwrap();
-        let client = if peer.is_ipv4() { &mut v4 } else { &mut v6 };
+        let client = if peer.is_ipv4() { &mut *v4 } else { &mut *v6 };
         client.indicate(peer, b"in").await;
         client.send_in_channel(0x4000, b"in").await;
         client.settle().await;
