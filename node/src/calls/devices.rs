@@ -1,4 +1,5 @@
-//! Files in the place of sound devices: one that is spoken from, again and again, and one that is written to.
+//! Files in the place of sound devices: one that is spoken from, again and again, and one that is written to. (Those in the place of a
+//! camera and of a recorder of pictures: `camera`, `film`.)
 
 use super::audio::{FRAME, RATE};
 use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
@@ -39,6 +40,17 @@ pub enum DeviceError {
         /// What it is.
         what: String,
     },
+    /// It is no picture of a kind that is read.
+    #[error("{}: {what} is not read here. To convert it: ffmpeg -i {} -vf scale=640:-2 -r 15 -pix_fmt yuv420p other.y4m", path.display(), path.display())]
+    Picture {
+        /// Which.
+        path: PathBuf,
+        /// What it is.
+        what: String,
+    },
+    /// There is no picture in it.
+    #[error("{}: there is no whole picture in it", .0.display())]
+    NoPicture(PathBuf),
 }
 
 fn failed(path: &Path) -> impl FnOnce(hound::Error) -> DeviceError {

@@ -5,10 +5,13 @@ use super::exit::{Exit, Failed};
 use super::name;
 use super::open::{self, RunningNode};
 use super::output::Printer;
+use super::picture::Screen;
 use super::talk::{for_good, interrupted};
 use super::verify::refuse_if_changed;
 use serde_json::{Value, json};
-use sotto_node::calls::{DeviceError, Microphone, News, Quality, Sound, Speaker, Talk};
+use sotto_node::calls::{
+    Camera, DeviceError, Film, Microphone, News, Part, Pictures, Quality, Sound, Speaker, Talk,
+};
 use sotto_node_core::calls::{CallCommand, CallId, CallState, CallView, EndReason};
 use sotto_node_core::command::{Command, Who};
 use sotto_node_core::event::{Event, Outcome};
@@ -39,13 +42,13 @@ pub(crate) struct Answer {
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) wait: Option<Duration>,
     /// Decline it, on all your devices
-    #[arg(long, conflicts_with_all = ["microphone", "speaker", "talk"])]
+    #[arg(long, conflicts_with_all = ["microphone", "speaker", "camera", "record", "no_picture", "talk"])]
     pub(crate) decline: bool,
     #[command(flatten)]
     pub(crate) devices: Devices,
 }
 
-/// Files in the place of sound devices.
+/// Files in the place of devices.
 #[derive(clap::Args)]
 pub(crate) struct Devices {
     /// A WAV file that the other one hears, again and again; without one it is quiet here
@@ -54,6 +57,16 @@ pub(crate) struct Devices {
     /// A WAV file that what the other one says is written into; one that is there is replaced
     #[arg(long, value_name = "FILE")]
     pub(crate) speaker: Option<PathBuf>,
+    /// A Y4M file that the other one sees, again and again; without one there is nothing to see here. To make one: ffmpeg -i FILE
+    /// -vf scale=640:-2 -r 15 -pix_fmt yuv420p camera.y4m
+    #[arg(long, value_name = "FILE")]
+    pub(crate) camera: Option<PathBuf>,
+    /// An IVF file that the other one's picture is written into; one that is there is replaced. To play it: ffplay FILE
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
+    /// Don't show the other one's picture in the terminal
+    #[arg(long)]
+    pub(crate) no_picture: bool,
     /// Hang up when the two have talked for so many seconds
     #[arg(long = "for", value_name = "SECONDS", value_parser = seconds)]
     pub(crate) talk: Option<Duration>,
@@ -68,30 +81,41 @@ fn seconds(text: &str) -> Result<Duration, String> {
 
 impl Devices {
     /// Opens them before anybody is called: what is wrong with a file is said while nothing has happened yet.
-    fn open(&self) -> Result<Sound, Failed> {
-        let microphone = self.microphone.as_deref().map_or(Ok(Microphone::silent()), Microphone::file)?;
-        let speaker = self.speaker.as_deref().map_or(Ok(Speaker::none()), Speaker::file)?;
-        Ok(Sound { microphone, speaker })
+    fn open(&self, printer: &Printer) -> Result<Opened, Failed> {
+        let wrong =
+            |code: &'static str| move |error: DeviceError| Failed::new(Exit::Usage, code, error.to_string());
+        let (sound, picture) = (wrong("sound_file"), wrong("picture_file"));
+        // What is read comes first: nothing is replaced for a call that cannot be.
+        let microphone = self.microphone.as_deref().map_or(Ok(Microphone::silent()), Microphone::file);
+        let microphone = microphone.map_err(sound)?;
+        let camera = self.camera.as_deref().map(Camera::file).transpose().map_err(picture)?;
+        let speaker = self.speaker.as_deref().map_or(Ok(Speaker::none()), Speaker::file).map_err(sound)?;
+        let film = self.record.as_deref().map(Film::file).transpose().map_err(picture)?;
+        let screen = if self.no_picture || !printer.is_for_people() { None } else { Screen::new() };
+        let pictures = Pictures { camera, film, shown: screen.is_some() };
+        Ok(Opened { sound: Sound { microphone, speaker }, pictures, screen })
     }
 }
 
-impl From<DeviceError> for Failed {
-    fn from(error: DeviceError) -> Self {
-        Self::new(Exit::Usage, "sound_file", error.to_string())
-    }
+/// What a call is made with.
+struct Opened {
+    sound: Sound,
+    pictures: Pictures,
+    screen: Option<Screen>,
 }
 
 pub(crate) async fn call(global: &Global, printer: &Printer, args: Call) -> Result<(), Failed> {
-    let sound = args.devices.open()?;
+    let Opened { sound, pictures, screen } = args.devices.open(printer)?;
+    let video = pictures.camera.is_some();
     let (node, events) = open::begin_with_events(open::start(global, printer).await?, printer)?;
     let mut over = None;
     let result = open::finishing(node, async |node| {
         open::caught_up(node).await?;
         let view = name::conversation_or_open(node, &args.name).await?;
         refuse_if_changed(node, &view, false).await?;
-        let call = begin(node, view.conversation).await?;
-        let talk = over.insert(Talk::begin(node, events, call, sound).await?);
-        until_the_end(node, printer, talk, args.devices.talk).await
+        let call = begin(node, view.conversation, video).await?;
+        let talk = over.insert(Talk::begin(node, events, call, sound, pictures).await?);
+        until_the_end(node, printer, talk, args.devices.talk, screen).await
     })
     .await;
     close(over).await;
@@ -99,7 +123,8 @@ pub(crate) async fn call(global: &Global, printer: &Printer, args: Call) -> Resu
 }
 
 pub(crate) async fn answer(global: &Global, printer: &Printer, args: Answer) -> Result<(), Failed> {
-    let sound = args.devices.open()?;
+    let Opened { sound, pictures, screen } = args.devices.open(printer)?;
+    let video = pictures.camera.is_some();
     let (node, mut events) = open::begin_with_events(open::start(global, printer).await?, printer)?;
     let mut over = None;
     let result = open::finishing(node, async |node| {
@@ -123,9 +148,9 @@ pub(crate) async fn answer(global: &Global, printer: &Printer, args: Answer) -> 
             return outcome.map(|_| ()).map_err(Failed::from);
         }
         refuse_if_changed(node, &name::by_id(node, view.conversation).await?, false).await?;
-        node.command(Command::Call(CallCommand::Answer { call: view.call, video: false })).await?;
-        let talk = over.insert(Talk::begin(node, events, view.call, sound).await?);
-        until_the_end(node, printer, talk, args.devices.talk).await
+        node.command(Command::Call(CallCommand::Answer { call: view.call, video })).await?;
+        let talk = over.insert(Talk::begin(node, events, view.call, sound, pictures).await?);
+        until_the_end(node, printer, talk, args.devices.talk, screen).await
     })
     .await;
     close(over).await;
@@ -133,8 +158,8 @@ pub(crate) async fn answer(global: &Global, printer: &Printer, args: Answer) -> 
 }
 
 /// Begins a call. One of the same person that rings here at this moment is taken instead: both want it.
-async fn begin(node: &RunningNode, conversation: ConversationId) -> Result<CallId, Failed> {
-    let start = CallCommand::Start { conversation, video: false };
+async fn begin(node: &RunningNode, conversation: ConversationId, video: bool) -> Result<CallId, Failed> {
+    let start = CallCommand::Start { conversation, video };
     let failure = match node.command(Command::Call(start)).await {
         Ok(Outcome::Call(call)) => return Ok(call),
         Ok(other) => return Err(Failed::internal(format!("an unexpected outcome: {other:?}"))),
@@ -144,7 +169,7 @@ async fn begin(node: &RunningNode, conversation: ConversationId) -> Result<CallI
     let Some(view) = node.ask(|client| client.call()).await?.filter(ringing) else {
         return Err(failure.into());
     };
-    node.command(Command::Call(CallCommand::Answer { call: view.call, video: false })).await?;
+    node.command(Command::Call(CallCommand::Answer { call: view.call, video })).await?;
     Ok(view.call)
 }
 
@@ -190,12 +215,15 @@ async fn until_the_end(
     printer: &Printer,
     talk: &mut Talk,
     limit: Option<Duration>,
+    mut screen: Option<Screen>,
 ) -> Result<(), Failed> {
     let mut interrupt = std::pin::pin!(interrupted());
     let mut hung_up = false;
     let mut ends = None;
     let mut peer: Option<String> = None;
     let mut shown_path = None;
+    // Whether the other one says that there is something to see.
+    let mut shows = false;
     loop {
         let news = tokio::select! {
             news = talk.news() => news,
@@ -210,6 +238,12 @@ async fn until_the_end(
                 continue;
             }
         };
+        if !matches!(news, Some(News::Picture(_)))
+            && let Some(screen) = &mut screen
+        {
+            // A line is coming; the picture is drawn anew below it.
+            screen.wipe();
+        }
         match news {
             Some(News::Call(view)) => {
                 if peer.is_none() {
@@ -217,6 +251,7 @@ async fn until_the_end(
                 }
                 let peer = peer.as_deref().unwrap_or_default();
                 tell(printer, &view, peer)?;
+                shows = (view.theirs.camera || view.theirs.screen) && !view.theirs.held;
                 match view.state {
                     CallState::Connected if ends.is_none() => {
                         ends = limit.map(|limit| Instant::now() + limit)
@@ -234,7 +269,17 @@ async fn until_the_end(
                     printer.result(&Value::Null, &quality_line(&quality))?;
                 }
             }
-            Some(News::Trouble(sentence)) => printer.alarm("sound", &sentence),
+            Some(News::Trouble(Part::Sound, sentence)) => printer.alarm("sound", &sentence),
+            Some(News::Trouble(Part::Picture, sentence)) => printer.alarm("picture", &sentence),
+            Some(News::Seen(width, height)) => {
+                let object = json!({ "type": "call_picture", "width": width, "height": height });
+                printer.result(&object, &format!("a picture of {width}x{height}"))?;
+            }
+            Some(News::Picture(image)) => {
+                if let Some(screen) = screen.as_mut().filter(|_| shows) {
+                    screen.draw(&image);
+                }
+            }
             None => return Err(Failed::internal("the client has ended")),
         }
     }
