@@ -92,7 +92,11 @@ impl World {
     }
 
     /// They hear each other until Bob hangs up; both then end in good order.
-    fn talk(&self, own: Going, foreign: Going) {
+    fn talk(&self, own: Going, foreign: Going, with_picture: bool) {
+        own.says(|object| object["type"] == "call" && object["state"] == "connected");
+        if with_picture {
+            self.see(&own, &foreign);
+        }
         let heard = |object: &Value| {
             let hertz = object["hertz"].as_f64().filter(|_| object["type"] == "heard");
             hertz.is_some_and(|hertz| (hertz - OWN_HZ).abs() < NEAR_HZ)
@@ -101,7 +105,6 @@ impl World {
         for _ in 0..2 {
             foreign.says(heard);
         }
-        own.says(|object| object["type"] == "call" && object["state"] == "connected");
         foreign.ends();
         let (_, over) = own.says(|object| object["type"] == "call" && object["state"] == "ended");
         assert_eq!(over["reason"], "hung_up");
@@ -116,7 +119,7 @@ impl World {
 fn aiortc_takes_the_call_of_a_node_and_both_hear_each_other() {
     let world = World::new();
     let foreign = world.foreign(&["answer"]);
-    world.talk(world.own(&["call", "@bob"]), foreign);
+    world.talk(world.own(&["call", "@bob"]), foreign, false);
 }
 
 #[test]
@@ -125,7 +128,7 @@ fn aiortc_calls_a_node_and_both_hear_each_other() {
     let own = world.own(&["answer"]);
     own.says(|object| object["type"] == "waiting");
     let foreign = world.foreign(&[&world.conversation]);
-    world.talk(own, foreign);
+    world.talk(own, foreign, false);
 }
 
 #[test]
@@ -133,8 +136,7 @@ fn aiortc_takes_the_call_of_a_node_and_both_see_each_other() {
     let world = World::new();
     let foreign = world.foreign(&["answer", "picture"]);
     let own = world.own_with_picture(&["call", "@bob"]);
-    world.see(&own, &foreign);
-    world.talk(own, foreign);
+    world.talk(own, foreign, true);
 }
 
 #[test]
@@ -143,6 +145,5 @@ fn aiortc_calls_a_node_and_both_see_each_other() {
     let own = world.own_with_picture(&["answer"]);
     own.says(|object| object["type"] == "waiting");
     let foreign = world.foreign(&[&world.conversation, "picture"]);
-    world.see(&own, &foreign);
-    world.talk(own, foreign);
+    world.talk(own, foreign, true);
 }

@@ -63,6 +63,7 @@ fn whoever_shows_nothing_still_sees_and_what_was_seen_outlives_the_program() {
     let callee = world.bob.begins(&["answer", "--camera", text(&red)]);
     callee.says(|object| object["type"] == "waiting");
     let caller = world.alice.begins(&["call", "@bob", "--record", text(&film)]);
+    caller.says(|object| object["type"] == "call_picture");
     pictures::shows(&film, CALLEE);
     // Killed, as whoever drops it does.
     drop(caller);
@@ -104,9 +105,9 @@ fn a_terminal_shows_the_picture_and_is_as_before_when_the_call_ends() {
             pictures::are_like([part(), part(), part()], CALLEE)
         })
     });
-    terminal.press(&["C-c"]);
+    callee.is_interrupted();
+    callee.ends();
     assert_eq!(terminal.ends(), "0");
     let screen = terminal.screen();
-    assert!(screen.contains("the call is over") && !screen.contains('▀'), "{screen}");
-    callee.ends();
+    assert!(screen.contains("bob hung up") && !screen.contains('▀'), "{screen}");
 }
