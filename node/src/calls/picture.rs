@@ -204,20 +204,20 @@ pub(super) fn watch(
     shown: Option<Shown>,
     news: UnboundedSender<News>,
 ) -> Going {
-    Going::new(|ended| watching(seen, film, shown, news, ended))
+    let screen = shown.map(|shown| Screen::begin(shown, seen.needed));
+    Going::new(|ended| watching(seen.frames, film, screen, news, ended))
 }
 
 async fn watching(
-    Seen { mut frames, needed }: Seen,
+    mut frames: Receiver<Frame>,
     mut film: Option<Film>,
-    shown: Option<Shown>,
+    mut screen: Option<Screen>,
     news: UnboundedSender<News>,
     mut ended: oneshot::Receiver<()>,
 ) {
     // Who listens is gone only when the call ends.
     let trouble = |what: String| drop(news.send(News::Trouble(Part::Picture, what)));
     let mut size = None;
-    let mut screen = shown.map(|shown| Screen::begin(shown, needed));
     loop {
         let frame = tokio::select! {
             frame = frames.recv() => frame,
@@ -319,5 +319,67 @@ pub fn fuzz_picture(mut data: &[u8]) {
             }
         }
         let _ = frames.wants_whole(at);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use tokio::sync::mpsc::unbounded_channel;
+
+    /// Pictures that move, as packets for [`fuzz_picture`].
+    fn packets() -> Vec<u8> {
+        let (mut painter, mut packets) = (Painter::new(15.0), Vec::new());
+        for at in 0..3 {
+            let luma =
+                (0..64 * 48).map(|point| u8::try_from((point * 7 + at * 13) % 200).unwrap_or_default());
+            let image = Image {
+                width: 64,
+                height: 48,
+                luma: luma.collect(),
+                blue: vec![90; 32 * 24],
+                red: vec![200; 32 * 24],
+            };
+            let frame = painter.paint(&image, false).expect("it can be painted").expect("there is room");
+            let parts = frame.chunks(300).count();
+            for (part, data) in frame.chunks(300).enumerate() {
+                let (first, last) = (part == 0, part + 1 == parts);
+                let how = 3 | if last { 0x10 } else { 0 } | if first { 0x20 } else { 0 };
+                let length = u16::try_from(data.len() + 1).expect("it is short").to_be_bytes();
+                packets.extend([how, length[0], length[1], if first { 0x10 } else { 0 }]);
+                packets.extend(data);
+            }
+        }
+        packets
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_stranger_sends_as_a_picture_breaks_nothing(
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..12),
+        ) {
+            let mut packets = packets();
+            for (place, byte) in changes {
+                *place.get_mut(&mut packets) = byte;
+            }
+            fuzz_picture(&packets);
+        }
+    }
+
+    #[tokio::test]
+    async fn when_looking_at_a_picture_has_ended_badly_the_rest_goes_on() {
+        let (eye, seen) = Eye::new();
+        let (news, mut told) = unbounded_channel();
+        // As after a panic: nobody takes frames any more.
+        let screen = Screen { frames: channel(1).0, needed: seen.needed, behind: false };
+        let watching = Going::new(|ended| watching(seen.frames, None, Some(screen), news, ended));
+        let frame = |side| Frame { whole: Some((side, side)), timestamp: 0, bytes: vec![0; 10] };
+        eye.frames.send(frame(16)).await.expect("it is taken");
+        assert_eq!(told.recv().await, Some(News::Seen(16, 16)));
+        assert!(matches!(told.recv().await, Some(News::Trouble(Part::Picture, _))));
+        eye.frames.send(frame(32)).await.expect("it is taken");
+        assert_eq!(told.recv().await, Some(News::Seen(32, 32)));
+        watching.end().await;
     }
 }
