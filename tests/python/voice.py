@@ -1,37 +1,41 @@
-"""A voice that nobody of this project made: the WebRTC of aiortc. It says a tone, and tells of the tone that it hears.
+"""A voice that nobody of this project made: the WebRTC of aiortc. It says a tone, and tells of the tone that it hears. With a picture it shows
+a colour too, and tells of the colour that it sees.
 
 It is told what to do by lines of JSON, and tells what came of it by lines of JSON; `foreign-voice` is at the other end of both.
 
     told                                                       tells
                                                                {"said": "ready"}
-    {"do": "offer"}                                            {"said": "description", "sdp": ...}
+    {"do": "offer", "picture": false}                          {"said": "description", "sdp": ...}
     {"do": "take_offer", "sdp": ...}                           {"said": "description", "sdp": ...}
     {"do": "take_answer", "sdp": ...}                          {"said": "connected", "fingerprint": "sha-256 AB:CD..."}
     {"do": "take_candidates", "list": [{"line", "mid",         {"said": "heard", "hertz": 660.0}, once a second
-        "section"}, ...]}                                      {"said": "failed"}
+        "section"}, ...]}                                      {"said": "seen", "colour": [20, 180, 40]}, about as often
+                                                               {"said": "failed"}
 
 Its own candidates are in its descriptions: aiortc gathers them first. It ends with its input.
 """
 
 import asyncio
 import fractions
+import itertools
 import json
 import math
 import sys
 import time
 from array import array
 
-from aiortc import AudioStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc import AudioStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
 from aiortc.mediastreams import MediaStreamError
 from aiortc.rtcdtlstransport import certificate_digest
 from aiortc.sdp import candidate_from_sdp
-from av import AudioFrame, AudioResampler
+from av import AudioFrame, AudioResampler, VideoFrame
 
 RATE = 48_000
 TONE_HZ = 440
 PACKET = RATE // 50
 # Of 32,767. What is quieter is silence, or what an encoder makes of it.
 LOUD = 1_000
+COLOUR = (40, 60, 200)
 
 
 def tell(said, **more):
@@ -58,6 +62,21 @@ class Tone(AudioStreamTrack):
         frame.pts = self.at
         self.at += PACKET
         return frame
+
+
+class Colour(VideoStreamTrack):
+    """One colour, as often as aiortc shows pictures."""
+
+    def __init__(self):
+        super().__init__()
+        width, height = 320, 240
+        self.frame = VideoFrame(width, height, "rgb24")
+        self.frame.planes[0].update(bytes(COLOUR) * (width * height))
+        self.frame = self.frame.reformat(format="yuv420p")
+
+    async def recv(self):
+        self.frame.pts, self.frame.time_base = await self.next_timestamp()
+        return self.frame
 
 
 def hertz(samples):
@@ -88,17 +107,35 @@ async def listen(track):
         pass  # The call is over.
 
 
+async def look(track):
+    """Tells of the middle of each fifteenth picture that came."""
+    try:
+        for count in itertools.count(1):
+            picture = await track.recv()
+            if count % 15:
+                continue
+            picture = picture.reformat(format="rgb24")
+            plane = picture.planes[0]
+            middle = picture.height // 2 * plane.line_size + picture.width // 2 * 3
+            tell("seen", colour=list(bytes(plane)[middle : middle + 3]))
+    except MediaStreamError:
+        pass  # The call is over.
+
+
 class Voice:
     def __init__(self):
         # Without servers: by default it would ask one on the Internet.
         self.peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.listening = None
+        self.looking = None
         self.peer.on("track", self.track)
         self.peer.on("connectionstatechange", self.state)
 
     def track(self, track):
         if track.kind == "audio":
             self.listening = asyncio.ensure_future(listen(track))
+        else:
+            self.looking = asyncio.ensure_future(look(track))
 
     def state(self):
         if self.peer.connectionState == "connected":
@@ -116,10 +153,14 @@ class Voice:
         match order["do"]:
             case "offer":
                 self.peer.addTrack(Tone())
+                if order["picture"]:
+                    self.peer.addTrack(Colour())
                 await self.describe(await self.peer.createOffer())
             case "take_offer":
                 await self.peer.setRemoteDescription(RTCSessionDescription(order["sdp"], "offer"))
                 self.peer.addTrack(Tone())
+                if any(one.kind == "video" for one in self.peer.getTransceivers()):
+                    self.peer.addTrack(Colour())
                 await self.describe(await self.peer.createAnswer())
             case "take_answer":
                 await self.peer.setRemoteDescription(RTCSessionDescription(order["sdp"], "answer"))

@@ -40,12 +40,13 @@ use turn_server_proto::types::prelude::DelayedTransmitBuild as _;
 pub type Target = fn(&[u8]);
 
 /// Every target with the name of its corpus.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 7] = [
     ("files", files),
     ("frame", frame),
     ("http_bodies", http_bodies),
     ("invite", invite),
     ("mls", mls),
+    ("picture", picture),
     ("turn", turn),
 ];
 
@@ -186,6 +187,11 @@ pub fn mls(data: &[u8]) {
         }
     }
     let _ = sotto_mls::key_package::verify(data, UnixMillis(1_795_000_000_000));
+}
+
+/// What the other end of a call sends as its picture: packets, the frames that are in them, and what these show.
+pub fn picture(data: &[u8]) {
+    sotto_node::calls::fuzz_picture(data);
 }
 
 /// What a client of TURN sends on a connection: messages cut out of it, and the server that they are handed to. The first byte says

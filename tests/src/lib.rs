@@ -7,6 +7,7 @@ pub mod ledger;
 pub mod network;
 pub mod own_node;
 pub mod person;
+pub mod pictures;
 pub mod power;
 pub mod programs;
 pub mod receiver;

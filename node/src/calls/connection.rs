@@ -1,23 +1,27 @@
 //! The connection between the two devices: WebRTC, with what this program wants of it.
 //!
-//! Sound has a section of its own in every description. A picture that the other one offers is answered as one that goes in neither
-//! direction: a browser's camera can then be switched on without an error, and nothing of it is sent.
+//! Sound has a section of its own in every description, and so has the picture where there is a camera or somebody who looks. A picture that
+//! the other one offers and nobody wants is answered as one that goes in neither direction: a browser's camera can then be switched on
+//! without an error, and nothing of it is sent.
 
-use super::audio::{FRAME_TICKS, RATE};
+use super::audio::RATE;
 use super::describe;
 use super::jitter::{Ear, Packet};
+use super::outlet::{Beam, Mouth};
+use super::picture::Eye;
+use super::requests::{self, Requests};
 use super::ways::{Ways, without_origin};
 use async_trait::async_trait;
-use bytes::Bytes;
 use rtc::ice::mdns::MulticastDnsMode;
 use rtc::media_stream::MediaStreamTrack;
-use rtc::peer_connection::configuration::interceptor_registry::configure_rtcp_reports;
+use rtc::peer_connection::configuration::interceptor_registry::{configure_nack, configure_rtcp_reports};
 use rtc::peer_connection::configuration::media_engine::{MIME_TYPE_OPUS, MIME_TYPE_VP8};
 use rtc::peer_connection::transport::RTCIceCandidateType;
-use rtc::rtp_transceiver::RTCRtpTransceiverDirection;
 use rtc::rtp_transceiver::rtp_sender::{
-    RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters, RtpCodecKind,
+    RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters,
+    RtpCodecKind,
 };
+use rtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit};
 use rtc::statistics::StatsSelector;
 use rtc::statistics::report::RTCStatsReportEntry;
 use sha2::{Digest as _, Sha256};
@@ -26,7 +30,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedSender;
 use webrtc::error::Result;
-use webrtc::media_stream::Track as _;
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
@@ -51,11 +54,27 @@ pub(super) enum Told {
 /// What is shared with those who take the packets in.
 pub(super) type SharedEar = Arc<Mutex<Ear>>;
 
+/// Who takes in what comes, and whether there is something to show.
+#[derive(Clone)]
+pub(super) struct Senses {
+    pub(super) ear: SharedEar,
+    /// `None` if nobody looks.
+    pub(super) eye: Option<Eye>,
+    pub(super) camera: bool,
+}
+
+/// A track that goes out.
+struct Out {
+    track: Arc<TrackLocalStaticRTP>,
+    sender: Arc<dyn RtpSender>,
+}
+
 /// One connection, for a whole call.
 pub(super) struct Connection {
     pc: Arc<dyn PeerConnection>,
-    track: Arc<TrackLocalStaticRTP>,
-    sender: Arc<dyn RtpSender>,
+    voice: Out,
+    picture: Option<Out>,
+    watched: bool,
     hides: bool,
 }
 
@@ -75,22 +94,25 @@ fn opus() -> RTCRtpCodec {
     }
 }
 
+fn vp8() -> RTCRtpCodec {
+    // Beside what is asked for where packets are asked for again (`configure_nack`), which has its own.
+    let whole = RTCPFeedback { typ: "ccm".to_owned(), parameter: "fir".to_owned() };
+    RTCRtpCodec {
+        mime_type: MIME_TYPE_VP8.to_owned(),
+        clock_rate: 90_000,
+        channels: 0,
+        sdp_fmtp_line: String::new(),
+        rtcp_feedback: vec![whole],
+    }
+}
+
 fn media() -> Result<MediaEngine> {
     let mut media = MediaEngine::default();
     let sound = RTCRtpCodecParameters { rtp_codec: opus(), payload_type: 111 };
     media.register_codec(sound, RtpCodecKind::Audio)?;
     // Without any codec a section would be refused for good.
-    let picture = RTCRtpCodec {
-        mime_type: MIME_TYPE_VP8.to_owned(),
-        clock_rate: 90_000,
-        channels: 0,
-        sdp_fmtp_line: String::new(),
-        rtcp_feedback: vec![],
-    };
-    media.register_codec(
-        RTCRtpCodecParameters { rtp_codec: picture, payload_type: 96 },
-        RtpCodecKind::Video,
-    )?;
+    let picture = RTCRtpCodecParameters { rtp_codec: vp8(), payload_type: 96 };
+    media.register_codec(picture, RtpCodecKind::Video)?;
     Ok(media)
 }
 
@@ -109,7 +131,7 @@ impl Connection {
         servers: Vec<RTCIceServer>,
         ways: Ways,
         hides: bool,
-        ear: SharedEar,
+        senses: Senses,
         tell: UnboundedSender<Told>,
     ) -> Result<Self> {
         let settings = SettingEngineBuilder::new()
@@ -119,15 +141,21 @@ impl Connection {
             .with_discard_local_candidates_during_ice_restart(true)
             .with_relay_acceptance_min_wait(Some(if hides { Duration::ZERO } else { PATIENCE_FOR_DIRECT }))
             .build();
+        let mut media = media()?;
+        let chain = configure_nack(configure_rtcp_reports(Registry::new()), &mut media);
+        let chain = chain.with(requests::PLACE, Requests::default());
+        let Senses { ear, eye, camera } = senses;
+        let watched = eye.is_some();
         let pc: Arc<dyn PeerConnection> = Arc::new(
             PeerConnectionBuilder::new()
                 .with_configuration(configuration(servers, hides))
-                .with_media_engine(media()?)
-                .with_interceptor_registry(configure_rtcp_reports(Registry::new()))
+                .with_media_engine(media)
+                .with_interceptor_registry(chain)
                 .with_setting_engine(settings)
                 .with_handler(Arc::new(Handler {
                     tell,
                     ear,
+                    eye,
                     began: Instant::now(),
                     hides,
                     ways: ways.clone(),
@@ -136,24 +164,9 @@ impl Connection {
                 .build()
                 .await?,
         );
-        let coding = RTCRtpEncodingParameters {
-            rtp_coding_parameters: RTCRtpCodingParameters {
-                ssrc: Some(rand::random()),
-                ..RTCRtpCodingParameters::default()
-            },
-            active: true,
-            codec: opus(),
-            ..RTCRtpEncodingParameters::default()
-        };
-        let track = Arc::new(TrackLocalStaticRTP::new(MediaStreamTrack::new(
-            "sotto".to_owned(),
-            "voice".to_owned(),
-            "voice".to_owned(),
-            RtpCodecKind::Audio,
-            vec![coding],
-        )));
-        let sender = pc.add_track(Arc::clone(&track) as Arc<dyn TrackLocal>).await?;
-        Ok(Self { pc, track, sender, hides })
+        let voice = Out::add(&pc, RtpCodecKind::Audio, opus()).await?;
+        let picture = if camera { Some(Out::add(&pc, RtpCodecKind::Video, vp8()).await?) } else { None };
+        Ok(Self { pc, voice, picture, watched, hides })
     }
 
     /// Other servers from the next attempt on.
@@ -163,18 +176,49 @@ impl Connection {
 
     /// An offer; of a further attempt with other ICE credentials.
     pub(super) async fn offer(&self, again: bool) -> Result<String> {
+        if self.watched && self.picture.is_none() && self.pc.get_transceivers().await.len() < 2 {
+            let init = RTCRtpTransceiverInit {
+                direction: RTCRtpTransceiverDirection::Recvonly,
+                ..RTCRtpTransceiverInit::default()
+            };
+            self.pc.add_transceiver_from_kind(RtpCodecKind::Video, Some(init)).await?;
+        }
+        self.direct().await?;
         describe::offer(&*self.pc, again).await
     }
 
     /// The answer to an offer.
     pub(super) async fn answer(&self, sdp: String) -> Result<String> {
         describe::offered(&*self.pc, sdp).await?;
+        self.direct().await?;
+        describe::answer(&*self.pc).await
+    }
+
+    /// Nothing is taken in that nobody looks at, and no more than one picture.
+    async fn direct(&self) -> Result<()> {
+        let set = RTCRtpTransceiverDirection::from_send_recv;
+        let (mut own, mut others) = (None, Vec::new());
         for transceiver in self.pc.get_transceivers().await {
-            if transceiver.sender().await?.is_none() {
-                transceiver.set_direction(RTCRtpTransceiverDirection::Inactive).await?;
+            match transceiver.sender().await? {
+                None => others.push(transceiver),
+                Some(sender) if sender.id() == self.voice.sender.id() => {}
+                Some(_) => own = Some(transceiver),
             }
         }
-        describe::answer(&*self.pc).await
+        let mut watched = self.watched;
+        if let Some(own) = own {
+            let direction = own.direction().await?;
+            if !watched {
+                own.set_direction(set(direction.has_send(), false)).await?;
+            } else if own.mid().await?.is_some() || others.is_empty() {
+                watched = !direction.has_recv();
+            }
+        }
+        for other in others {
+            let receives = other.direction().await?.has_recv() && std::mem::take(&mut watched);
+            other.set_direction(set(false, receives)).await?;
+        }
+        Ok(())
     }
 
     /// The other one's answer.
@@ -189,14 +233,14 @@ impl Connection {
 
     /// The fingerprint of the certificate at the other end, from the transport itself.
     pub(super) async fn fingerprint(&self) -> Option<String> {
-        let dtls = self.sender.transport().await.ok()??;
+        let dtls = self.voice.sender.transport().await.ok()??;
         let certificates = dtls.get_remote_certificates().await.ok()?;
         certificates.first().map(|certificate| fingerprint_of(certificate))
     }
 
     /// How it stands now.
     pub(super) async fn standing(&self) -> Option<Standing> {
-        let dtls = self.sender.transport().await.ok()??;
+        let dtls = self.voice.sender.transport().await.ok()??;
         let pair = dtls.ice_transport().get_selected_candidate_pair().await.ok()??;
         let relayed = [pair.local(), pair.remote()].iter().any(|end| end.typ == RTCIceCandidateType::Relay);
         let report = self.pc.get_stats(Instant::now(), StatsSelector::None).await;
@@ -214,11 +258,19 @@ impl Connection {
 
     /// What sound is sent by.
     pub(super) async fn mouth(&self) -> Result<Mouth> {
-        let parameters = self.sender.get_parameters().await?;
-        let payload_type = parameters.rtp_parameters.codecs.first().map_or(111, |codec| codec.payload_type);
-        let ssrc = self.track.ssrcs().await.first().copied().unwrap_or_default();
-        let (sequence, timestamp) = (rand::random(), rand::random());
-        Ok(Mouth { track: Arc::clone(&self.track), payload_type, ssrc, sequence, timestamp })
+        Mouth::new(&self.voice.track, &self.voice.sender).await
+    }
+
+    /// What a picture is sent by; `None` if there is no camera, or the other one takes no picture.
+    pub(super) async fn beam(&self) -> Result<Option<Beam>> {
+        let Some(Out { track, sender }) = &self.picture else { return Ok(None) };
+        for transceiver in self.pc.get_transceivers().await {
+            let own = transceiver.sender().await?.is_some_and(|one| one.id() == sender.id());
+            if own && transceiver.current_direction().await?.has_send() {
+                return Beam::new(track, sender).await.map(Some);
+            }
+        }
+        Ok(None)
     }
 
     /// Nothing goes either way any more.
@@ -229,29 +281,23 @@ impl Connection {
     }
 }
 
-/// Numbers packets and sends them.
-pub(super) struct Mouth {
-    track: Arc<TrackLocalStaticRTP>,
-    payload_type: u8,
-    ssrc: u32,
-    sequence: u16,
-    timestamp: u32,
-}
-
-impl Mouth {
-    /// Sends the packet of a frame.
-    pub(super) async fn say(&mut self, payload: Bytes) -> Result<()> {
-        let header = rtc::rtp::Header {
-            version: 2,
-            payload_type: self.payload_type,
-            sequence_number: self.sequence,
-            timestamp: self.timestamp,
-            ssrc: self.ssrc,
-            ..rtc::rtp::Header::default()
+impl Out {
+    async fn add(pc: &Arc<dyn PeerConnection>, kind: RtpCodecKind, codec: RTCRtpCodec) -> Result<Self> {
+        let coding = RTCRtpEncodingParameters {
+            rtp_coding_parameters: RTCRtpCodingParameters {
+                ssrc: Some(rand::random()),
+                ..RTCRtpCodingParameters::default()
+            },
+            active: true,
+            codec,
+            ..RTCRtpEncodingParameters::default()
         };
-        self.sequence = self.sequence.wrapping_add(1);
-        self.timestamp = self.timestamp.wrapping_add(FRAME_TICKS);
-        self.track.write_rtp(rtc::rtp::Packet { header, payload }).await
+        let name = if kind == RtpCodecKind::Audio { "voice" } else { "picture" };
+        let track =
+            MediaStreamTrack::new("sotto".to_owned(), name.to_owned(), name.to_owned(), kind, vec![coding]);
+        let track = Arc::new(TrackLocalStaticRTP::new(track));
+        let sender = pc.add_track(Arc::clone(&track) as Arc<dyn TrackLocal>).await?;
+        Ok(Self { track, sender })
     }
 }
 
@@ -265,6 +311,7 @@ fn fingerprint_of(certificate: &[u8]) -> String {
 struct Handler {
     tell: UnboundedSender<Told>,
     ear: SharedEar,
+    eye: Option<Eye>,
     began: Instant,
     hides: bool,
     ways: Ways,
@@ -287,17 +334,21 @@ impl PeerConnectionEventHandler for Handler {
     }
 
     async fn on_track(&self, track: Arc<dyn TrackRemote>) {
-        tokio::spawn(listen(track, Arc::clone(&self.ear), self.began));
+        let (ear, eye, began) = (Arc::clone(&self.ear), self.eye.clone(), self.began);
+        tokio::spawn(async move {
+            match (track.kind().await, eye) {
+                (RtpCodecKind::Audio, _) => listen(track, ear, began).await,
+                (RtpCodecKind::Video, Some(eye)) => eye.look(track, began).await,
+                _ => while track.poll().await.is_some() {},
+            }
+        });
     }
 }
 
-/// Takes in what comes on a track until it ends.
+/// Takes in what comes on a track of sound until it ends.
 async fn listen(track: Arc<dyn TrackRemote>, ear: SharedEar, began: Instant) {
-    let is_sound = track.kind().await == RtpCodecKind::Audio;
     while let Some(event) = track.poll().await {
-        if let TrackRemoteEvent::OnRtpPacket(packet) = event
-            && is_sound
-        {
+        if let TrackRemoteEvent::OnRtpPacket(packet) = event {
             let rtc::rtp::Packet { header, payload } = packet;
             let packet = Packet { sequence: header.sequence_number, timestamp: header.timestamp, payload };
             ear.lock().unwrap_or_else(PoisonError::into_inner).take(packet, began.elapsed());

@@ -1,5 +1,5 @@
 //! What is spoken into, and where the other one is heard: the machine's own, or files in their place. One that is spoken from, again and
-//! again, and one that is written to.
+//! again, and one that is written to. (Those in the place of a camera and of a recorder of pictures: `camera`, `film`.)
 
 use super::audio::{FRAME, RATE};
 use super::machine;
@@ -52,6 +52,17 @@ pub enum DeviceError {
         /// What there is.
         there: String,
     },
+    /// It is no picture of a kind that is read.
+    #[error("{}: {what} is not read here. To convert it: ffmpeg -i {} -vf scale=640:-2 -r 15 -pix_fmt yuv420p other.y4m", path.display(), path.display())]
+    Picture {
+        /// Which.
+        path: PathBuf,
+        /// What it is.
+        what: String,
+    },
+    /// There is no picture in it.
+    #[error("{}: there is no whole picture in it", .0.display())]
+    NoPicture(PathBuf),
 }
 
 fn failed(path: &Path) -> impl FnOnce(hound::Error) -> DeviceError {

@@ -54,10 +54,10 @@ pub(super) struct Heard {
 
 /// Numbers of few bits that go round, as one that goes on.
 #[derive(Debug, Clone, Copy)]
-struct Unwrapped(i64);
+pub(super) struct Unwrapped(pub(super) i64);
 
 impl Unwrapped {
-    fn of_sequence(self, number: u16) -> i64 {
+    pub(super) fn of_sequence(self, number: u16) -> i64 {
         let last = u16::try_from(self.0.rem_euclid(1 << 16)).unwrap_or(0);
         self.0 + i64::from(number.wrapping_sub(last).cast_signed())
     }

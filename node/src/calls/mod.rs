@@ -1,35 +1,51 @@
-//! Voice calls of a node.
+//! Calls of a node.
 //!
 //! Who rings where, and when the two devices try to connect, the client core decides (`sotto_node_core::calls`, as for browsers); here
-//! are the connection and the sound. Read in this order: this file (a call until it ends), `session` (what the core wants, carried
+//! are the connection, the sound and the picture. Read in this order: this file (a call until it ends), `session` (what the core wants, carried
 //! out), `connection` (WebRTC), `describe` (its steps), `ways` (how devices find each other), `tunnel` (where no UDP goes out), `sound`
 //! (every 20 ms), `audio` (sound into packets), `jitter` (packets into sound), `devices` (what is spoken into and heard from: files, or
-//! with `machine` the machine's own, and `slack` between their clocks and ours), `quality` (how good it is).
+//! with `machine` the machine's own, and `slack` between their clocks and ours), `quality` (how good it is). The picture has the same steps:
+//! `picture` (some times a second), `camera` and `film` (files in the place of a camera and a recorder), `image` (what is in between), `vp8`
+//! (pictures into frames, and back), `frames` (packets into frames), `requests` (whole pictures that are asked for). `outlet` numbers all
+//! packets.
 //!
 //! ```text
 //! core: Negotiate --> session --> connection ==== the other device
-//! core: Connected --> session --> sound: microphone -> audio -> connection -> jitter -> speaker
+//! core: Connected --> session --> sound: microphone -> audio -> outlet ==== jitter -> speaker
+//!                             +-> picture: camera -> vp8 -> outlet ==== frames -> film, vp8 -> News::Picture
 //! ```
 
 mod audio;
+mod camera;
 mod connection;
 pub(crate) mod describe;
 mod devices;
+mod film;
+mod frames;
+mod image;
 mod jitter;
 #[cfg(unix)]
 mod machine;
 #[cfg(not(unix))]
 #[path = "no_machine.rs"]
 mod machine;
+mod outlet;
+mod picture;
 mod quality;
+mod requests;
 mod session;
 #[cfg(unix)]
 mod slack;
 mod sound;
 mod tunnel;
+mod vp8;
 mod ways;
 
+pub use camera::Camera;
 pub use devices::{DeviceError, Microphone, Speaker};
+pub use film::Film;
+pub use image::Image;
+pub use picture::{Pictures, fuzz_picture};
 pub use quality::Quality;
 pub use sound::Sound;
 pub(crate) use ways::Ways;
@@ -39,8 +55,9 @@ use session::{Job, Session};
 use sotto_e2ee::store::Store;
 use sotto_node_core::calls::{CallId, CallState, CallView};
 use sotto_node_core::event::{Event, Failure, FailureCode};
+use std::sync::Arc;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
 use webrtc::peer_connection::RTCIceServer;
 
@@ -60,15 +77,29 @@ pub enum News {
     /// How good the connection is; every two seconds.
     Quality(Quality),
     /// A device does not do what it should, in one sentence. The call goes on.
-    Trouble(String),
+    Trouble(Part, String),
+    /// A picture comes, of this width and height; told again when it gets another size. Only where somebody takes it.
+    Seen(u16, u16),
+    /// What the other one shows now, if that was wanted; some times a second.
+    Picture(Arc<Image>),
 }
 
-/// A call that this device began or took, with its sound.
+/// A part of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// What is heard.
+    Sound,
+    /// What is seen.
+    Picture,
+}
+
+/// A call that this device began or took, with its sound and its pictures.
 pub struct Talk {
     call: CallId,
     events: broadcast::Receiver<Event>,
     jobs: mpsc::UnboundedSender<Job>,
     news: mpsc::UnboundedReceiver<News>,
+    picture: watch::Receiver<Option<Arc<Image>>>,
     media: JoinHandle<()>,
 }
 
@@ -82,14 +113,16 @@ impl Talk {
         events: broadcast::Receiver<Event>,
         call: CallId,
         sound: Sound,
+        pictures: Pictures,
     ) -> Result<Self, Failure> {
         let hides = node.ask(|client| client.is_relay_only()).await?;
         let (jobs, waiting) = mpsc::unbounded_channel();
         let (tell, news) = mpsc::unbounded_channel();
-        let session = Session::new(node.clone(), call, sound, hides, tell)
+        let (shown, picture) = watch::channel(None);
+        let session = Session::new(node.clone(), call, (sound, pictures), hides, tell, shown)
             .map_err(|error| Failure::new(FailureCode::Invalid, error.to_string()))?;
         let media = tokio::spawn(session.run(waiting));
-        Ok(Self { call, events, jobs, news, media })
+        Ok(Self { call, events, jobs, news, picture, media })
     }
 
     /// Which call it is; another one than at the beginning if both had called.
@@ -114,6 +147,11 @@ impl Talk {
                     Err(RecvError::Lagged(missed)) => tracing::warn!(missed, "events of a call were missed"),
                     Err(RecvError::Closed) => return None,
                 },
+                Ok(()) = self.picture.changed() => {
+                    if let Some(image) = self.picture.borrow_and_update().clone() {
+                        return Some(News::Picture(image));
+                    }
+                }
             }
         }
     }

@@ -1,12 +1,13 @@
 //! The media of one call. What is said to the other device, and when, the client core decides; this carries it out on a connection and
 //! reports how it went.
 //!
-//! Two tasks: this one, which does one thing after the other, and `sound`, which sends and plays 20 ms at a time from the moment at which
-//! the core has compared the certificate at the other end with the promised one.
+//! This task does one thing after the other. From the moment at which the core has compared the certificate at the other end with the
+//! promised one there are others beside it: `sound`, which sends and plays 20 ms at a time, and those of `picture`.
 
 use super::News;
-use super::connection::{Connection, SharedEar, Told};
+use super::connection::{Connection, Senses, SharedEar, Told};
 use super::jitter::Ear;
+use super::picture::{self, Eye, Going, Pictures, Seen, Shown};
 use super::quality::{Counters, between};
 use super::sound::{self, Playing, Sound};
 use super::tunnel::Tunnel;
@@ -16,7 +17,8 @@ use crate::transport::Carrier;
 use sotto_e2ee::store::Store;
 use sotto_node_core::account::Method;
 use sotto_node_core::calls::{
-    CANDIDATES_PER_SIGNAL_MAX, CallCommand, CallId, CallState, Candidate, MediaReport, Negotiation,
+    CANDIDATES_PER_SIGNAL_MAX, CallCommand, CallId, CallState, Candidate, MediaReport, MediaState,
+    Negotiation,
 };
 use sotto_node_core::command::Command;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -68,6 +70,13 @@ pub(super) struct Session<S: Store> {
     ear: SharedEar,
     sound: Option<Sound>,
     playing: Option<Playing>,
+    eye: Option<Eye>,
+    camera: bool,
+    /// What the picture needs to begin.
+    pictures: Option<(Pictures, Seen, Shown)>,
+    /// The camera, once it shows something.
+    showing: Option<Going>,
+    watching: Option<Going>,
     began: Instant,
     before: Counters,
     news: UnboundedSender<News>,
@@ -77,11 +86,13 @@ impl<S: Store + Send + 'static> Session<S> {
     pub(super) fn new(
         node: Node<S>,
         call: CallId,
-        sound: Sound,
+        (sound, pictures): (Sound, Pictures),
         hides: bool,
         news: UnboundedSender<News>,
+        shown: Shown,
     ) -> Result<Self, opus_pure::Error> {
         let (tell, told) = unbounded_channel();
+        let (eye, seen) = Eye::new();
         Ok(Self {
             node,
             call,
@@ -101,6 +112,11 @@ impl<S: Store + Send + 'static> Session<S> {
             ear: Arc::new(Mutex::new(Ear::new()?)),
             sound: Some(sound),
             playing: None,
+            eye: pictures.is_watched().then_some(eye),
+            camera: pictures.camera.is_some(),
+            pictures: Some((pictures, seen, shown)),
+            showing: None,
+            watching: None,
             began: Instant::now(),
             before: Counters::default(),
             news,
@@ -131,6 +147,9 @@ impl<S: Store + Send + 'static> Session<S> {
         }
         if let Some(playing) = self.playing.take() {
             playing.end().await;
+        }
+        for going in [self.showing.take(), self.watching.take()].into_iter().flatten() {
+            going.end().await;
         }
         if let Some(connection) = self.connection.take() {
             connection.close().await;
@@ -204,8 +223,9 @@ impl<S: Store + Send + 'static> Session<S> {
             Some(connection) => connection,
             None => {
                 let (servers, ways) = (self.named(), self.ways.clone());
-                let (ear, tell) = (Arc::clone(&self.ear), self.tell.clone());
-                Connection::open(servers, ways, self.hides, ear, tell).await?
+                let (ear, eye) = (Arc::clone(&self.ear), self.eye.clone());
+                let senses = Senses { ear, eye, camera: self.camera };
+                Connection::open(servers, ways, self.hides, senses, self.tell.clone()).await?
             }
         };
         Ok(self.connection.insert(connection))
@@ -312,12 +332,32 @@ impl<S: Store + Send + 'static> Session<S> {
         let (Some(connection), Some(sound)) = (&self.connection, self.sound.take()) else { return };
         match connection.mouth().await {
             Ok(mouth) => {
-                self.playing = Some(sound::play(sound, mouth, Arc::clone(&self.ear), self.news.clone()))
+                self.playing = Some(sound::play(sound, mouth, Arc::clone(&self.ear), self.news.clone()));
+                self.begin_to_show().await;
             }
             Err(error) => {
                 tracing::warn!(%error, "the connection takes no sound");
                 self.sound = Some(sound);
             }
+        }
+    }
+
+    /// The picture begins with the sound: before, nobody knows who is at the other end.
+    async fn begin_to_show(&mut self) {
+        let (Some(connection), Some((pictures, seen, shown))) = (&self.connection, self.pictures.take())
+        else {
+            return;
+        };
+        let Pictures { camera, film, shown: is_shown } = pictures;
+        if let Some(camera) = camera {
+            match connection.beam().await {
+                Ok(Some(beam)) => self.showing = Some(picture::show(camera, beam, self.news.clone())),
+                Ok(None) => tracing::debug!("the other one takes no picture"),
+                Err(error) => tracing::warn!(%error, "the connection takes no picture"),
+            }
+        }
+        if film.is_some() || is_shown {
+            self.watching = Some(picture::watch(seen, film, is_shown.then_some(shown), self.news.clone()));
         }
     }
 
@@ -331,6 +371,10 @@ impl<S: Store + Send + 'static> Session<S> {
         }
         if self.playing.is_none() {
             self.begin_to_talk().await;
+        }
+        if self.showing.take_if(|showing| showing.is_over()).is_some() {
+            let state = MediaState::default();
+            self.command(CallCommand::State { call: self.call, state }).await;
         }
         let (Some(connection), Some(playing)) = (&self.connection, &self.playing) else { return };
         let Some(standing) = connection.standing().await else { return };

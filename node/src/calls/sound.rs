@@ -1,9 +1,10 @@
 //! The sound of a call: every 20 ms a frame from the microphone goes out, and one of what was heard to the speaker.
 
-use super::News;
 use super::audio::{FRAME, Voice};
-use super::connection::{Mouth, SharedEar};
+use super::connection::SharedEar;
 use super::devices::{Microphone, Speaker};
+use super::outlet::Mouth;
+use super::{News, Part};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -74,7 +75,7 @@ async fn run(
 ) {
     let Sound { mut microphone, mut speaker } = sound;
     // Who listens is gone only when the call ends.
-    let trouble = |what: String| drop(news.send(News::Trouble(what)));
+    let trouble = |what: String| drop(news.send(News::Trouble(Part::Sound, what)));
     let mut voice = match Voice::new() {
         Ok(voice) => voice,
         Err(error) => return trouble(format!("there is no sound: {error}")),

@@ -19,7 +19,7 @@ Examples:
   cat report.txt | sotto send friends     standard input as one message; --lines for one a line
   sotto tail                              prints what arrives, in all conversations, until Ctrl-C
   sotto chat @bob                         a conversation line by line
-  sotto call @bob --speaker bob.wav       a voice call; bob answers in the browser, or by: sotto answer
+  sotto call @bob --speaker bob.wav       a call; bob answers in the browser, or by: sotto answer
   sotto invite friends                    prints a link; the other one runs: sotto join LINK
   sotto --json history friends -n 10      one JSON object a line, for scripts
 
@@ -141,7 +141,7 @@ pub(crate) enum Command {
     Tail(Tail),
     /// A conversation line by line: type to send, Ctrl-D to end
     Chat(Chat),
-    /// Call somebody: a voice call that goes on until one hangs up, or Ctrl-C
+    /// Call somebody: a call that goes on until one hangs up, or Ctrl-C
     Call(super::calls::Call),
     /// Wait for a call and take it
     Answer(super::calls::Answer),

@@ -5,10 +5,13 @@ use super::exit::{Exit, Failed};
 use super::name;
 use super::open::{self, RunningNode};
 use super::output::Printer;
+use super::picture::Screen;
 use super::talk::{for_good, interrupted};
 use super::verify::refuse_if_changed;
 use serde_json::{Value, json};
-use sotto_node::calls::{DeviceError, Microphone, News, Quality, Sound, Speaker, Talk};
+use sotto_node::calls::{
+    Camera, DeviceError, Film, Microphone, News, Part, Pictures, Quality, Sound, Speaker, Talk,
+};
 use sotto_node_core::calls::{CallCommand, CallId, CallState, CallView, EndReason};
 use sotto_node_core::command::{Command, Who};
 use sotto_node_core::event::{Event, Outcome};
@@ -39,13 +42,13 @@ pub(crate) struct Answer {
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) wait: Option<Duration>,
     /// Decline it, on all your devices
-    #[arg(long, conflicts_with_all = ["microphone", "speaker", "talk"])]
+    #[arg(long, conflicts_with_all = ["microphone", "speaker", "camera", "record", "no_picture", "talk"])]
     pub(crate) decline: bool,
     #[command(flatten)]
     pub(crate) devices: Devices,
 }
 
-/// What is spoken into, and where the other one is heard.
+/// What is spoken into and heard from, shown and seen.
 #[derive(clap::Args)]
 pub(crate) struct Devices {
     /// What the other one hears: a WAV file, again and again; `none`; or `device:NAME`, a microphone by its name at the sound server
@@ -56,6 +59,16 @@ pub(crate) struct Devices {
     /// the sound server [default: the loudspeaker chosen there]
     #[arg(long, value_name = "FILE|device:NAME|none", value_parser = place)]
     pub(crate) speaker: Option<Place>,
+    /// A Y4M file that the other one sees, again and again; without one there is nothing to see here. To make one: ffmpeg -i FILE
+    /// -vf scale=640:-2 -r 15 -pix_fmt yuv420p camera.y4m
+    #[arg(long, value_name = "FILE")]
+    pub(crate) camera: Option<PathBuf>,
+    /// An IVF file that the other one's picture is written into; one that is there is replaced. To play it: ffplay FILE
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
+    /// Don't show the other one's picture in the terminal
+    #[arg(long)]
+    pub(crate) no_picture: bool,
     /// Hang up when the two have talked for so many seconds
     #[arg(long = "for", value_name = "SECONDS", value_parser = seconds)]
     pub(crate) talk: Option<Duration>,
@@ -90,58 +103,80 @@ fn place(text: &str) -> Result<Place, String> {
 }
 
 impl Devices {
-    /// Finds them before anybody is called: what is wrong with them is said while nothing has happened yet. A machine without sound, as
-    /// servers are, makes silent calls unless a device is named.
-    async fn open(&self, printer: &Printer) -> Result<Sound, Failed> {
-        let mut missing = None;
-        let microphone = match &self.microphone {
-            Some(Place::None) => Microphone::silent(),
-            Some(Place::File(path)) => Microphone::file(path)?,
-            Some(Place::Device(name)) => Microphone::of_the_machine(Some(name)).await?,
-            None => Microphone::of_the_machine(None).await.unwrap_or_else(|error| {
-                missing = Some(error);
-                Microphone::silent()
-            }),
-        };
-        let speaker = match &self.speaker {
-            Some(Place::None) => Speaker::none(),
-            Some(Place::File(path)) => Speaker::file(path)?,
-            Some(Place::Device(name)) => Speaker::of_the_machine(Some(name)).await?,
-            None => Speaker::of_the_machine(None).await.unwrap_or_else(|error| {
-                missing = Some(error);
-                Speaker::none()
-            }),
-        };
+    /// Finds them before anybody is called: what is wrong with them is said while nothing has happened yet.
+    async fn open(&self, printer: &Printer) -> Result<Opened, Failed> {
+        let wrong = |error: DeviceError| Failed::new(Exit::Usage, "picture_file", error.to_string());
+        // What is read comes first: nothing is replaced for a call that cannot be.
+        let (microphone, missing) = self.microphone().await?;
+        let camera = self.camera.as_deref().map(Camera::file).transpose().map_err(wrong)?;
+        let (speaker, missing) = self.speaker().await.map(|(speaker, error)| (speaker, missing.or(error)))?;
+        let film = self.record.as_deref().map(Film::file).transpose().map_err(wrong)?;
+        let screen = if self.no_picture || !printer.is_for_people() { None } else { Screen::new() };
+        let pictures = Pictures { camera, film, shown: screen.is_some() };
         if let Some(error) = missing {
             let sentence =
                 format!("{error}. `--microphone FILE.wav` and `--speaker FILE.wav` do without one");
             printer.alarm("no_sound_device", &sentence);
         }
-        Ok(Sound { microphone, speaker })
+        Ok(Opened { sound: Sound { microphone, speaker }, pictures, screen })
+    }
+
+    /// The microphone. A machine without sound, as servers are, makes silent calls unless a device is named; then with why.
+    async fn microphone(&self) -> Result<(Microphone, Option<DeviceError>), Failed> {
+        let found = match &self.microphone {
+            Some(Place::None) => Ok(Microphone::silent()),
+            Some(Place::File(path)) => Microphone::file(path),
+            Some(Place::Device(name)) => Microphone::of_the_machine(Some(name)).await,
+            None => match Microphone::of_the_machine(None).await {
+                Ok(microphone) => Ok(microphone),
+                Err(error) => return Ok((Microphone::silent(), Some(error))),
+            },
+        };
+        found.map(|microphone| (microphone, None)).map_err(sound)
+    }
+
+    /// The loudspeaker, in the same way.
+    async fn speaker(&self) -> Result<(Speaker, Option<DeviceError>), Failed> {
+        let found = match &self.speaker {
+            Some(Place::None) => Ok(Speaker::none()),
+            Some(Place::File(path)) => Speaker::file(path),
+            Some(Place::Device(name)) => Speaker::of_the_machine(Some(name)).await,
+            None => match Speaker::of_the_machine(None).await {
+                Ok(speaker) => Ok(speaker),
+                Err(error) => return Ok((Speaker::none(), Some(error))),
+            },
+        };
+        found.map(|speaker| (speaker, None)).map_err(sound)
     }
 }
 
-impl From<DeviceError> for Failed {
-    fn from(error: DeviceError) -> Self {
-        let code = match error {
-            DeviceError::Server(_) | DeviceError::Unknown { .. } => "sound_device",
-            _ => "sound_file",
-        };
-        Self::new(Exit::Usage, code, error.to_string())
-    }
+fn sound(error: DeviceError) -> Failed {
+    let code = match error {
+        DeviceError::Server(_) | DeviceError::Unknown { .. } => "sound_device",
+        _ => "sound_file",
+    };
+    Failed::new(Exit::Usage, code, error.to_string())
+}
+
+/// What a call is made with.
+struct Opened {
+    sound: Sound,
+    pictures: Pictures,
+    screen: Option<Screen>,
 }
 
 pub(crate) async fn call(global: &Global, printer: &Printer, args: Call) -> Result<(), Failed> {
-    let sound = args.devices.open(printer).await?;
+    let Opened { sound, pictures, screen } = args.devices.open(printer).await?;
+    let video = pictures.camera.is_some();
     let (node, events) = open::begin_with_events(open::start(global, printer).await?, printer)?;
     let mut over = None;
     let result = open::finishing(node, async |node| {
         open::caught_up(node).await?;
         let view = name::conversation_or_open(node, &args.name).await?;
         refuse_if_changed(node, &view, false).await?;
-        let call = begin(node, view.conversation).await?;
-        let talk = over.insert(Talk::begin(node, events, call, sound).await?);
-        until_the_end(node, printer, talk, args.devices.talk).await
+        let call = begin(node, view.conversation, video).await?;
+        let talk = over.insert(Talk::begin(node, events, call, sound, pictures).await?);
+        until_the_end(node, printer, talk, args.devices.talk, screen).await
     })
     .await;
     close(over).await;
@@ -149,7 +184,8 @@ pub(crate) async fn call(global: &Global, printer: &Printer, args: Call) -> Resu
 }
 
 pub(crate) async fn answer(global: &Global, printer: &Printer, args: Answer) -> Result<(), Failed> {
-    let sound = args.devices.open(printer).await?;
+    let Opened { sound, pictures, screen } = args.devices.open(printer).await?;
+    let video = pictures.camera.is_some();
     let (node, mut events) = open::begin_with_events(open::start(global, printer).await?, printer)?;
     let mut over = None;
     let result = open::finishing(node, async |node| {
@@ -173,9 +209,9 @@ pub(crate) async fn answer(global: &Global, printer: &Printer, args: Answer) -> 
             return outcome.map(|_| ()).map_err(Failed::from);
         }
         refuse_if_changed(node, &name::by_id(node, view.conversation).await?, false).await?;
-        node.command(Command::Call(CallCommand::Answer { call: view.call, video: false })).await?;
-        let talk = over.insert(Talk::begin(node, events, view.call, sound).await?);
-        until_the_end(node, printer, talk, args.devices.talk).await
+        node.command(Command::Call(CallCommand::Answer { call: view.call, video })).await?;
+        let talk = over.insert(Talk::begin(node, events, view.call, sound, pictures).await?);
+        until_the_end(node, printer, talk, args.devices.talk, screen).await
     })
     .await;
     close(over).await;
@@ -183,8 +219,8 @@ pub(crate) async fn answer(global: &Global, printer: &Printer, args: Answer) -> 
 }
 
 /// Begins a call. One of the same person that rings here at this moment is taken instead: both want it.
-async fn begin(node: &RunningNode, conversation: ConversationId) -> Result<CallId, Failed> {
-    let start = CallCommand::Start { conversation, video: false };
+async fn begin(node: &RunningNode, conversation: ConversationId, video: bool) -> Result<CallId, Failed> {
+    let start = CallCommand::Start { conversation, video };
     let failure = match node.command(Command::Call(start)).await {
         Ok(Outcome::Call(call)) => return Ok(call),
         Ok(other) => return Err(Failed::internal(format!("an unexpected outcome: {other:?}"))),
@@ -194,7 +230,7 @@ async fn begin(node: &RunningNode, conversation: ConversationId) -> Result<CallI
     let Some(view) = node.ask(|client| client.call()).await?.filter(ringing) else {
         return Err(failure.into());
     };
-    node.command(Command::Call(CallCommand::Answer { call: view.call, video: false })).await?;
+    node.command(Command::Call(CallCommand::Answer { call: view.call, video })).await?;
     Ok(view.call)
 }
 
@@ -240,12 +276,15 @@ async fn until_the_end(
     printer: &Printer,
     talk: &mut Talk,
     limit: Option<Duration>,
+    mut screen: Option<Screen>,
 ) -> Result<(), Failed> {
     let mut interrupt = std::pin::pin!(interrupted());
     let mut hung_up = false;
     let mut ends = None;
     let mut peer: Option<String> = None;
     let mut shown_path = None;
+    // Whether the other one says that there is something to see.
+    let mut shows = false;
     loop {
         let news = tokio::select! {
             news = talk.news() => news,
@@ -260,6 +299,12 @@ async fn until_the_end(
                 continue;
             }
         };
+        if !matches!(news, Some(News::Picture(_)))
+            && let Some(screen) = &mut screen
+        {
+            // A line is coming; the picture is drawn anew below it.
+            screen.wipe();
+        }
         match news {
             Some(News::Call(view)) => {
                 if peer.is_none() {
@@ -267,6 +312,7 @@ async fn until_the_end(
                 }
                 let peer = peer.as_deref().unwrap_or_default();
                 tell(printer, &view, peer)?;
+                shows = (view.theirs.camera || view.theirs.screen) && !view.theirs.held;
                 match view.state {
                     CallState::Connected if ends.is_none() => {
                         ends = limit.map(|limit| Instant::now() + limit)
@@ -284,7 +330,17 @@ async fn until_the_end(
                     printer.result(&Value::Null, &quality_line(&quality))?;
                 }
             }
-            Some(News::Trouble(sentence)) => printer.alarm("sound", &sentence),
+            Some(News::Trouble(Part::Sound, sentence)) => printer.alarm("sound", &sentence),
+            Some(News::Trouble(Part::Picture, sentence)) => printer.alarm("picture", &sentence),
+            Some(News::Seen(width, height)) => {
+                let object = json!({ "type": "call_picture", "width": width, "height": height });
+                printer.result(&object, &format!("a picture of {width}x{height}"))?;
+            }
+            Some(News::Picture(image)) => {
+                if let Some(screen) = screen.as_mut().filter(|_| shows) {
+                    screen.draw(&image);
+                }
+            }
             None => return Err(Failed::internal("the client has ended")),
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Read in this order: [`args`] (what can be typed), [`exit`] (how it can end), [`open`] (profile, store and
 //! connection), [`name`] (what NAME means), then the commands: [`account`], [`conversations`], [`presence`], [`talk`],
-//! [`files`], [`peers`], [`calls`], [`kinds`], [`search`], [`verify`], [`daemon`], [`doctor`], [`export`], [`import`], [`shell`]; and [`tui`], the terminal
+//! [`files`], [`peers`], [`calls`], [`picture`], [`kinds`], [`search`], [`verify`], [`daemon`], [`doctor`], [`export`], [`import`], [`shell`]; and [`tui`], the terminal
 //! interface.
 
 pub(crate) mod account;
@@ -20,6 +20,7 @@ pub(crate) mod name;
 pub(crate) mod open;
 pub(crate) mod output;
 pub(crate) mod peers;
+pub(crate) mod picture;
 pub(crate) mod presence;
 pub(crate) mod prompt;
 pub(crate) mod recent;

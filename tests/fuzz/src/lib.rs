@@ -3,4 +3,4 @@
 #[path = "../../src/fuzz.rs"]
 mod targets;
 
-pub use targets::{files, frame, http_bodies, invite, mls, turn};
+pub use targets::{files, frame, http_bodies, invite, mls, picture, turn};

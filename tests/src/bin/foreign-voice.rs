@@ -1,7 +1,7 @@
 //! Somebody whose voice runs in WebRTC that nobody of this project made: the real client, and aiortc (`tests/python/voice.py`) where it has
 //! its media.
 //!
-//! Started with the home of somebody, the Python that has aiortc, and the conversation to call in, or `answer`. Says what happens by an
+//! Started with the home of somebody, the Python that has aiortc, and the conversation to call in, or `answer`; then `picture` for one. Says what happens by an
 //! object a line, `ready` first; hangs up with the end of its standard input. aiortc knows no ICE restart, so there is one attempt.
 
 use anyhow::{Context as _, Result, bail};
@@ -44,6 +44,7 @@ enum Said {
     Connected { fingerprint: String },
     Failed,
     Heard { hertz: f64 },
+    Seen { colour: [u8; 3] },
 }
 
 impl Voice {
@@ -66,9 +67,9 @@ impl Voice {
     }
 
     /// Has it do what the core asks for.
-    async fn does(&mut self, negotiation: Negotiation) -> Result<()> {
+    async fn does(&mut self, negotiation: Negotiation, picture: bool) -> Result<()> {
         let order = match negotiation {
-            Negotiation::Offer { round: ROUND } => json!({ "do": "offer" }),
+            Negotiation::Offer { round: ROUND } => json!({ "do": "offer", "picture": picture }),
             Negotiation::Description { round: ROUND, offer, sdp } => {
                 json!({ "do": if offer { "take_offer" } else { "take_answer" }, "sdp": sdp })
             }
@@ -98,6 +99,7 @@ async fn main() -> Result<()> {
     let home = arguments.next().context("the home")?;
     let python = arguments.next().context("the Python")?;
     let whom = arguments.next().context("a conversation, or `answer`")?;
+    let video = arguments.next().is_some_and(|word| word == "picture");
     let mut voice = Voice::start(&python)?;
     let (node, mut events) = begin(Path::new(&home))?;
     synchronised(&node).await;
@@ -109,7 +111,7 @@ async fn main() -> Result<()> {
     say(&json!({ "type": "ready" }))?;
     if whom != "answer" {
         let conversation: ConversationId = whom.parse()?;
-        node.command(Command::Call(CallCommand::Start { conversation, video: false })).await?;
+        node.command(Command::Call(CallCommand::Start { conversation, video })).await?;
     }
     let mut current: Option<CallId> = None;
     let mut hung_up = false;
@@ -122,12 +124,12 @@ async fn main() -> Result<()> {
                     let call = view.call;
                     current = Some(call);
                     match view.state {
-                        CallState::Incoming => tell(&node, CallCommand::Answer { call, video: false }).await,
+                        CallState::Incoming => tell(&node, CallCommand::Answer { call, video }).await,
                         CallState::Ended(_) => break,
                         _ => {}
                     }
                 }
-                Event::Negotiate { negotiation, .. } => voice.does(negotiation).await?,
+                Event::Negotiate { negotiation, .. } => voice.does(negotiation, video).await?,
                 _ => {}
             },
             said = voice.says() => {
@@ -143,6 +145,7 @@ async fn main() -> Result<()> {
                     }
                     Said::Failed => tell(&node, CallCommand::Media { call, report: MediaReport::Failed }).await,
                     Said::Heard { hertz } => say(&json!({ "type": "heard", "hertz": hertz }))?,
+                    Said::Seen { colour } => say(&json!({ "type": "seen", "colour": colour }))?,
                 }
             },
             _ = &mut input, if !hung_up => {

@@ -32,7 +32,7 @@ pub(crate) struct End {
 }
 
 impl World<'static> {
-    fn new(settings: &[(&str, &str)]) -> Self {
+    pub(crate) fn new(settings: &[(&str, &str)]) -> Self {
         Self::at("127.0.0.1:0", settings)
     }
 
@@ -78,6 +78,10 @@ impl<'n> World<'n> {
         callee.going.says(|object| object["type"] == "waiting");
         let caller = self.begins(&self.alice, &[&["call", "@bob"], options].concat(), CALLER_HZ);
         (caller, callee)
+    }
+
+    pub(crate) fn no_error(&self) {
+        no_error_was_logged(&self.path("relay.log")).expect("a log without errors");
     }
 }
 
@@ -135,7 +139,7 @@ fn two_nodes_hear_each_other_directly_until_one_hangs_up() {
     let record = history.iter().find(|line| line["kind"] == "call").expect("the call is in the history");
     assert_eq!(record["outcome"], "answered");
     assert!(record["seconds"].as_u64().is_some_and(|seconds| seconds >= 4), "{record}");
-    no_error(&world);
+    world.no_error();
 }
 
 #[test]
@@ -148,7 +152,7 @@ fn nodes_that_want_the_relay_only_hear_each_other_through_its_turn() {
     callee.going.is_interrupted();
     callee.ends("ended", CALLER_HZ);
     caller.ends("hung_up", CALLEE_HZ);
-    no_error(&world);
+    world.no_error();
 }
 
 #[test]
@@ -219,7 +223,7 @@ fn whoever_declines_or_is_in_another_call_is_told_apart_and_both_are_failures() 
     caller.going.is_interrupted();
     caller.ends("ended", CALLEE_HZ);
     callee.ends("hung_up", CALLER_HZ);
-    no_error(&world);
+    world.no_error();
 }
 
 #[test]
@@ -240,7 +244,7 @@ fn a_call_that_nobody_takes_ends_by_itself_and_by_ctrl_c_and_is_missed() {
     assert_eq!(caller.state("ended")["reason"], "ended");
     caller.going.ends();
     tail.says(|object| object["kind"] == "call" && object["outcome"] == "missed");
-    no_error(&world);
+    world.no_error();
 }
 
 #[test]
@@ -273,5 +277,5 @@ fn two_who_call_each_other_at_the_same_moment_are_in_one_call() {
     alice.going.is_interrupted();
     alice.ends("ended", CALLEE_HZ);
     bob.ends("hung_up", CALLER_HZ);
-    no_error(&world);
+    world.no_error();
 }

@@ -29,6 +29,7 @@ mod kinds;
 mod nat_table;
 mod node_kill;
 mod peers;
+mod pictures;
 mod power_cut;
 mod presence;
 mod quota;

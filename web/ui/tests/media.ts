@@ -2,12 +2,18 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect } from "@playwright/test";
+import { expect, type Page } from "@playwright/test";
 import { CHROMIUM } from "./drive.mjs";
 
 export const TONE_HZ = 440;
+interface Colour {
+  red: number;
+  green: number;
+  blue: number;
+}
+
 /** A red that no part of the interface has. */
-export const COLOUR = { red: 200, green: 40, blue: 40 };
+export const COLOUR: Colour = { red: 200, green: 40, blue: 40 };
 
 /** A page of whichever browser. */
 interface Evaluates {
@@ -41,9 +47,8 @@ export function tone(hertz: number): string {
   return path;
 }
 
-/** Frames of one colour, by the equations of BT.601. */
-function picture(): string {
-  const { red, green, blue } = COLOUR;
+/** A file with frames of one colour, by the equations of BT.601. */
+export function picture({ red, green, blue }: Colour): string {
   const [width, height] = [320, 240];
   const luma = Math.round(0.257 * red + 0.504 * green + 0.098 * blue + 16);
   const cb = Math.round(-0.148 * red - 0.291 * green + 0.439 * blue + 128);
@@ -55,7 +60,7 @@ function picture(): string {
     Buffer.alloc(quarter, cb),
     Buffer.alloc(quarter, cr),
   ]);
-  const path = join(folder, "colour.y4m");
+  const path = join(folder, `colour-${red}-${green}-${blue}.y4m`);
   writeFileSync(path, Buffer.concat([Buffer.from(`YUV4MPEG2 W${width} H${height} F20:1 Ip A1:1 C420jpeg\n`), ...Array<Buffer>(10).fill(frame)]));
   return path;
 }
@@ -71,7 +76,7 @@ export const WITH_DEVICES = {
     // A relay of a test vouches for itself, and TURN inside TLS asks for an authority.
     "--ignore-certificate-errors",
     `--use-file-for-fake-audio-capture=${tone(TONE_HZ)}`,
-    `--use-file-for-fake-video-capture=${picture()}`,
+    `--use-file-for-fake-video-capture=${picture(COLOUR)}`,
   ],
 };
 
@@ -160,13 +165,51 @@ export async function hears(page: Evaluates, listen = heard, tone = TONE_HZ): Pr
   await expect.poll(async () => Math.abs((await listen(page)) - tone), { timeout: 30_000 }).toBeLessThan(8);
 }
 
-/** How far the picture that arrives is from the colour of the cameras. */
-export async function difference(page: Evaluates): Promise<number> {
-  const [red = 0, green = 0, blue = 0] = await seen(page);
-  return Math.max(Math.abs(red - COLOUR.red), Math.abs(green - COLOUR.green), Math.abs(blue - COLOUR.blue));
+/** The same of the last picture that a node recorded, by the page's own decoder; nothing where there is less than a second. */
+async function filmed(page: Page, path: string): Promise<number[]> {
+  const file = readFileSync(path);
+  const frames: string[] = [];
+  for (let [at, end] = [32, 0]; at + 12 <= file.length; at = end) {
+    end = at + 12 + file.readUInt32LE(at);
+    if (end > file.length) break;
+    frames.push(file.subarray(at + 12, end).toString("base64"));
+  }
+  if (frames.length < 15) return [];
+  return page.evaluate(async (frames) => {
+    const drawing = new OffscreenCanvas(16, 16).getContext("2d");
+    const decoder = new VideoDecoder({
+      output: (picture) => {
+        drawing?.drawImage(picture, 0, 0, 16, 16);
+        picture.close();
+      },
+      error: (error) => console.error(error.message),
+    });
+    decoder.configure({ codec: "vp8" });
+    for (const [at, frame] of frames.entries()) {
+      const data = Uint8Array.from(atob(frame), (byte) => byte.charCodeAt(0));
+      const type = (data[0] ?? 1) % 2 === 0 ? "key" : "delta";
+      decoder.decode(new EncodedVideoChunk({ type, timestamp: at * 66_000, data }));
+    }
+    await decoder.flush();
+    return [...(drawing?.getImageData(8, 8, 1, 1).data.slice(0, 3) ?? [])];
+  }, frames);
+}
+
+function far([red = 0, green = 0, blue = 0]: number[], colour: Colour): number {
+  return Math.max(Math.abs(red - colour.red), Math.abs(green - colour.green), Math.abs(blue - colour.blue));
+}
+
+/** How far the picture that arrives is from a colour: that of the cameras here. */
+export async function difference(page: Evaluates, colour = COLOUR): Promise<number> {
+  return far(await seen(page), colour);
 }
 
 /** The picture of the other one's camera arrives. */
-export async function sees(page: Evaluates): Promise<void> {
-  await expect.poll(() => difference(page), { timeout: 30_000 }).toBeLessThan(45);
+export async function sees(page: Evaluates, colour = COLOUR): Promise<void> {
+  await expect.poll(() => difference(page, colour), { timeout: 30_000 }).toBeLessThan(45);
+}
+
+/** A node's recording has the picture of the camera here. */
+export async function isFilmed(page: Page, path: string): Promise<void> {
+  await expect.poll(async () => far(await filmed(page, path), COLOUR), { timeout: 30_000 }).toBeLessThan(45);
 }

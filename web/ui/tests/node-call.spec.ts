@@ -1,11 +1,13 @@
-/** Voice calls between a browser and a terminal: the real program `sotto`, with sound from a file and into a file. */
+/** Calls between a browser and a terminal: the real program `sotto`, with sound and pictures from files and into files. */
 import { join } from "node:path";
-import { heard, hears, TONE_HZ, tone, WITH_DEVICES, written } from "./media.ts";
+import { heard, hears, isFilmed, picture, sees, TONE_HZ, tone, WITH_DEVICES, written } from "./media.ts";
 import { type Going, Native } from "./native.ts";
 import { test as base, expect, type Person } from "./support.ts";
 
 /** What the terminal's microphone has, so that nobody takes an echo for the other one. */
 const TERMINAL_HZ = 660;
+/** The same for its camera: no colour of the interface, and not that of Anna's. */
+const TERMINAL_COLOUR = { red: 30, green: 160, blue: 60 };
 
 /** Somebody at a terminal whom Anna writes to. */
 const test = base.extend<{ terry: Native; anna: Person }>({
@@ -28,6 +30,7 @@ test.use({ launchOptions: WITH_DEVICES });
 const panel = (who: Person) => who.page.locator("section.call");
 const button = (who: Person, name: string) => panel(who).getByRole("button", { name, exact: true });
 const recording = (terry: Native) => join(terry.home, "heard.wav");
+const film = (terry: Native) => join(terry.home, "seen.ivf");
 
 /** What the terminal is told: what it does, and its sound. */
 function begins(terry: Native, ...words: string[]): Going {
@@ -74,6 +77,44 @@ test("a terminal calls a browser, and both hear each other until the terminal ha
   going.signal("SIGINT");
   await expect(panel(anna)).toContainText("The other side hung up");
   await hasHeard(terry, going, "ended");
+});
+
+/** They talk, and each sees the other's camera. */
+async function see(anna: Person, terry: Native): Promise<void> {
+  await expect(panel(anna).getByRole("timer")).toBeVisible({ timeout: 30_000 });
+  await hears(anna.page, heard, TERMINAL_HZ);
+  await sees(anna.page, TERMINAL_COLOUR);
+  await isFilmed(anna.page, film(terry));
+}
+
+test("a terminal with a camera takes a video call from a browser, and both see each other", async ({ anna, terry }) => {
+  const going = begins(terry, "answer", "--camera", picture(TERMINAL_COLOUR), "--record", film(terry));
+  await anna.page.getByRole("button", { name: "Video call" }).click();
+  await see(anna, terry);
+  await button(anna, "Hang up").click();
+  await hasHeard(terry, going, "hung_up");
+});
+
+test("a terminal with a camera calls a browser, and both see each other", async ({ anna, terry }) => {
+  const going = begins(terry, "call", "anna", "--camera", picture(TERMINAL_COLOUR), "--record", film(terry));
+  await expect(panel(anna)).toContainText("Incoming video call");
+  await button(anna, "Answer with video").click();
+  await see(anna, terry);
+  going.signal("SIGINT");
+  await expect(panel(anna)).toContainText("The other side hung up");
+  await hasHeard(terry, going, "ended");
+});
+
+test("a terminal without a camera sees the one that a browser turns on in a voice call", async ({ anna, terry }) => {
+  const going = begins(terry, "call", "anna", "--record", film(terry));
+  await expect(panel(anna)).toContainText("Incoming call");
+  await button(anna, "Answer").click();
+  await talk(anna, going, "direct");
+  await button(anna, "Camera on").click();
+  await isFilmed(anna.page, film(terry));
+  await expect(anna.page.locator(".call-remote"), "there is no picture").toBeHidden();
+  await button(anna, "Hang up").click();
+  await hasHeard(terry, going, "hung_up");
 });
 
 test.describe("by a relay that lends addresses on loopback", () => {
