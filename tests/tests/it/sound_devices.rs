@@ -1,13 +1,13 @@
 //! Calls with the microphone and the loudspeaker of the machine: a real sound server without hardware, into whose microphone a tone is
 //! played. The other end has files for devices.
 
+use crate::calls::World;
 use serde_json::Value;
-use sotto_tests::person::{Going, Person};
-use sotto_tests::relay_process::RelayProcess;
+use sotto_tests::person::Going;
 use sotto_tests::sending::text;
 use sotto_tests::sound_server::{LOUDSPEAKER, MICROPHONE, SoundServer};
 use sotto_tests::tones;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 /// What the microphone of the machine hears, and what the other end says.
@@ -19,48 +19,35 @@ const NEAR_HZ: f64 = 8.0;
 
 const USAGE: i32 = 2;
 
-/// Alice at a desktop and Bob with files, who have written to each other.
-struct World {
-    folder: tempfile::TempDir,
-    _relay: RelayProcess,
+/// Alice at a desktop and Bob with files.
+struct Room {
+    world: World<'static>,
     desktop: SoundServer,
-    alice: Person<'static>,
-    bob: Person<'static>,
 }
 
-impl World {
+impl Room {
     fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let (data, log) = (folder.path().join("relay"), folder.path().join("relay.log"));
-        let relay = RelayProcess::start(&data, &log, &[]).expect("the relay starts");
-        let [alice, bob] =
-            ["alice", "bob"].map(|name| Person::register(name, folder.path(), &relay.ready.link));
-        alice.does(&["send", "@bob", "may I call?"]);
-        assert_eq!(bob.texts("@alice"), ["may I call?"]);
-        let pulse = folder.path().join("pulse");
+        let world = World::new(&[]);
+        let pulse = world.path("pulse");
         std::fs::create_dir(&pulse).expect("a folder");
         let desktop = SoundServer::start(&pulse, OWN_HZ);
-        Self { folder, _relay: relay, desktop, alice, bob }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        Self { world, desktop }
     }
 
     /// Bob waits for a call, with a tone.
     fn bob_waits(&self) -> Going {
-        let microphone = self.path("said.wav");
+        let microphone = self.world.path("said.wav");
         tones::write(&microphone, OTHER_HZ, 2.0);
-        let heard = self.path("heard.wav");
+        let heard = self.world.path("heard.wav");
         let going =
-            self.bob.begins(&["answer", "--microphone", text(&microphone), "--speaker", text(&heard)]);
+            self.world.bob.begins(&["answer", "--microphone", text(&microphone), "--speaker", text(&heard)]);
         going.says(|object| object["type"] == "waiting");
         going
     }
 
     fn alice_calling(&self, options: &[&str]) -> Command {
         let (name, address) = self.desktop.address();
-        let mut command = self.alice.command(&[&["call", "@bob"], options].concat());
+        let mut command = self.world.alice.command(&[&["call", "@bob"], options].concat());
         command.env(name, address);
         command
     }
@@ -90,16 +77,16 @@ fn hears(path: &Path, due: f64) {
 
 #[test]
 fn who_calls_at_a_desktop_speaks_into_its_microphone_and_hears_from_its_loudspeaker() {
-    let world = World::new();
+    let room = Room::new();
     let named = [format!("device:{MICROPHONE}"), format!("device:{LOUDSPEAKER}")];
     let [microphone, speaker] = &named;
     // Those that the person has chosen at the desktop, and the same by their names.
     for options in [&[][..], &["--microphone", microphone, "--speaker", speaker]] {
-        let bob = world.bob_waits();
-        let alice = world.alice_calls(options);
+        let bob = room.bob_waits();
+        let alice = room.alice_calls(options);
         alice.says(|object| object["type"] == "call" && object["state"] == "connected");
-        let recorded = world.path("loudspeaker.wav");
-        let recorder = world.desktop.record(&recorded);
+        let recorded = room.world.path("loudspeaker.wav");
+        let recorder = room.desktop.record(&recorded);
         talks(&alice);
         talks(&bob);
         recorder.end();
@@ -109,17 +96,17 @@ fn who_calls_at_a_desktop_speaks_into_its_microphone_and_hears_from_its_loudspea
             end.ends();
         }
         hears(&recorded, OTHER_HZ);
-        hears(&world.path("heard.wav"), f64::from(OWN_HZ));
+        hears(&room.world.path("heard.wav"), f64::from(OWN_HZ));
     }
 }
 
 #[test]
 fn a_sound_server_that_ends_ends_the_sound_and_not_the_call() {
-    let mut world = World::new();
-    let bob = world.bob_waits();
-    let alice = world.alice_calls(&[]);
+    let mut room = Room::new();
+    let bob = room.bob_waits();
+    let alice = room.alice_calls(&[]);
     talks(&alice);
-    world.desktop.end();
+    room.desktop.end();
     talks(&bob);
     alice.is_interrupted();
     alice.says(over);
@@ -131,18 +118,18 @@ fn a_sound_server_that_ends_ends_the_sound_and_not_the_call() {
 
 #[test]
 fn without_a_sound_server_calls_are_silent_and_a_device_by_name_is_refused_with_those_there_are() {
-    let world = World::new();
-    let (code, said) = world.alice.fails_to(&["call", "@bob", "--microphone", "device:studio"]);
+    let room = Room::new();
+    let (code, said) = room.world.alice.fails_to(&["call", "@bob", "--microphone", "device:studio"]);
     assert_eq!(code, Some(USAGE), "{said}");
     assert!(said.contains("sound server") && said.contains("sound_device"), "{said}");
-    let refused = world.alice_calling(&["--microphone", "device:studio"]).output().expect("it runs");
+    let refused = room.alice_calling(&["--microphone", "device:studio"]).output().expect("it runs");
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(
         refused.status.code() == Some(USAGE) && said.contains("studio") && said.contains(MICROPHONE),
         "{said}"
     );
-    let bob = world.bob_waits();
-    let alice = world.alice.begins(&["call", "@bob"]);
+    let bob = room.bob_waits();
+    let alice = room.world.alice.begins(&["call", "@bob"]);
     talks(&alice);
     alice.is_interrupted();
     alice.says(over);
