@@ -123,8 +123,11 @@ test.describe("by a relay that keeps files for a second", () => {
       await relay.run();
       expect(relay.chunks()).toEqual([]);
     }).toPass();
-    await anna.connected();
-    const got = await gets(terry);
+    await terry.does("send", "anna", "where is it?");
+    await anna.sees("where is it?");
+    // Until the relay has told the one that the other is there, nobody is asked.
+    let got!: Got;
+    await expect(async () => void (got = await gets(terry))).toPass({ timeout: 60_000 });
     expect(hashOf(readFileSync(got.path))).toBe(hashOf(film));
     expect(got.sources).toMatchObject([{ carrier: "direct", username: "anna", bytes: film.length }]);
   });
