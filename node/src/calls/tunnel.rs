@@ -196,18 +196,21 @@ mod tests {
         UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a socket")
     }
 
+    /// Sends until it is answered. Answers to what was sent before are passed over.
     async fn answer(client: &UdpSocket, tunnel: &Tunnel, datagram: &[u8]) -> Vec<u8> {
-        let mut received = [0; 64];
         let answered = async {
             loop {
                 client.send_to(datagram, tunnel.address()).await.expect("it goes out");
-                if let Ok(got) = timeout(Duration::from_millis(50), client.recv(&mut received)).await {
-                    return got.expect("an answer");
+                let mut received = [0; 64];
+                while let Ok(got) = timeout(Duration::from_millis(50), client.recv(&mut received)).await {
+                    let answer = received.get(..got.expect("an answer")).expect("it fits");
+                    if answer.ends_with(datagram) {
+                        return answer.to_vec();
+                    }
                 }
             }
         };
-        let length = timeout(Duration::from_secs(20), answered).await.expect("an answer comes");
-        received.get(..length).expect("it fits").to_vec()
+        timeout(Duration::from_secs(20), answered).await.expect("an answer comes")
     }
 
     #[tokio::test]
