@@ -65,24 +65,10 @@ pub(crate) fn build(library: &Library) -> Step {
     )
 }
 
-/// `cargo build` of the browser client's modules, as small as they get.
-pub(crate) fn client(library: &Library) -> Step {
-    with(
-        library,
-        cargo([
-            "build",
-            "--locked",
-            "--package",
-            "sotto-web",
-            "--package",
-            "sotto-web-files",
-            "--lib",
-            "--profile",
-            "web",
-            "--target",
-            TARGET,
-        ]),
-    )
+/// `cargo build` of one of the browser client's modules; its profile says what it is optimised for.
+pub(crate) fn module(library: &Library, package: &str, profile: &str) -> Step {
+    let what = ["--package", package, "--lib", "--profile", profile, "--target", TARGET];
+    with(library, cargo(["build", "--locked"]).args(what))
 }
 
 /// Where cargo builds to for wasm.

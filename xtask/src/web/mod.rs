@@ -24,6 +24,9 @@ pub(crate) struct Arguments {}
 struct Module {
     /// What both are called.
     name: &'static str,
+    /// What is compiled, and how.
+    package: &'static str,
+    profile: &'static str,
     /// Where the interface finds both.
     glue: &'static str,
     /// What wasm-opt works for.
@@ -32,8 +35,20 @@ struct Module {
 
 /// The engine, which the first visit downloads; and the work on files, which comes with the first file and has to be fast.
 const MODULES: [Module; 2] = [
-    Module { name: "sotto_web", glue: "web/ui/src/engine/wasm", for_size: "-Os" },
-    Module { name: "sotto_web_files", glue: "web/ui/src/files/wasm", for_size: "-O3" },
+    Module {
+        name: "sotto_web",
+        package: "sotto-web",
+        profile: "web",
+        glue: "web/ui/src/engine/wasm",
+        for_size: "-Os",
+    },
+    Module {
+        name: "sotto_web_files",
+        package: "sotto-web-files",
+        profile: "web-files",
+        glue: "web/ui/src/files/wasm",
+        for_size: "-O3",
+    },
 ];
 
 /// The tools from npm.
@@ -62,19 +77,19 @@ pub(crate) fn run(_: &Arguments) -> anyhow::Result<()> {
 /// Builds what is not built yet.
 pub(crate) fn build() -> anyhow::Result<()> {
     setup::node_for_the_web()?;
-    let folder = compiled()?;
+    let library = wasm::library()?;
     for module in &MODULES {
-        glue(module, &folder)?;
+        glue(module, &compiled(module, &library)?)?;
     }
     interface()?;
     pack()
 }
 
-/// The client's modules for browsers, in the folder that this gives. Cargo knows itself what is to be done.
-fn compiled() -> anyhow::Result<PathBuf> {
-    let library = wasm::library()?;
-    wasm::client(&library).announced("compiling the browser client's core")?;
-    Ok(wasm::target(&library).join("web"))
+/// A module for browsers; its folder. Cargo knows itself what is to be done.
+fn compiled(module: &Module, library: &wasm::Library) -> anyhow::Result<PathBuf> {
+    let Module { name, package, profile, .. } = module;
+    wasm::module(library, package, profile).announced(&format!("compiling {name}"))?;
+    Ok(wasm::target(library).join(profile))
 }
 
 /// End-to-end encryption compiled to wasm as a test drives it (`tests/exchange`).
@@ -93,7 +108,7 @@ pub(crate) fn exchange() -> anyhow::Result<()> {
 
 /// JavaScript and types for the module, and the module made smaller.
 fn glue(module: &Module, compiled: &Path) -> anyhow::Result<()> {
-    let Module { name, glue, for_size } = module;
+    let Module { name, glue, for_size, .. } = module;
     let (folder, compiled) = (root().join(glue), compiled.join(name).with_extension("wasm"));
     let lock = root().join(TOOLS).join("package-lock.json");
     let made = Made::from(name, vec![compiled.clone(), root().join("web/bindgen"), lock]);
