@@ -114,10 +114,6 @@ fn hears(recording: &Path, due: f64) {
     assert!((hertz - due).abs() < NEAR_HZ, "{} has {hertz} Hz", recording.display());
 }
 
-pub(crate) fn no_error(world: &World<'_>) {
-    no_error_was_logged(&world.path("relay.log")).expect("a log without errors");
-}
-
 #[test]
 fn two_nodes_hear_each_other_directly_until_one_hangs_up() {
     let world = World::new(&[]);

@@ -26,18 +26,21 @@ fn comes_to(going: &Going, state: &str) -> Value {
     going.says(|object| object["type"] == "call" && object["state"] == state).1
 }
 
-#[test]
-fn two_nodes_see_each_other_and_what_they_saw_can_be_played() {
-    let world = World::new(&[]);
-    let [green, red] = [CALLER, CALLEE].map(|colour| camera(&world, colour));
+/// Alice calls Bob, and each shows a colour. The call goes by this way.
+pub(crate) fn they_see_each_other(world: &World<'_>, options: &[&str], path: &str) {
+    let [green, red] = [CALLER, CALLEE].map(|colour| camera(world, colour));
     let films = ["seen-by-alice.ivf", "seen-by-bob.ivf"].map(|name| world.path(name));
     let [alices, bobs] = &films;
-    let callee = world.bob.begins(&["answer", "--camera", text(&red), "--record", text(bobs)]);
+    let answer = ["answer", "--camera", text(&red), "--record", text(bobs)];
+    let callee = world.bob.begins(&[&answer, options].concat());
     callee.says(|object| object["type"] == "waiting");
-    let caller = world.alice.begins(&["call", "@bob", "--camera", text(&green), "--record", text(alices)]);
+    let call = ["call", "@bob", "--camera", text(&green), "--record", text(alices)];
+    let caller = world.alice.begins(&[&call, options].concat());
     for going in [&caller, &callee] {
         let (_, size) = going.says(|object| object["type"] == "call_picture");
         assert_eq!((&size["width"], &size["height"]), (&320.into(), &240.into()), "{size}");
+        let (_, quality) = going.says(|object| object["type"] == "call_quality");
+        assert_eq!(quality["path"], path);
     }
     pictures::shows(alices, CALLEE);
     pictures::shows(bobs, CALLER);
@@ -50,9 +53,22 @@ fn two_nodes_see_each_other_and_what_they_saw_can_be_played() {
         let (said, there, _) = recorded(film);
         assert_eq!(said, u32::try_from(there).expect("a few"), "{}", film.display());
     }
+}
+
+#[test]
+fn two_nodes_see_each_other_and_what_they_saw_can_be_played() {
+    let world = World::new(&[]);
+    they_see_each_other(&world, &[], "direct");
     let history = world.bob.does(&["history", "@alice"]);
     let record = history.iter().find(|line| line["kind"] == "call").expect("the call is in the history");
     assert_eq!(record["video"], true);
+    world.no_error();
+}
+
+#[test]
+fn nodes_that_want_the_relay_only_see_each_other_through_its_turn() {
+    let world = World::new(&[("SOTTO_RELAY_TURN_PEERS", "loopback")]);
+    they_see_each_other(&world, &["--relay-only"], "relayed");
     world.no_error();
 }
 

@@ -40,16 +40,21 @@ function begins(terry: Native, ...words: string[]): Going {
 const said = (going: Going, type: string) => going.said.filter((one) => one.type === type);
 const qualities = (going: Going) => said(going, "call_quality").filter((one) => Number(one.received_kbit_s) > 5);
 
-/** They talk, and each is told which way the sound takes. */
-async function talk(anna: Person, going: Going, path: "direct" | "relayed"): Promise<void> {
-  await expect(panel(anna).getByRole("timer")).toBeVisible({ timeout: 30_000 });
-  await hears(anna.page, heard, TERMINAL_HZ);
-  await expect(anna.page.locator(".call-remote"), "there is no picture").toBeHidden();
+/** Each is told which way the call takes. */
+async function goes(anna: Person, going: Going, path: "direct" | "relayed"): Promise<void> {
   await expect(panel(anna).locator("[data-quality]")).toContainText(path);
   // It is told every two seconds: now there is enough to look for a tone in.
   await expect.poll(() => qualities(going).length).toBeGreaterThan(1);
   expect(qualities(going).at(-1)).toMatchObject({ path });
   expect(said(going, "call").map((one) => one.state)).toContain("connected");
+}
+
+/** They talk, and there is no picture. */
+async function talk(anna: Person, going: Going, path: "direct" | "relayed"): Promise<void> {
+  await expect(panel(anna).getByRole("timer")).toBeVisible({ timeout: 30_000 });
+  await hears(anna.page, heard, TERMINAL_HZ);
+  await expect(anna.page.locator(".call-remote"), "there is no picture").toBeHidden();
+  await goes(anna, going, path);
 }
 
 /** It ends in good order, and what it heard was Anna. */
@@ -120,14 +125,15 @@ test("a terminal without a camera sees the one that a browser turns on in a voic
 test.describe("by a relay that lends addresses on loopback", () => {
   test.use({ settings: { SOTTO_RELAY_TURN_PEERS: "loopback" } });
 
-  test("where both want relayed calls only, the sound goes through the relay's TURN", async ({ anna, relay, terry }) => {
+  test("where both want relayed calls only, sound and picture go through the relay's TURN", async ({ anna, relay, terry }) => {
     await anna.page.goto(`${relay.url}#/settings`);
     await anna.page.getByRole("switch", { name: "Through the server only" }).check();
     await anna.connected();
     await anna.open("terry");
-    const going = begins(terry, "--relay-only", "answer");
-    await anna.page.getByRole("button", { name: "Voice call" }).click();
-    await talk(anna, going, "relayed");
+    const going = begins(terry, "--relay-only", "answer", "--camera", picture(TERMINAL_COLOUR), "--record", film(terry));
+    await anna.page.getByRole("button", { name: "Video call" }).click();
+    await see(anna, terry);
+    await goes(anna, going, "relayed");
     await button(anna, "Hang up").click();
     await hasHeard(terry, going, "hung_up");
   });
