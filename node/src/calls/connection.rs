@@ -293,8 +293,10 @@ impl Out {
             ..RTCRtpEncodingParameters::default()
         };
         let name = if kind == RtpCodecKind::Audio { "voice" } else { "picture" };
-        let track =
-            MediaStreamTrack::new("sotto".to_owned(), name.to_owned(), name.to_owned(), kind, vec![coding]);
+        // Of two tracks of one name, one at each end, the crate takes what is said about the own one as said about the other one's: a
+        // picture that is asked for anew would never come.
+        let id = format!("{name}-{:016x}", rand::random::<u64>());
+        let track = MediaStreamTrack::new("sotto".to_owned(), id, name.to_owned(), kind, vec![coding]);
         let track = Arc::new(TrackLocalStaticRTP::new(track));
         let sender = pc.add_track(Arc::clone(&track) as Arc<dyn TrackLocal>).await?;
         Ok(Self { track, sender })
