@@ -4,6 +4,7 @@
  */
 import type { Browser } from "@playwright/test";
 import { Liar } from "./liar.ts";
+import { Native } from "./native.ts";
 import type { Relay } from "./relay.ts";
 import { expect, type Person, registered, test, visit } from "./support.ts";
 
@@ -90,6 +91,28 @@ test("a text that the relay altered is read from its copy or shown as missing, a
       "an answer",
     ]);
   });
+});
+
+test("who reads at the beginning of a conversation stays there while a text is read from its copy", async ({ browser, relay }) => {
+  const anna = await Native.register(relay, "anna");
+  await victim(browser, relay, async (bert, liar) => {
+    await anna.sends("@bert", Array.from({ length: 60 }, (_, count) => `line ${count}`));
+    await bert.open("anna");
+    await bert.sees("line 59");
+    const beginning = bert.page.locator(".beginning");
+    await expect(async () => {
+      await bert.page.locator(".scroller").hover();
+      await bert.page.mouse.wheel(0, -3_000);
+      await expect(beginning).toBeInViewport({ timeout: 500 });
+    }).toPass();
+    await liar.tell("alter");
+    await anna.sends("@bert", ["altered on its way"]);
+    await liar.hasTold("alter");
+    await bert.sees("altered on its way");
+    await expect(beginning).toBeInViewport();
+    await expect(bert.line("line 0")).toBeInViewport();
+  });
+  anna.leave();
 });
 
 test("nobody is shown as having said what another said", async ({ browser, relay, somebody }) => {

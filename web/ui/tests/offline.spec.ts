@@ -57,6 +57,51 @@ test("a conversation of 1,000 lines scrolls back to its beginning and down again
   await expect(bert.line("line 999")).toBeInViewport();
 });
 
+test("whoever clicks for the newest line while a wheel still rolls comes to it, each time", async ({ relay, somebody }) => {
+  const bert = await somebody("bert");
+  const anna = await Native.register(relay, "anna");
+  await anna.sends("@bert", Array.from({ length: 600 }, (_, count) => `line ${count}`));
+  anna.leave();
+  await expect(bert.item("anna")).toContainText("line 599");
+  await bert.open("anna");
+  await bert.sees("line 599");
+  const newest = bert.page.getByRole("button", { name: /newest/ });
+  for (let time = 0; time < 8; time += 1) {
+    await expect(async () => {
+      await bert.page.locator(".scroller").hover();
+      for (let turn = 0; turn < 4; turn += 1) {
+        await bert.page.mouse.wheel(0, -3_000);
+        await bert.page.waitForTimeout(100);
+      }
+      await expect(newest).toBeVisible({ timeout: 500 });
+    }).toPass();
+    await newest.click();
+    await expect(bert.line("line 599")).toBeInViewport();
+    await expect(newest).toBeHidden();
+  }
+});
+
+test("who reads back without a network is told so, and the beginning comes by itself with the network", async ({ relay, somebody }) => {
+  const bert = await somebody("bert");
+  const anna = await Native.register(relay, "anna");
+  await anna.sends("@bert", Array.from({ length: 100 }, (_, count) => `line ${count}`));
+  anna.leave();
+  await expect(bert.item("anna")).toContainText("line 99");
+  await bert.page.evaluate(async () => navigator.serviceWorker.ready);
+  await relay.kill();
+  await bert.page.reload();
+  await expect(bert.page.locator(".connection")).toHaveClass(/away/);
+  await bert.open("anna");
+  await expect(async () => {
+    await bert.page.locator(".scroller").hover();
+    await bert.page.mouse.wheel(0, -3_000);
+    await expect(bert.page.getByText("Older messages cannot be read")).toBeVisible({ timeout: 500 });
+  }).toPass();
+  await expect(bert.page.locator(".beginning")).toHaveCount(0);
+  await relay.run();
+  await expect(bert.page.locator(".beginning")).toBeInViewport();
+});
+
 /** Scrolls back to the beginning without a pause, as a wheel that rolls on does. */
 async function rollBack(scroller: Element): Promise<void> {
   const until = performance.now() + 60_000;

@@ -51,6 +51,8 @@ export function Messages(props: {
 
   async function toNewest(): Promise<void> {
     if (!lines.atEnd()) await lines.open();
+    // What a wheel set rolling before goes on no longer: whatever moves now is the way to the end.
+    byHand = -BY_HAND_MS;
     setStuck(true);
     setBelow(0);
     requestAnimationFrame(toEnd);
@@ -182,11 +184,12 @@ export function Messages(props: {
     const up = offset < stood.offset - 1 && (moving || size === stood.size);
     if (moving) hand();
     stood = { offset, size };
+    const end = left < STICK_PX && lines.atEnd();
     batch(() => {
-      const end = left < STICK_PX && lines.atEnd();
       if (end || up) setStuck(end);
       if (end) setBelow(0);
     });
+    if (stuck() && !end && lines.atEnd()) requestAnimationFrame(toEnd);
     readOn();
     markSeen();
   }
@@ -195,11 +198,17 @@ export function Messages(props: {
   function readOn(): void {
     if (!handle || !placed) return;
     const { scrollOffset: offset, scrollSize: size, viewportSize } = handle;
-    if (offset < NEAR_PX && !lines.olderFailed()) void lines.older();
-    if (size - offset - viewportSize < NEAR_PX) void lines.newer();
+    const left = size - offset - viewportSize;
+    // On the way to the newest line, what is passed asks for nothing: a page that comes at the top would stop it there.
+    const underway = stuck() && left >= STICK_PX;
+    if (offset < NEAR_PX && !underway && !lines.olderFailed()) void lines.older();
+    if (left < NEAR_PX) void lines.newer();
   }
-  // Whoever stands at the very top moves no further, so that no event asks for the page after this one.
-  createEffect(on(lines.loading, (loading) => !loading && afterFrames(3, readOn), { defer: true }));
+  // Whoever stands at the very top moves no further, so that no event asks for the page after this one, for a beginning that has to be
+  // looked for again, or for what there was no connection for.
+  createEffect(
+    on([lines.loading, lines.atStart, lines.olderFailed], ([loading]) => !loading && afterFrames(3, readOn), { defer: true }),
+  );
 
   function focusRow(at: number): void {
     const row = all()[Math.min(Math.max(at, 0), all().length - 1)];

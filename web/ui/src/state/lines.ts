@@ -294,6 +294,8 @@ export function createLines(id: Id, conversation: () => Conversation | undefined
   /** Connected again, maybe through another tab's engine: what happened in between was told to nobody. */
   function catchUp(): void {
     void readOutbox().catch(() => undefined);
+    // What could not be read without a connection may be asked for again.
+    setOlderFailed(false);
     if (atEnd()) void inTurn(missed);
   }
 
