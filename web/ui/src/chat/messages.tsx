@@ -167,10 +167,10 @@ export function Messages(props: {
   createEffect(on([visible, all, () => props.one.unread], markSeen));
 
   /**
-   * Only the reader leaves the newest line, by moving up: with a hand, or in a list that is as long as it was (a search of the
-   * browser does that). Lines that come faster than they are drawn, or get another size, move nobody.
+   * Only the reader leaves the newest line, by moving up: with a hand, or in a list that is as it was (a search of the browser does
+   * that). Lines that come faster than they are drawn, leave the window for others, or get another size, move nobody.
    */
-  let stood = { offset: 0, size: 0 };
+  let stood: { offset: number; size: number; rows: Row[] } = { offset: 0, size: 0, rows: [] };
   let byHand = -BY_HAND_MS;
   const hand = (): void => {
     byHand = performance.now();
@@ -181,9 +181,11 @@ export function Messages(props: {
     const { scrollOffset: offset, scrollSize: size, viewportSize } = handle;
     const left = size - offset - viewportSize;
     const moving = performance.now() - byHand < BY_HAND_MS && Math.abs(offset - stood.offset) >= 1;
-    const up = offset < stood.offset - 1 && (moving || size === stood.size);
+    // A window that moved on while lines came can be just as long as before.
+    const isSame = size === stood.size && all() === stood.rows;
+    const up = offset < stood.offset - 1 && (moving || isSame);
     if (moving) hand();
-    stood = { offset, size };
+    stood = { offset, size, rows: all() };
     const end = left < STICK_PX && lines.atEnd();
     batch(() => {
       if (end || up) setStuck(end);
