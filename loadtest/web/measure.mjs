@@ -21,6 +21,9 @@ const WRITERS = ["writer", "another", "third", "fourth"];
 /** Messages of one command. */
 const PORTION = 2_500;
 
+/** How long the browser may still receive when all is written. */
+const RECEIVE_MS = 600_000;
+
 /** How long it is scrolled at most. */
 const SCROLL_MS = 600_000;
 
@@ -136,7 +139,7 @@ async function write(who, first) {
 await Promise.all(WRITERS.map(write));
 await native(WRITERS[0], ["send", "many", "the last of all"]);
 say(`written in ${seconds()} s`);
-await page.locator(".message", { hasText: "the last of all" }).waitFor({ timeout: 3_600_000 });
+await page.locator(".message", { hasText: "the last of all" }).waitFor({ timeout: RECEIVE_MS });
 result.received_s = (performance.now() - began) / 1000;
 say(`all of it in the browser after ${seconds()} s`);
 
