@@ -58,13 +58,14 @@ const TOOLS: &str = "web/tools";
 const INTERFACE: &str = "web/ui";
 
 /// What Rust's wasm uses beyond the first version of it. Every browser that the client runs in has these.
-const FEATURES: [&str; 6] = [
+const FEATURES: [&str; 7] = [
     "--enable-bulk-memory",
     "--enable-multivalue",
     "--enable-mutable-globals",
     "--enable-nontrapping-float-to-int",
     "--enable-reference-types",
     "--enable-sign-ext",
+    "--enable-simd",
 ];
 
 pub(crate) fn run(_: &Arguments) -> anyhow::Result<()> {
