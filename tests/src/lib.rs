@@ -2,6 +2,7 @@
 
 pub mod daemon_process;
 pub mod dockerfile;
+pub mod foreign;
 pub mod fuzz;
 pub mod ledger;
 pub mod network;

@@ -1,12 +1,11 @@
 //! Data channels with WebRTC that nobody of this project made: aiortc, of Python. A file goes over one piece by piece, from a node and to one.
 
 use serde_json::{Value, json};
+use sotto_tests::foreign;
 use sotto_tests::person::{Going, Person};
-use sotto_tests::programs::{program, target};
 use sotto_tests::relay_process::{RelayProcess, free_address, no_error_was_logged};
-use sotto_tests::sending::{self, MIB, got, hash, sends};
+use sotto_tests::sending::{self, MIB, got, hash, sends, text};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 const GROUP: &str = "garden";
@@ -43,19 +42,9 @@ impl World {
 
     /// Bob with aiortc, who takes the file into a path or gives what lies there.
     fn foreign(&self, way: &str, path: &Path) -> Going {
-        let python = target().join("tools/python-aiortc/bin/python");
-        assert!(
-            python.is_file(),
-            "{} is missing: `cargo xtask setup` installs aiortc there, from PyPI",
-            python.display()
-        );
         let conversation = self.sent["conversation"].as_str().expect("an id");
-        let mut command = Command::new(program("foreign-link"));
-        command.arg(self.bob.home()).arg(python).arg(conversation).arg(sending::place(&self.sent));
-        command.arg(way).arg(path).env("SOTTO_PASSPHRASE", "a passphrase");
-        let going = Going::starts(&mut command);
-        going.says(|object| object["type"] == "ready");
-        going
+        let words = [conversation, &sending::place(&self.sent), way, text(path)];
+        foreign::begins(&self.bob, "foreign-link", &words)
     }
 }
 
