@@ -80,6 +80,16 @@ impl<'n> World<'n> {
         (caller, callee)
     }
 
+    /// The relay is killed and started again under a relayed call: both ends notice, and then hear each other again.
+    pub(crate) fn restarts_the_relay_under(&mut self, ends: [&End; 2]) {
+        self.relay.restart().expect("it starts again");
+        for end in ends {
+            end.state("reconnecting");
+            end.state("connected");
+            assert_eq!(end.talks()["path"], "relayed");
+        }
+    }
+
     pub(crate) fn no_error(&self) {
         no_error_was_logged(&self.path("relay.log")).expect("a log without errors");
     }
@@ -159,14 +169,7 @@ fn a_relayed_call_of_nodes_outlives_a_restart_of_its_relay() {
     let (caller, callee) = world.call(&["--relay-only"]);
     caller.talks();
     callee.talks();
-    let (data, log) = (world.path("relay"), world.path("relay.log"));
-    world.relay.kill().expect("it can be killed");
-    world.relay = RelayProcess::start_on(&data, &log, &address, &settings).expect("it starts again");
-    for end in [&caller, &callee] {
-        end.state("reconnecting");
-        end.state("connected");
-        assert_eq!(end.talks()["path"], "relayed");
-    }
+    world.restarts_the_relay_under([&caller, &callee]);
     caller.going.is_interrupted();
     caller.ends("ended", CALLEE_HZ);
     callee.ends("hung_up", CALLER_HZ);
