@@ -1,7 +1,7 @@
 //! Voice calls between real programs, beside a real relay. Each end says a tone of its own and has to hear the other's.
 
 use serde_json::Value;
-use sotto_tests::person::{Going, Person};
+use sotto_tests::person::{Going, Person, people};
 use sotto_tests::relay_process::{RelayProcess, free_address, no_error_was_logged};
 use sotto_tests::sending::text;
 use sotto_tests::tones;
@@ -37,11 +37,7 @@ impl World<'static> {
     }
 
     fn at(address: &str, settings: &[(&str, &str)]) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let (data, log) = (folder.path().join("relay"), folder.path().join("relay.log"));
-        let relay = RelayProcess::start_on(&data, &log, address, settings).expect("the relay starts");
-        let [alice, bob] =
-            ["alice", "bob"].map(|name| Person::register(name, folder.path(), &relay.ready.link));
+        let (folder, relay, [alice, bob]) = people(["alice", "bob"], address, settings);
         Self::of(folder, relay, alice, bob)
     }
 }

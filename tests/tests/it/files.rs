@@ -4,7 +4,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
 use sotto_tests::daemon_process::DaemonProcess;
-use sotto_tests::person::Person;
+use sotto_tests::person::{Person, people};
 use sotto_tests::relay_process::{RelayProcess, free_address, no_error_was_logged};
 use sotto_tests::sending::{self, MIB, hash, is_deleted, place, text};
 use std::io::{Read as _, Write as _};
@@ -40,11 +40,7 @@ impl World {
     }
 
     fn at(address: &str, settings: &[(&str, &str)]) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let (data, log) = (folder.path().join("relay"), folder.path().join("relay.log"));
-        let relay = RelayProcess::start_on(&data, &log, address, settings).expect("the relay starts");
-        let [alice, bob] =
-            ["alice", "bob"].map(|name| Person::register(name, folder.path(), &relay.ready.link));
+        let (folder, relay, [alice, bob]) = people(["alice", "bob"], address, settings);
         alice.does(&["create", GROUP, "bob"]);
         Self { folder, relay, alice, bob }
     }

@@ -2,7 +2,7 @@
 //! picture each shows a colour, in VP8 by libvpx at that end, and has to see the other's.
 
 use serde_json::Value;
-use sotto_tests::person::{Going, Person};
+use sotto_tests::person::{Going, Person, people};
 use sotto_tests::relay_process::{RelayProcess, no_error_was_logged};
 use sotto_tests::{foreign, pictures, tones};
 use std::path::PathBuf;
@@ -29,11 +29,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let (data, log) = (folder.path().join("relay"), folder.path().join("relay.log"));
-        let relay = RelayProcess::start(&data, &log, &[]).expect("the relay starts");
-        let [alice, bob] =
-            ["alice", "bob"].map(|name| Person::register(name, folder.path(), &relay.ready.link));
+        let (folder, relay, [alice, bob]) = people(["alice", "bob"], "127.0.0.1:0", &[]);
         alice.does(&["send", "@bob", "may I call?"]);
         assert_eq!(bob.texts("alice"), ["may I call?"]);
         let rooms = bob.does(&["rooms"]);
