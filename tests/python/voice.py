@@ -1,34 +1,26 @@
 """A voice that nobody of this project made: the WebRTC of aiortc. It says a tone, and tells of the tone that it hears. With a picture it shows
 a colour too, and tells of the colour that it sees.
 
-It is told what to do by lines of JSON, and tells what came of it by lines of JSON; `foreign-voice` is at the other end of both.
+`foreign-voice` is at the other end of orders and of what is told (`end.py`), with these besides.
 
     told                                                       tells
-                                                               {"said": "ready"}
-    {"do": "offer", "picture": false}                          {"said": "description", "sdp": ...}
-    {"do": "take_offer", "sdp": ...}                           {"said": "description", "sdp": ...}
-    {"do": "take_answer", "sdp": ...}                          {"said": "connected", "fingerprint": "sha-256 AB:CD..."}
-    {"do": "take_candidates", "list": [{"line", "mid",         {"said": "heard", "hertz": 660.0}, once a second
-        "section"}, ...]}                                      {"said": "seen", "colour": [20, 180, 40]}, about as often
-                                                               {"said": "failed"}
-
-Its own candidates are in its descriptions: aiortc gathers them first. It ends with its input.
+    {"do": "offer", "picture": false}                          {"said": "connected", "fingerprint": "sha-256 AB:CD..."}
+                                                               {"said": "heard", "hertz": 660.0}, once a second
+                                                               {"said": "seen", "colour": [20, 180, 40]}, about as often
 """
 
 import asyncio
 import fractions
 import itertools
-import json
 import math
-import sys
 import time
 from array import array
 
-from aiortc import AudioStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
+from aiortc import AudioStreamTrack, VideoStreamTrack
 from aiortc.mediastreams import MediaStreamError
 from aiortc.rtcdtlstransport import certificate_digest
-from aiortc.sdp import candidate_from_sdp
 from av import AudioFrame, AudioResampler, VideoFrame
+from end import End, run, tell
 
 RATE = 48_000
 TONE_HZ = 440
@@ -36,10 +28,6 @@ PACKET = RATE // 50
 # Of 32,767. What is quieter is silence, or what an encoder makes of it.
 LOUD = 1_000
 COLOUR = (40, 60, 200)
-
-
-def tell(said, **more):
-    print(json.dumps({"said": said, **more}), flush=True)
 
 
 class Tone(AudioStreamTrack):
@@ -122,14 +110,12 @@ async def look(track):
         pass  # The call is over.
 
 
-class Voice:
+class Voice(End):
     def __init__(self):
-        # Without servers: by default it would ask one on the Internet.
-        self.peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        super().__init__()
         self.listening = None
         self.looking = None
         self.peer.on("track", self.track)
-        self.peer.on("connectionstatechange", self.state)
 
     def track(self, track):
         if track.kind == "audio":
@@ -142,45 +128,19 @@ class Voice:
             # The certificate that was shown, not the one that was promised: the core compares the two.
             shown = self.peer.getSenders()[0].transport._ssl.get_peer_certificate(as_cryptography=True)
             tell("connected", fingerprint=f"sha-256 {certificate_digest(shown, 'sha-256')}")
-        elif self.peer.connectionState == "failed":
-            tell("failed")
+        else:
+            super().state()
 
-    async def describe(self, description):
-        await self.peer.setLocalDescription(description)
-        tell("description", sdp=self.peer.localDescription.sdp)
+    def offers(self, order):
+        self.speaks(order["picture"])
 
-    async def does(self, order):
-        match order["do"]:
-            case "offer":
-                self.peer.addTrack(Tone())
-                if order["picture"]:
-                    self.peer.addTrack(Colour())
-                await self.describe(await self.peer.createOffer())
-            case "take_offer":
-                await self.peer.setRemoteDescription(RTCSessionDescription(order["sdp"], "offer"))
-                self.peer.addTrack(Tone())
-                if any(one.kind == "video" for one in self.peer.getTransceivers()):
-                    self.peer.addTrack(Colour())
-                await self.describe(await self.peer.createAnswer())
-            case "take_answer":
-                await self.peer.setRemoteDescription(RTCSessionDescription(order["sdp"], "answer"))
-            case "take_candidates":
-                for one in order["list"]:
-                    if not one["line"]:
-                        continue  # The end of them.
-                    candidate = candidate_from_sdp(one["line"].removeprefix("candidate:"))
-                    candidate.sdpMid, candidate.sdpMLineIndex = one["mid"], one["section"]
-                    await self.peer.addIceCandidate(candidate)
+    def answers(self):
+        self.speaks(any(one.kind == "video" for one in self.peer.getTransceivers()))
+
+    def speaks(self, with_picture):
+        self.peer.addTrack(Tone())
+        if with_picture:
+            self.peer.addTrack(Colour())
 
 
-async def main():
-    orders = asyncio.StreamReader()
-    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
-    voice = Voice()
-    tell("ready")
-    async for line in orders:
-        await voice.does(json.loads(line))
-    await voice.peer.close()
-
-
-asyncio.run(main())
+run(Voice)

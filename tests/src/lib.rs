@@ -2,7 +2,9 @@
 
 pub mod daemon_process;
 pub mod dockerfile;
+pub mod foreign;
 pub mod fuzz;
+pub mod garden;
 pub mod ledger;
 pub mod network;
 pub mod own_node;

@@ -2,12 +2,14 @@
 
 use crate::network::Namespace;
 use crate::programs::program;
+use crate::relay_process::RelayProcess;
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
+use tempfile::TempDir;
 
 /// How long a program may take where it is not killed.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -156,6 +158,24 @@ impl<'n> Person<'n> {
         let failures = answers[0]["decryption_failures"].as_object().expect("counters by name");
         assert!(failures.is_empty(), "{} met messages that it could not read: {failures:?}", self.name);
     }
+}
+
+/// People with these names, at a relay of their own that is at this address and has these settings. Everything lies in the folder, the relay's
+/// log as `relay.log`.
+///
+/// # Panics
+/// If anything of it fails.
+#[must_use]
+pub fn people<const N: usize>(
+    names: [&'static str; N],
+    address: &str,
+    settings: &[(&str, &str)],
+) -> (TempDir, RelayProcess, [Person<'static>; N]) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (data, log) = (folder.path().join("relay"), folder.path().join("relay.log"));
+    let relay = RelayProcess::start_on(&data, &log, address, settings).expect("the relay starts");
+    let people = names.map(|name| Person::register(name, folder.path(), &relay.ready.link));
+    (folder, relay, people)
 }
 
 /// A command that goes on: lines go in, objects come out. Dropping it kills it.

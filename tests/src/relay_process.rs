@@ -14,6 +14,9 @@ pub struct RelayProcess {
     child: Child,
     /// What it wrote into `ready.json`.
     pub ready: Ready,
+    /// How it was started.
+    program: Command,
+    data: PathBuf,
     log: PathBuf,
 }
 
@@ -68,7 +71,7 @@ impl RelayProcess {
         settings: &[(&str, &str)],
     ) -> Result<Self> {
         let output: File = OpenOptions::new().create(true).append(true).open(log)?;
-        let mut child = relay
+        relay
             .arg("run")
             .env("SOTTO_RELAY_DATA_DIR", data)
             .env("SOTTO_RELAY_LISTEN", listen)
@@ -77,24 +80,20 @@ impl RelayProcess {
             .envs(settings.iter().copied())
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
-            .stderr(output)
-            .spawn()?;
-        let deadline = Instant::now() + Duration::from_secs(30);
-        loop {
-            // A file of a relay that was killed may lie there: only this process's counts.
-            if let Some(ready) = read_ready(data).filter(|ready| ready.pid == child.id()) {
-                return Ok(Self { child, ready, log: log.to_owned() });
-            }
-            if let Some(status) = child.try_wait()? {
-                bail!("the relay ended with {status}:\n{}", tail(log));
-            }
-            if Instant::now() > deadline {
-                child.kill()?;
-                child.wait()?;
-                bail!("the relay was not ready within 30 s:\n{}", tail(log));
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
+            .stderr(output);
+        let (child, ready) = spawn(&mut relay, data, log)?;
+        Ok(Self { child, ready, program: relay, data: data.to_owned(), log: log.to_owned() })
+    }
+
+    /// SIGKILL, and the same relay again, on the same data with the same settings. Clients find it if it was given a port.
+    ///
+    /// # Errors
+    /// See [`RelayProcess::start`].
+    pub fn restart(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        (self.child, self.ready) = spawn(&mut self.program, &self.data, &self.log)?;
+        Ok(())
     }
 
     /// SIGKILL: no handler runs, nothing is flushed.
@@ -148,6 +147,27 @@ impl Drop for RelayProcess {
         // It may have ended already; either way it is not left behind.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// Starts it, and waits until it listens.
+fn spawn(relay: &mut Command, data: &Path, log: &Path) -> Result<(Child, Ready)> {
+    let mut child = relay.spawn()?;
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        // A file of a relay that was killed may lie there: only this process's counts.
+        if let Some(ready) = read_ready(data).filter(|ready| ready.pid == child.id()) {
+            return Ok((child, ready));
+        }
+        if let Some(status) = child.try_wait()? {
+            bail!("the relay ended with {status}:\n{}", tail(log));
+        }
+        if Instant::now() > deadline {
+            child.kill()?;
+            child.wait()?;
+            bail!("the relay was not ready within 30 s:\n{}", tail(log));
+        }
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 

@@ -1,15 +1,20 @@
 //! Files that persons of tests send and get.
 
 use crate::person::Person;
+use crate::relay_process::RelayProcess;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// The size of a chunk, a bit more than what it holds of a file.
 pub const MIB: usize = 1024 * 1024;
+
+/// How long a relay may take to delete what is over.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A file of random bytes, written in pieces so that none is held whole.
 #[must_use]
@@ -72,4 +77,22 @@ pub fn place(sent: &Value) -> String {
 #[must_use]
 pub fn got(person: &Person<'_>, conversation: &str, sent: &Value, folder: &Path) -> Value {
     person.does(&["get", conversation, &place(sent), "-o", text(folder)]).pop().expect("what was got")
+}
+
+/// Where the relay of a folder keeps a file that was sent.
+#[must_use]
+pub fn blob(folder: &Path, sent: &Value) -> PathBuf {
+    let text = |value: &Value| value.as_str().expect("a text").to_owned();
+    let place = Path::new(&text(&sent["conversation"])).join(text(&sent["file"]["root"]));
+    folder.join("relay/blobs").join(place)
+}
+
+/// Starts a relay again until it has deleted a file: it looks at its start whose time is over.
+pub fn is_deleted(blob: &Path, relay: &mut RelayProcess) {
+    let since = Instant::now();
+    while blob.exists() {
+        assert!(since.elapsed() < PATIENCE, "it is not deleted");
+        relay.restart().expect("it starts again");
+        std::thread::sleep(Duration::from_millis(200));
+    }
 }

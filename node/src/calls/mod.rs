@@ -2,12 +2,12 @@
 //!
 //! Who rings where, and when the two devices try to connect, the client core decides (`sotto_node_core::calls`, as for browsers); here
 //! are the connection, the sound and the picture. Read in this order: this file (a call until it ends), `session` (what the core wants, carried
-//! out), `connection` (WebRTC), `describe` (its steps), `ways` (how devices find each other), `tunnel` (where no UDP goes out), `sound`
-//! (every 20 ms), `audio` (sound into packets), `jitter` (packets into sound), `devices` (what is spoken into and heard from: files, or
-//! with `machine` the machine's own, and `slack` between their clocks and ours), `quality` (how good it is). The picture has the same steps:
-//! `picture` (some times a second), `camera` and `film` (files in the place of a camera and a recorder), `image` (what is in between), `vp8`
-//! (pictures into frames, and back), `frames` (packets into frames), `requests` (whole pictures that are asked for). `outlet` numbers all
-//! packets.
+//! out), `connection` (WebRTC), `describe` (its steps), `found` (candidates on their way out), `ways` (how devices find each other), `tunnel`
+//! (where no UDP goes out), `sound` (every 20 ms), `audio` (sound into packets), `jitter` (packets into sound), `devices` (what is spoken
+//! into and heard from: files, or with `machine` the machine's own, and `slack` between their clocks and ours), `quality` (how good it is).
+//! The picture has the same steps: `picture` (some times a second), `camera` and `film` (files in the place of a camera and a recorder),
+//! `image` (what is in between), `vp8` (pictures into frames, and back), `frames` (packets into frames), `requests` (whole pictures that are
+//! asked for). `outlet` numbers all packets.
 //!
 //! ```text
 //! core: Negotiate --> session --> connection ==== the other device
@@ -21,6 +21,7 @@ mod connection;
 pub(crate) mod describe;
 mod devices;
 mod film;
+pub(crate) mod found;
 mod frames;
 mod image;
 mod jitter;

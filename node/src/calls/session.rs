@@ -6,6 +6,7 @@
 
 use super::News;
 use super::connection::{Connection, Senses, SharedEar, Told};
+use super::found::{Found, at};
 use super::jitter::Ear;
 use super::picture::{self, Eye, Going, Pictures, Seen, Shown};
 use super::quality::{Counters, between};
@@ -16,15 +17,12 @@ use crate::node::Node;
 use crate::transport::Carrier;
 use sotto_e2ee::store::Store;
 use sotto_node_core::account::Method;
-use sotto_node_core::calls::{
-    CANDIDATES_PER_SIGNAL_MAX, CallCommand, CallId, CallState, Candidate, MediaReport, MediaState,
-    Negotiation,
-};
+use sotto_node_core::calls::{CallCommand, CallId, CallState, MediaReport, MediaState, Negotiation};
 use sotto_node_core::command::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use webrtc::peer_connection::{RTCIceServer, RTCPeerConnectionState};
 
 /// The core takes a call as over after four times this without a word ([`sotto_node_core::calls::ALIVE_MS`]).
@@ -32,9 +30,6 @@ const ALIVE_EVERY: Duration = Duration::from_secs(5);
 
 /// How often the quality is told.
 const MEASURE_EVERY: Duration = Duration::from_secs(2);
-
-/// Candidates that are found within a moment go out together.
-const GATHER: Duration = Duration::from_millis(40);
 
 /// How long the relay is waited for when it is asked for servers. A direct way needs none.
 const LEND: Duration = Duration::from_secs(3);
@@ -64,9 +59,7 @@ pub(super) struct Session<S: Store> {
     round: u32,
     tell: UnboundedSender<Told>,
     told: UnboundedReceiver<Told>,
-    /// Candidates that wait for others, and until when.
-    found: Vec<Candidate>,
-    flush: Option<Instant>,
+    found: Found,
     ear: SharedEar,
     sound: Option<Sound>,
     playing: Option<Playing>,
@@ -107,8 +100,7 @@ impl<S: Store + Send + 'static> Session<S> {
             round: 0,
             tell,
             told,
-            found: Vec::new(),
-            flush: None,
+            found: Found::default(),
             ear: Arc::new(Mutex::new(Ear::new()?)),
             sound: Some(sound),
             playing: None,
@@ -131,16 +123,13 @@ impl<S: Store + Send + 'static> Session<S> {
             clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
         }
         loop {
-            let flush = self.flush;
             tokio::select! {
                 job = jobs.recv() => match job {
                     Some(job) => self.job(job).await,
                     None => break,
                 },
                 Some(told) = self.told.recv() => self.heard(told).await,
-                () = async { sleep_until(flush.unwrap_or_else(Instant::now)).await }, if flush.is_some() => {
-                    self.send_found().await;
-                }
+                () = at(self.found.until()) => self.send_found().await,
                 _ = alive.tick() => self.report(MediaReport::Alive).await,
                 _ = measure.tick() => self.measured().await,
             }
@@ -282,11 +271,8 @@ impl<S: Store + Send + 'static> Session<S> {
     async fn heard(&mut self, told: Told) {
         match told {
             Told::Found(candidate) => {
-                self.found.push(candidate);
-                if self.found.len() >= CANDIDATES_PER_SIGNAL_MAX {
+                if self.found.add(candidate, Instant::now()) {
                     self.send_found().await;
-                } else {
-                    self.flush.get_or_insert_with(|| Instant::now() + GATHER);
                 }
             }
             Told::State(state) => {
@@ -303,9 +289,7 @@ impl<S: Store + Send + 'static> Session<S> {
     }
 
     async fn send_found(&mut self) {
-        self.flush = None;
-        let list = std::mem::take(&mut self.found);
-        if !list.is_empty() {
+        if let Some(list) = self.found.take() {
             self.command(CallCommand::Candidates { call: self.call, round: self.round, list }).await;
         }
     }

@@ -1,9 +1,9 @@
-//! What can be typed.
+//! What can be typed: the commands, what all of them understand, and the arguments of those of `account`, `conversations` and `talk`. The
+//! arguments of others stand beside what they do.
 
 use clap::{Parser, Subcommand, ValueEnum};
 use sotto_e2ee::conversation::Suite;
-use sotto_node::after::After;
-use sotto_protocol::body::conversation::{HistoryPolicy, Role};
+use sotto_protocol::body::conversation::HistoryPolicy;
 use sotto_protocol::ids::DeviceId;
 use sotto_protocol::invite::Invite;
 use std::path::PathBuf;
@@ -35,9 +35,6 @@ Exit codes:
 
 Environment: SOTTO_HOME, SOTTO_PROFILE, SOTTO_RELAY, SOTTO_PASSWORD, SOTTO_PASSPHRASE, SOTTO_RELAY_ONLY,
 SOTTO_LOG. More: docs/cli.md";
-
-/// The port of `sotto daemon`: not one that IANA has given to anybody.
-pub(crate) const DAEMON_PORT: u16 = 8643;
 
 /// Private messaging: end-to-end encrypted, post-quantum, over a relay you can run yourself.
 #[derive(Parser)]
@@ -108,7 +105,7 @@ pub(crate) enum Command {
     /// List the members of a conversation
     Members(Members),
     /// Show yourself as being here to the others, or hide; without a word: which it is
-    Presence(Presence),
+    Presence(super::presence::Presence),
     /// Remove a user from a conversation
     Remove(Remove),
     /// Send a text or a file; exits with 0 once the relay has it on disk
@@ -120,23 +117,23 @@ pub(crate) enum Command {
     /// Let devices of your conversations reach this one directly, or hide its address from them; without a word: which it is
     Peers(super::peers::Peers),
     /// Put another text in the place of one of yours
-    Edit(Edit),
+    Edit(super::kinds::Edit),
     /// Delete a text from everybody's devices
-    Delete(Target),
+    Delete(super::kinds::Target),
     /// Put a reaction on a text, or take it off
-    React(React),
+    React(super::kinds::React),
     /// Pin a text to the conversation
-    Pin(Target),
+    Pin(super::kinds::Target),
     /// Unpin it
-    Unpin(Target),
+    Unpin(super::kinds::Target),
     /// Let texts from now on disappear after a time
-    Timer(Timer),
+    Timer(super::kinds::Timer),
     /// Give a member another role
-    Role(RoleArgs),
+    Role(super::kinds::RoleArgs),
     /// Print past messages
     History(History),
     /// Find past messages on this device by their words
-    Search(Search),
+    Search(super::search::Search),
     /// Print messages as they arrive, until Ctrl-C
     Tail(Tail),
     /// A conversation line by line: type to send, Ctrl-D to end
@@ -146,13 +143,13 @@ pub(crate) enum Command {
     /// Wait for a call and take it
     Answer(super::calls::Answer),
     /// Compare identities with somebody: safety number and QR code
-    Verify(Verify),
+    Verify(super::verify::Verify),
     /// Let bots and scripts on this machine speak for you: JSON over loopback HTTP and WebSocket
-    Daemon(Daemon),
+    Daemon(super::daemon::Args),
     /// Write everything that this device has of the account into a file, encrypted by a passphrase
-    Export(Export),
+    Export(super::export::Export),
     /// Read an export: on a new machine it brings account and history, in a profile of the account what is missing
-    Import(Import),
+    Import(super::import::Import),
     /// Check this device, the way to the relay and the account, and say what to do
     Doctor,
     /// Print what makes a shell complete commands and options
@@ -314,21 +311,6 @@ pub(crate) struct Members {
     pub(crate) name: String,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum PresenceArg {
-    /// The members of your conversations see when this device is connected
-    Visible,
-    /// They do not; you still see them
-    Invisible,
-}
-
-#[derive(clap::Args)]
-pub(crate) struct Presence {
-    /// Kept on this device, from the next connection on
-    #[arg(value_enum)]
-    pub(crate) presence: Option<PresenceArg>,
-}
-
 #[derive(clap::Args)]
 pub(crate) struct Remove {
     /// The conversation
@@ -364,75 +346,6 @@ pub(crate) struct Send {
 }
 
 #[derive(clap::Args)]
-pub(crate) struct Edit {
-    /// The conversation
-    pub(crate) name: String,
-    /// Which text: the `#` number that `history` prints
-    pub(crate) seq: u64,
-    /// The new text
-    pub(crate) text: String,
-}
-
-#[derive(clap::Args)]
-pub(crate) struct Target {
-    /// The conversation
-    pub(crate) name: String,
-    /// Which text: the `#` number that `history` prints
-    pub(crate) seq: u64,
-}
-
-#[derive(clap::Args)]
-pub(crate) struct React {
-    /// The conversation
-    pub(crate) name: String,
-    /// Which text: the `#` number that `history` prints
-    pub(crate) seq: u64,
-    /// One emoji
-    pub(crate) emoji: String,
-    /// Take it off
-    #[arg(long)]
-    pub(crate) off: bool,
-}
-
-#[derive(clap::Args)]
-pub(crate) struct Timer {
-    /// The conversation
-    pub(crate) name: String,
-    /// As 30s, 5m, 8h, 7d; or off
-    pub(crate) time: After,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-pub(crate) enum RoleArg {
-    /// Reads and writes
-    Member,
-    /// Also removes members, deletes texts of others, makes links
-    Moderator,
-    /// Also changes roles
-    Owner,
-}
-
-impl From<RoleArg> for Role {
-    fn from(arg: RoleArg) -> Self {
-        match arg {
-            RoleArg::Member => Self::Member,
-            RoleArg::Moderator => Self::Moderator,
-            RoleArg::Owner => Self::Owner,
-        }
-    }
-}
-
-#[derive(clap::Args)]
-pub(crate) struct RoleArgs {
-    /// The conversation
-    pub(crate) name: String,
-    /// Whose
-    pub(crate) user: String,
-    /// The new role
-    pub(crate) role: RoleArg,
-}
-
-#[derive(clap::Args)]
 pub(crate) struct History {
     /// The conversation
     pub(crate) name: String,
@@ -442,19 +355,6 @@ pub(crate) struct History {
     /// Lines before this place, as printed by the call before
     #[arg(long, value_name = "CURSOR")]
     pub(crate) before: Option<u64>,
-}
-
-#[derive(clap::Args)]
-pub(crate) struct Search {
-    /// Words, or how they begin, in any case; a message has to have all of them
-    #[arg(required = true)]
-    pub(crate) words: Vec<String>,
-    /// Only in this conversation
-    #[arg(long = "in", value_name = "NAME")]
-    pub(crate) conversation: Option<String>,
-    /// How many messages at most, the newest ones
-    #[arg(short, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub(crate) n: u32,
 }
 
 #[derive(clap::Args)]
@@ -475,61 +375,11 @@ pub(crate) struct Chat {
     pub(crate) anyway: bool,
 }
 
-#[derive(clap::Args)]
-pub(crate) struct Verify {
-    /// Whom
-    pub(crate) user: String,
-    /// The numbers were compared and are the same
-    #[arg(long)]
-    pub(crate) confirm: bool,
-    /// What the other one's QR code reads as; verifies at once if it is right
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) scanned: Option<String>,
-}
-
-#[derive(clap::Args)]
-pub(crate) struct Daemon {
-    /// Where programs find it; 0 is any free port
-    #[arg(long, default_value_t = DAEMON_PORT)]
-    pub(crate) port: u16,
-    /// A loopback address to listen on [default: 127.0.0.1 and ::1]
-    #[arg(long, value_name = "ADDRESS")]
-    pub(crate) bind: Option<std::net::IpAddr>,
-    /// Draw a new token; programs with the old one are shut out
-    #[arg(long)]
-    pub(crate) new_token: bool,
-}
-
-#[derive(clap::Args)]
-pub(crate) struct Export {
-    /// The file to write; it must not be there yet
-    pub(crate) file: PathBuf,
-    /// Leave the keys out and write plain lines of JSON, NOT encrypted
-    #[arg(long)]
-    pub(crate) without_keys: bool,
-    /// Read the passphrase of the export from the first line of this file (or: SOTTO_EXPORT_PASSPHRASE)
-    #[arg(long, value_name = "FILE")]
-    pub(crate) export_passphrase_file: Option<PathBuf>,
-}
-
-#[derive(clap::Args)]
-pub(crate) struct Import {
-    /// The export
-    pub(crate) file: PathBuf,
-    /// Read the passphrase of the export from the first line of this file (or: SOTTO_EXPORT_PASSPHRASE)
-    #[arg(long, value_name = "FILE")]
-    pub(crate) export_passphrase_file: Option<PathBuf>,
-    /// What a new device is called in your list of devices [default: this machine's name]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) device_name: Option<String>,
-    #[command(flatten)]
-    pub(crate) password: PasswordFrom,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use clap::CommandFactory as _;
+    use sotto_node::after::After;
 
     fn parse(line: &str) -> Result<Args, clap::Error> {
         Args::try_parse_from(line.split_whitespace())

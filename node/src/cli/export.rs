@@ -3,7 +3,7 @@
 //! `docs/export.md` describes it. Keys of the device itself are not in it: a device that is copied reuses keys, which
 //! others refuse. What is in it makes another machine a *further* device, with the same history.
 
-use super::args::{Export, Global};
+use super::args::Global;
 use super::conversations::member_json;
 use super::exit::{Exit, Failed};
 use super::open;
@@ -25,6 +25,19 @@ use std::path::{Path, PathBuf};
 
 /// Lines that are read at once.
 const PAGE: usize = 500;
+
+/// What `export` takes.
+#[derive(clap::Args)]
+pub(crate) struct Export {
+    /// The file to write; it must not be there yet
+    pub(crate) file: PathBuf,
+    /// Leave the keys out and write plain lines of JSON, NOT encrypted
+    #[arg(long)]
+    pub(crate) without_keys: bool,
+    /// Read the passphrase of the export from the first line of this file (or: SOTTO_EXPORT_PASSPHRASE)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) export_passphrase_file: Option<PathBuf>,
+}
 
 pub(crate) async fn export(global: &Global, printer: &Printer, args: Export) -> Result<(), Failed> {
     if args.file.exists() {

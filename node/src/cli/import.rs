@@ -5,7 +5,7 @@
 //! done, so that one that was cut off or changed does nothing.
 
 use super::account::{Newcomer, further_device};
-use super::args::{Global, HistoryArg, Import};
+use super::args::{Global, HistoryArg, PasswordFrom};
 use super::exit::{Exit, Failed};
 use super::open::{self, RunningNode};
 use super::output::Printer;
@@ -22,11 +22,26 @@ use sotto_protocol::ids::{AccountId, ConversationId, DeviceId, MessageNumber, Se
 use sotto_protocol::invite::Invite;
 use std::fs::File;
 use std::io::BufReader;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 /// A text of 63 KiB, each byte written as `\u0000`, with what stands around it; a room's members fit too.
 const LINE_BYTES_MAX: usize = 1024 * 1024;
+
+/// What `import` takes.
+#[derive(clap::Args)]
+pub(crate) struct Import {
+    /// The export
+    pub(crate) file: PathBuf,
+    /// Read the passphrase of the export from the first line of this file (or: SOTTO_EXPORT_PASSPHRASE)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) export_passphrase_file: Option<PathBuf>,
+    /// What a new device is called in your list of devices [default: this machine's name]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) device_name: Option<String>,
+    #[command(flatten)]
+    pub(crate) password: PasswordFrom,
+}
 
 /// A line of an export. Kinds and fields that a newer program may add are skipped.
 #[derive(Deserialize)]

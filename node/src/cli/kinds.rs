@@ -1,17 +1,93 @@
 //! `edit`, `delete`, `react`, `pin`, `unpin`, `timer`, `role`.
 
-use super::args::{Edit, Global, React, RoleArgs, Target, Timer};
+use super::args::Global;
 use super::conversations::plain_username;
 use super::exit::Failed;
 use super::output::Printer;
 use super::{name, open};
+use clap::ValueEnum;
 use serde_json::json;
+use sotto_node::after::After;
 use sotto_node_core::command::{Command, Who};
 use sotto_node_core::event::Outcome;
 use sotto_node_core::format::harmless_line;
 use sotto_node_core::json::role_name;
 use sotto_protocol::body::conversation::Role;
 use sotto_protocol::ids::{ConversationId, Sequence};
+
+/// What `edit` takes.
+#[derive(clap::Args)]
+pub(crate) struct Edit {
+    /// The conversation
+    pub(crate) name: String,
+    /// Which text: the `#` number that `history` prints
+    pub(crate) seq: u64,
+    /// The new text
+    pub(crate) text: String,
+}
+
+/// What `delete`, `pin` and `unpin` take.
+#[derive(clap::Args)]
+pub(crate) struct Target {
+    /// The conversation
+    pub(crate) name: String,
+    /// Which text: the `#` number that `history` prints
+    pub(crate) seq: u64,
+}
+
+/// What `react` takes.
+#[derive(clap::Args)]
+pub(crate) struct React {
+    /// The conversation
+    pub(crate) name: String,
+    /// Which text: the `#` number that `history` prints
+    pub(crate) seq: u64,
+    /// One emoji
+    pub(crate) emoji: String,
+    /// Take it off
+    #[arg(long)]
+    pub(crate) off: bool,
+}
+
+/// What `timer` takes.
+#[derive(clap::Args)]
+pub(crate) struct Timer {
+    /// The conversation
+    pub(crate) name: String,
+    /// As 30s, 5m, 8h, 7d; or off
+    pub(crate) time: After,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum RoleArg {
+    /// Reads and writes
+    Member,
+    /// Also removes members, deletes texts of others, makes links
+    Moderator,
+    /// Also changes roles
+    Owner,
+}
+
+impl From<RoleArg> for Role {
+    fn from(arg: RoleArg) -> Self {
+        match arg {
+            RoleArg::Member => Self::Member,
+            RoleArg::Moderator => Self::Moderator,
+            RoleArg::Owner => Self::Owner,
+        }
+    }
+}
+
+/// What `role` takes.
+#[derive(clap::Args)]
+pub(crate) struct RoleArgs {
+    /// The conversation
+    pub(crate) name: String,
+    /// Whose
+    pub(crate) user: String,
+    /// The new role
+    pub(crate) role: RoleArg,
+}
 
 pub(crate) async fn edit(global: &Global, printer: &Printer, args: Edit) -> Result<(), Failed> {
     let Edit { name, seq, text } = args;

@@ -1,9 +1,10 @@
 //! `presence`, and who is here for the other commands.
 
-use super::args::{Global, Presence, PresenceArg};
+use super::args::Global;
 use super::exit::Failed;
 use super::open::{self, RunningNode};
 use super::output::Printer;
+use clap::ValueEnum;
 use serde_json::json;
 use sotto_node_core::client::Client;
 use sotto_node_core::command::Command;
@@ -17,6 +18,22 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How often it is looked whether it has told.
 const LOOK: Duration = Duration::from_millis(10);
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PresenceArg {
+    /// The members of your conversations see when this device is connected
+    Visible,
+    /// They do not; you still see them
+    Invisible,
+}
+
+/// What `presence` takes.
+#[derive(clap::Args)]
+pub(crate) struct Presence {
+    /// Kept on this device, from the next connection on
+    #[arg(value_enum)]
+    pub(crate) presence: Option<PresenceArg>,
+}
 
 pub(crate) async fn presence(global: &Global, printer: &Printer, args: Presence) -> Result<(), Failed> {
     let node = open::node(global, printer, false).await?;

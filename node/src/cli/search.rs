@@ -1,6 +1,6 @@
 //! `search`.
 
-use super::args::{Global, Search};
+use super::args::Global;
 use super::exit::Failed;
 use super::open::{self, RunningNode};
 use super::output::{Names, Printer};
@@ -14,6 +14,20 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How often it is looked whether that is done.
 const LOOK: Duration = Duration::from_millis(10);
+
+/// What `search` takes.
+#[derive(clap::Args)]
+pub(crate) struct Search {
+    /// Words, or how they begin, in any case; a message has to have all of them
+    #[arg(required = true)]
+    pub(crate) words: Vec<String>,
+    /// Only in this conversation
+    #[arg(long = "in", value_name = "NAME")]
+    pub(crate) conversation: Option<String>,
+    /// How many messages at most, the newest ones
+    #[arg(short, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) n: u32,
+}
 
 /// Nothing is asked of the relay: it could not read a question about what it cannot read.
 pub(crate) async fn search(global: &Global, printer: &Printer, args: Search) -> Result<(), Failed> {

@@ -1,6 +1,6 @@
 //! `verify`: comparing identities, and refusing to go on when a verified one has changed.
 
-use super::args::{Global, Verify};
+use super::args::Global;
 use super::conversations::plain_username;
 use super::exit::{Exit, Failed};
 use super::open::{self, RunningNode};
@@ -12,6 +12,19 @@ use sotto_e2ee::identity::safety::{Party, qr_text, read_qr_text};
 use sotto_node_core::command::{Command, Who};
 use sotto_node_core::format::harmless_line;
 use sotto_node_core::view::ConversationView;
+
+/// What `verify` takes.
+#[derive(clap::Args)]
+pub(crate) struct Verify {
+    /// Whom
+    pub(crate) user: String,
+    /// The numbers were compared and are the same
+    #[arg(long)]
+    pub(crate) confirm: bool,
+    /// What the other one's QR code reads as; verifies at once if it is right
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) scanned: Option<String>,
+}
 
 pub(crate) async fn verify(global: &Global, printer: &Printer, args: Verify) -> Result<(), Failed> {
     let username = plain_username(&args.user);

@@ -6,11 +6,11 @@
 //! line, `ready` first. Who takes ends with the file, who gives with its standard input.
 
 use anyhow::{Context as _, Result, bail, ensure};
-use serde_json::{Value, json};
+use serde_json::json;
 use sotto_e2ee::file::{FileAbout, Sealer};
 use sotto_node::node::Node;
 use sotto_node::store::SqliteStore;
-use sotto_node_core::calls::{Candidate, Negotiation};
+use sotto_node_core::calls::Candidate;
 use sotto_node_core::command::Command;
 use sotto_node_core::event::Event;
 use sotto_node_core::peers::asking::{Answer, Asking};
@@ -22,24 +22,9 @@ use sotto_protocol::blob::{ChunkList, Present};
 use sotto_protocol::hex;
 use sotto_protocol::ids::{ConversationId, Sequence};
 use sotto_protocol::peer::{CHANNEL, MESSAGE_BYTES_MAX, Question, Wanted, answering, read_asking};
-use sotto_tests::own_node::{begin, synchronised};
-use sotto_tests::programs::repository;
-use std::io::{Read as _, Write as _};
+use sotto_tests::foreign::{Foreign, ROUND};
+use sotto_tests::own_node::{begin, input_ends, say, synchronised};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
-use tokio::process::{Child, ChildStdin, ChildStdout};
-use tokio::sync::oneshot;
-
-/// The one attempt to connect: aiortc knows no ICE restart.
-const ROUND: u32 = 0;
-
-/// aiortc in a process of its own.
-struct Foreign {
-    _process: Child,
-    orders: ChildStdin,
-    said: Lines<BufReader<ChildStdout>>,
-}
 
 /// What aiortc tells.
 #[derive(serde::Deserialize)]
@@ -51,50 +36,6 @@ enum Said {
     Message { bytes: String },
     Failed,
     Closed,
-}
-
-impl Foreign {
-    fn start(python: &str) -> Result<Self> {
-        let mut process = tokio::process::Command::new(python)
-            .arg(repository().join("tests/python/channel.py"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .with_context(|| format!("{python} does not start"))?;
-        let orders = process.stdin.take().context("its input is a pipe")?;
-        let stdout = process.stdout.take().context("its output is a pipe")?;
-        Ok(Self { _process: process, orders, said: BufReader::new(stdout).lines() })
-    }
-
-    async fn says(&mut self) -> Result<Said> {
-        let line = self.said.next_line().await?.context("aiortc has ended")?;
-        Ok(serde_json::from_str(&line)?)
-    }
-
-    async fn does(&mut self, order: &Value) -> Result<()> {
-        Ok(self.orders.write_all(format!("{order}\n").as_bytes()).await?)
-    }
-
-    async fn send(&mut self, message: &[u8]) -> Result<()> {
-        self.does(&json!({ "do": "send", "bytes": hex::text(message) })).await
-    }
-
-    /// Has it take what the other device says of itself.
-    async fn negotiate(&mut self, negotiation: Negotiation) -> Result<()> {
-        let order = match negotiation {
-            Negotiation::Description { round: ROUND, offer, sdp } => {
-                json!({ "do": if offer { "take_offer" } else { "take_answer" }, "sdp": sdp })
-            }
-            Negotiation::Candidates { round: ROUND, list } => {
-                let way =
-                    |one: &Candidate| json!({ "line": one.line, "mid": one.mid, "section": one.section });
-                json!({ "do": "take_candidates", "list": list.iter().map(way).collect::<Vec<_>>() })
-            }
-            later => bail!("the first attempt led nowhere, and there is no other: {later:?}"),
-        };
-        self.does(&order).await
-    }
 }
 
 /// A description, and the candidates that were in it: they travel by themselves, each looked at.
@@ -201,8 +142,8 @@ enum Work {
     Take(Box<Taking>),
 }
 
-fn say(object: &Value) -> Result<()> {
-    Ok(writeln!(std::io::stdout(), "{object}")?)
+async fn send(foreign: &mut Foreign, message: &[u8]) -> Result<()> {
+    foreign.does(&json!({ "do": "send", "bytes": hex::text(message) })).await
 }
 
 async fn command(node: &Node<SqliteStore>, command: PeerCommand) -> Result<()> {
@@ -251,7 +192,7 @@ impl World {
             Event::Peer(PeerEvent::Channel(news)) => {
                 let ChannelNews { link, what, .. } = *news;
                 let known = self.link.get_or_insert(Link { id: link, asked: None });
-                if known.id == link { self.foreign.negotiate(what).await } else { Ok(()) }
+                if known.id == link { self.foreign.takes(what).await } else { Ok(()) }
             }
             _ => Ok(()),
         }
@@ -290,7 +231,7 @@ impl World {
     async fn ask(&mut self) -> Result<()> {
         let Work::Take(taking) = &mut self.work else { return Ok(()) };
         for question in taking.questions() {
-            self.foreign.send(&question).await?;
+            send(&mut self.foreign, &question).await?;
         }
         Ok(())
     }
@@ -303,7 +244,7 @@ impl World {
                 say(&json!({ "type": "asked", "for": format!("{:?}", question.wanted) }))?;
                 let answer = answering(number, sealed.answer(question.wanted).as_deref());
                 for message in answer.chunks(MESSAGE_BYTES_MAX) {
-                    self.foreign.send(message).await?;
+                    send(&mut self.foreign, message).await?;
                 }
             }
             Work::Take(taking) => {
@@ -330,7 +271,7 @@ async fn main() -> Result<()> {
     let conversation: ConversationId = argument("the conversation")?.parse()?;
     let place = Sequence(argument("the place of the file")?.parse()?);
     let (way, path) = (argument("take or give")?, PathBuf::from(argument("a path")?));
-    let foreign = Foreign::start(&python)?;
+    let foreign = Foreign::start(&python, "channel.py")?;
     let (node, mut events) = begin(Path::new(&home))?;
     synchronised(&node).await;
     let line = node.ask(move |client| client.line(conversation, place)).await??;
@@ -343,13 +284,12 @@ async fn main() -> Result<()> {
     let mut world = World { node, foreign, conversation, work, link: None, path };
     ensure!(matches!(world.foreign.says().await?, Said::Ready), "aiortc is not ready");
     world.begin(&about).await?;
-    let (ended, mut input) = oneshot::channel();
-    std::thread::spawn(move || ended.send(std::io::stdin().read_to_end(&mut Vec::new())));
+    let mut input = input_ends();
     say(&json!({ "type": "ready" }))?;
     loop {
         tokio::select! {
             event = events.recv() => world.heard(event?).await?,
-            said = world.foreign.says() => if world.told(said?).await? { break },
+            said = world.foreign.says::<Said>() => if world.told(said?).await? { break },
             _ = &mut input => break,
         }
     }

@@ -5,35 +5,20 @@
 //! object a line, `ready` first; hangs up with the end of its standard input. aiortc knows no ICE restart, so there is one attempt.
 
 use anyhow::{Context as _, Result, bail};
-use serde_json::{Value, json};
+use serde_json::json;
 use sotto_node::node::Node;
 use sotto_node::store::SqliteStore;
-use sotto_node_core::calls::{CallCommand, CallId, CallState, Candidate, MediaReport, Negotiation};
+use sotto_node_core::calls::{CallCommand, CallId, CallState, MediaReport, Negotiation};
 use sotto_node_core::command::Command;
 use sotto_node_core::event::Event;
 use sotto_protocol::ids::ConversationId;
-use sotto_tests::own_node::{begin, synchronised};
-use sotto_tests::programs::repository;
-use std::io::{Read as _, Write as _};
+use sotto_tests::foreign::{Foreign, ROUND};
+use sotto_tests::own_node::{begin, input_ends, say, synchronised};
 use std::path::Path;
-use std::process::Stdio;
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
-use tokio::process::{Child, ChildStdin, ChildStdout};
-use tokio::sync::oneshot;
 
 /// A quarter of what the core takes for silence.
 const ALIVE: Duration = Duration::from_secs(5);
-
-/// The one attempt to connect.
-const ROUND: u32 = 0;
-
-/// aiortc in a process of its own.
-struct Voice {
-    _process: Child,
-    orders: ChildStdin,
-    said: Lines<BufReader<ChildStdout>>,
-}
 
 /// What aiortc tells.
 #[derive(serde::Deserialize)]
@@ -47,45 +32,14 @@ enum Said {
     Seen { colour: [u8; 3] },
 }
 
-impl Voice {
-    fn start(python: &str) -> Result<Self> {
-        let mut process = tokio::process::Command::new(python)
-            .arg(repository().join("tests/python/voice.py"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .with_context(|| format!("{python} does not start"))?;
-        let orders = process.stdin.take().context("its input is a pipe")?;
-        let stdout = process.stdout.take().context("its output is a pipe")?;
-        Ok(Self { _process: process, orders, said: BufReader::new(stdout).lines() })
+/// Has it do what the core asks for.
+async fn does(voice: &mut Foreign, negotiation: Negotiation, picture: bool) -> Result<()> {
+    match negotiation {
+        Negotiation::Offer { round: ROUND } => {
+            voice.does(&json!({ "do": "offer", "picture": picture })).await
+        }
+        other => voice.takes(other).await,
     }
-
-    async fn says(&mut self) -> Result<Said> {
-        let line = self.said.next_line().await?.context("aiortc has ended")?;
-        Ok(serde_json::from_str(&line)?)
-    }
-
-    /// Has it do what the core asks for.
-    async fn does(&mut self, negotiation: Negotiation, picture: bool) -> Result<()> {
-        let order = match negotiation {
-            Negotiation::Offer { round: ROUND } => json!({ "do": "offer", "picture": picture }),
-            Negotiation::Description { round: ROUND, offer, sdp } => {
-                json!({ "do": if offer { "take_offer" } else { "take_answer" }, "sdp": sdp })
-            }
-            Negotiation::Candidates { round: ROUND, list } => {
-                let way =
-                    |one: &Candidate| json!({ "line": one.line, "mid": one.mid, "section": one.section });
-                json!({ "do": "take_candidates", "list": list.iter().map(way).collect::<Vec<_>>() })
-            }
-            later => bail!("the first attempt led nowhere, and there is no other: {later:?}"),
-        };
-        Ok(self.orders.write_all(format!("{order}\n").as_bytes()).await?)
-    }
-}
-
-fn say(object: &Value) -> Result<()> {
-    Ok(writeln!(std::io::stdout(), "{object}")?)
 }
 
 /// Tells the core. If the call is over meanwhile, an event says so too.
@@ -100,14 +54,13 @@ async fn main() -> Result<()> {
     let python = arguments.next().context("the Python")?;
     let whom = arguments.next().context("a conversation, or `answer`")?;
     let video = arguments.next().is_some_and(|word| word == "picture");
-    let mut voice = Voice::start(&python)?;
+    let mut voice = Foreign::start(&python, "voice.py")?;
     let (node, mut events) = begin(Path::new(&home))?;
     synchronised(&node).await;
     if !matches!(voice.says().await?, Said::Ready) {
         bail!("aiortc is not ready");
     }
-    let (ended, mut input) = oneshot::channel();
-    std::thread::spawn(move || ended.send(std::io::stdin().read_to_end(&mut Vec::new())));
+    let mut input = input_ends();
     say(&json!({ "type": "ready" }))?;
     if whom != "answer" {
         let conversation: ConversationId = whom.parse()?;
@@ -129,10 +82,10 @@ async fn main() -> Result<()> {
                         _ => {}
                     }
                 }
-                Event::Negotiate { negotiation, .. } => voice.does(negotiation, video).await?,
+                Event::Negotiate { negotiation, .. } => does(&mut voice, negotiation, video).await?,
                 _ => {}
             },
-            said = voice.says() => {
+            said = voice.says::<Said>() => {
                 let (said, call) = (said?, current.context("there is no call yet")?);
                 match said {
                     Said::Ready => bail!("aiortc began anew"),

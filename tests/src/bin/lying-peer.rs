@@ -10,8 +10,8 @@ use futures_util::future::BoxFuture;
 use sotto_node::peers::Gives;
 use sotto_protocol::ids::ConversationId;
 use sotto_protocol::peer::Question;
-use sotto_tests::own_node::{begin, synchronised};
-use std::io::{Read as _, Write as _};
+use sotto_tests::own_node::{begin, input_ends, synchronised};
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -53,7 +53,7 @@ async fn main() -> Result<()> {
     node.serve_files_from(Arc::new(lie)).await;
     synchronised(&node).await;
     writeln!(std::io::stdout(), "ready")?;
-    tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await??;
+    input_ends().await?;
     node.stop().await;
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Voice calls between real programs, beside a real relay. Each end says a tone of its own and has to hear the other's.
 
 use serde_json::Value;
-use sotto_tests::person::{Going, Person};
+use sotto_tests::person::{Going, Person, people};
 use sotto_tests::relay_process::{RelayProcess, free_address, no_error_was_logged};
 use sotto_tests::sending::text;
 use sotto_tests::tones;
@@ -37,11 +37,7 @@ impl World<'static> {
     }
 
     fn at(address: &str, settings: &[(&str, &str)]) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let (data, log) = (folder.path().join("relay"), folder.path().join("relay.log"));
-        let relay = RelayProcess::start_on(&data, &log, address, settings).expect("the relay starts");
-        let [alice, bob] =
-            ["alice", "bob"].map(|name| Person::register(name, folder.path(), &relay.ready.link));
+        let (folder, relay, [alice, bob]) = people(["alice", "bob"], address, settings);
         Self::of(folder, relay, alice, bob)
     }
 }
@@ -78,6 +74,16 @@ impl<'n> World<'n> {
         callee.going.says(|object| object["type"] == "waiting");
         let caller = self.begins(&self.alice, &[&["call", "@bob"], options].concat(), CALLER_HZ);
         (caller, callee)
+    }
+
+    /// The relay is killed and started again under a relayed call: both ends notice, and then hear each other again.
+    pub(crate) fn restarts_the_relay_under(&mut self, ends: [&End; 2]) {
+        self.relay.restart().expect("it starts again");
+        for end in ends {
+            end.state("reconnecting");
+            end.state("connected");
+            assert_eq!(end.talks()["path"], "relayed");
+        }
     }
 
     pub(crate) fn no_error(&self) {
@@ -159,14 +165,7 @@ fn a_relayed_call_of_nodes_outlives_a_restart_of_its_relay() {
     let (caller, callee) = world.call(&["--relay-only"]);
     caller.talks();
     callee.talks();
-    let (data, log) = (world.path("relay"), world.path("relay.log"));
-    world.relay.kill().expect("it can be killed");
-    world.relay = RelayProcess::start_on(&data, &log, &address, &settings).expect("it starts again");
-    for end in [&caller, &callee] {
-        end.state("reconnecting");
-        end.state("connected");
-        assert_eq!(end.talks()["path"], "relayed");
-    }
+    world.restarts_the_relay_under([&caller, &callee]);
     caller.going.is_interrupted();
     caller.ends("ended", CALLEE_HZ);
     callee.ends("hung_up", CALLER_HZ);

@@ -4,9 +4,9 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
 use sotto_tests::daemon_process::DaemonProcess;
-use sotto_tests::person::Person;
+use sotto_tests::person::{Person, people};
 use sotto_tests::relay_process::{RelayProcess, free_address, no_error_was_logged};
-use sotto_tests::sending::{self, MIB, hash, place, text};
+use sotto_tests::sending::{self, MIB, hash, is_deleted, place, text};
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -40,11 +40,7 @@ impl World {
     }
 
     fn at(address: &str, settings: &[(&str, &str)]) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let (data, log) = (folder.path().join("relay"), folder.path().join("relay.log"));
-        let relay = RelayProcess::start_on(&data, &log, address, settings).expect("the relay starts");
-        let [alice, bob] =
-            ["alice", "bob"].map(|name| Person::register(name, folder.path(), &relay.ready.link));
+        let (folder, relay, [alice, bob]) = people(["alice", "bob"], address, settings);
         alice.does(&["create", GROUP, "bob"]);
         Self { folder, relay, alice, bob }
     }
@@ -63,9 +59,7 @@ impl World {
 
     /// Where the relay keeps a blob.
     fn blob(&self, sent: &Value) -> PathBuf {
-        let text = |value: &Value| value.as_str().expect("a text").to_owned();
-        let place = Path::new(&text(&sent["conversation"])).join(text(&sent["file"]["root"]));
-        self.folder.path().join("relay/blobs").join(place)
+        sending::blob(self.folder.path(), sent)
     }
 
     /// A figure of the relay.
@@ -323,9 +317,7 @@ fn a_relay_that_is_killed_in_the_middle_of_an_upload_goes_on_with_it() {
         assert!(since.elapsed() < PATIENCE, "nothing arrives");
         std::thread::sleep(Duration::from_millis(1));
     }
-    let (data, log) = (world.folder.path().join("relay"), world.log());
-    world.relay.kill().expect("it can be killed");
-    world.relay = RelayProcess::start_on(&data, &log, &address, &[]).expect("it starts again");
+    world.relay.restart().expect("it starts again");
     peak_of(upload);
     let inbox = world.inbox("inbox");
     world.bob.does(&["get", GROUP, "-o", text(&inbox)]);
@@ -386,21 +378,15 @@ fn what_is_too_large_or_too_much_is_refused_with_what_to_do_and_what_is_over_is_
     assert_eq!(exit, Some(USAGE), "{why}");
     assert!(why.contains("is no file"), "{why}");
 
-    // A relay looks at its start whose time is over, and the files of this one are kept for a second.
+    // The files of this relay are kept for a second.
     let blob = world.blob(&sent);
     assert!(blob.join("list").exists());
-    let since = Instant::now();
-    let (data, log) = (world.folder.path().join("relay"), world.log());
-    while blob.exists() {
-        assert!(since.elapsed() < PATIENCE, "it is not deleted");
-        world.relay.kill().expect("it can be killed");
-        world.relay = RelayProcess::start_on(&data, &log, &address, &settings).expect("it starts again");
-        std::thread::sleep(Duration::from_millis(200));
-    }
+    is_deleted(&blob, &mut world.relay);
     let (exit, why) = world.bob.fails_to(&["get", GROUP, &place(&sent)]);
     assert_eq!(exit, Some(NOT_FOUND), "{why}");
     assert!(why.contains("ask whoever sent it"), "{why}");
 
+    let (data, log) = (world.folder.path().join("relay"), world.log());
     world.relay.kill().expect("it can be killed");
     let off = [("SOTTO_RELAY_FILES_ENABLED", "false")];
     world.relay = RelayProcess::start_on(&data, &log, &address, &off).expect("it starts again");

@@ -2,12 +2,10 @@
 //! picture each shows a colour, in VP8 by libvpx at that end, and has to see the other's.
 
 use serde_json::Value;
-use sotto_tests::person::{Going, Person};
-use sotto_tests::programs::{program, target};
+use sotto_tests::person::{Going, Person, people};
 use sotto_tests::relay_process::{RelayProcess, no_error_was_logged};
-use sotto_tests::{pictures, tones};
+use sotto_tests::{foreign, pictures, tones};
 use std::path::PathBuf;
-use std::process::Command;
 
 /// What aiortc says (`tests/python/voice.py`), and what the node's microphone has.
 const FOREIGN_HZ: f64 = 440.0;
@@ -31,11 +29,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let (data, log) = (folder.path().join("relay"), folder.path().join("relay.log"));
-        let relay = RelayProcess::start(&data, &log, &[]).expect("the relay starts");
-        let [alice, bob] =
-            ["alice", "bob"].map(|name| Person::register(name, folder.path(), &relay.ready.link));
+        let (folder, relay, [alice, bob]) = people(["alice", "bob"], "127.0.0.1:0", &[]);
         alice.does(&["send", "@bob", "may I call?"]);
         assert_eq!(bob.texts("alice"), ["may I call?"]);
         let rooms = bob.does(&["rooms"]);
@@ -45,17 +39,7 @@ impl World {
 
     /// Bob, ready to call in a conversation, or to `answer`.
     fn foreign(&self, whom: &[&str]) -> Going {
-        let python = target().join("tools/python-aiortc/bin/python");
-        assert!(
-            python.is_file(),
-            "{} is missing: `cargo xtask setup` installs aiortc there, from PyPI",
-            python.display()
-        );
-        let mut command = Command::new(program("foreign-voice"));
-        command.arg(self.bob.home()).arg(python).args(whom).env("SOTTO_PASSPHRASE", "a passphrase");
-        let going = Going::starts(&mut command);
-        going.says(|object| object["type"] == "ready");
-        going
+        foreign::begins(&self.bob, "foreign-voice", whom)
     }
 
     fn recording(&self) -> PathBuf {

@@ -3,63 +3,17 @@
 use serde_json::{Value, json};
 use sotto_e2ee::file::PART_BYTES;
 use sotto_tests::daemon_process::DaemonProcess;
+use sotto_tests::garden::{GROUP, World};
 use sotto_tests::person::{Going, Person};
 use sotto_tests::programs::program;
-use sotto_tests::relay_process::{RelayProcess, free_address, no_error_was_logged};
+use sotto_tests::relay_process::{free_address, no_error_was_logged};
 use sotto_tests::sending::{self, MIB, got, hash, sends, text};
 use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-const GROUP: &str = "garden";
 const PATIENCE: Duration = Duration::from_secs(60);
 const USAGE: i32 = 2;
-
-/// Alice, Bob and Carol in a group. Alice has sent a file.
-struct World {
-    folder: tempfile::TempDir,
-    relay: RelayProcess,
-    alice: Person<'static>,
-    bob: Person<'static>,
-    carol: Person<'static>,
-    path: PathBuf,
-    sent: Value,
-}
-
-impl World {
-    fn new(bytes: usize) -> Self {
-        Self::at("127.0.0.1:0", bytes, &[])
-    }
-
-    fn at(address: &str, bytes: usize, settings: &[(&str, &str)]) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let (data, log) = (folder.path().join("relay"), folder.path().join("relay.log"));
-        let relay = RelayProcess::start_on(&data, &log, address, settings).expect("the relay starts");
-        let [alice, bob, carol] =
-            ["alice", "bob", "carol"].map(|name| Person::register(name, folder.path(), &relay.ready.link));
-        alice.does(&["create", GROUP, "bob", "carol"]);
-        let path = sending::file(folder.path(), "film.mkv", bytes);
-        let sent = sends(&alice, GROUP, &path, &[]);
-        Self { folder, relay, alice, bob, carol, path, sent }
-    }
-
-    fn log(&self) -> PathBuf {
-        self.folder.path().join("relay.log")
-    }
-
-    fn inbox(&self, name: &str) -> PathBuf {
-        sending::inbox(self.folder.path(), name)
-    }
-
-    /// Somebody gets the file, and it is the file.
-    fn gets(&self, person: &Person<'_>, inbox: &Path) -> Value {
-        let got = got(person, GROUP, &self.sent, inbox);
-        assert_eq!(hash(&inbox.join("film.mkv")), hash(&self.path));
-        assert_eq!(std::fs::read_dir(inbox).expect("a folder").count(), 1, "nothing half is left");
-        got
-    }
-}
 
 /// Somebody stays and gives.
 fn seeds(person: &Person<'_>) -> Going {
@@ -198,17 +152,7 @@ fn a_file_that_the_relay_has_deleted_is_got_from_a_member_who_still_has_it() {
     let address = free_address().expect("a free port");
     let settings = [("SOTTO_RELAY_FILES_KEEP", "1s")];
     let mut world = World::at(&address, 7 * MIB, &settings);
-    let place = world.sent["conversation"].as_str().expect("an id").to_owned();
-    let blob = world.folder.path().join("relay/blobs").join(place);
-    let blob = blob.join(world.sent["file"]["root"].as_str().expect("a root"));
-    let since = Instant::now();
-    let (data, log) = (world.folder.path().join("relay"), world.log());
-    while blob.exists() {
-        assert!(since.elapsed() < PATIENCE, "it is not deleted");
-        world.relay.kill().expect("it can be killed");
-        world.relay = RelayProcess::start_on(&data, &log, &address, &settings).expect("it starts again");
-        std::thread::sleep(Duration::from_millis(200));
-    }
+    world.relay_deletes_it();
     let alice = seeds(&world.alice);
     let got = world.gets(&world.bob, &world.inbox("bobs"));
     assert_eq!((from(&got, "alice"), from_relay(&got)), (7 * MIB as u64, 0));

@@ -19,8 +19,8 @@ fn they_talk(alice: Nat, bob: Nat, options: &[&str], is_restarted: bool) {
     let internet = Internet::new().expect("a network");
     let homes = [alice, bob].map(|nat| internet.home(nat).expect("a home"));
     let (data, log) = (folder.path().join("relay"), folder.path().join("relay.log"));
-    let start = || RelayProcess::start_in(&internet.server, &data, &log, LISTEN, &SETTINGS);
-    let relay = start().expect("the relay starts");
+    let relay = RelayProcess::start_in(&internet.server, &data, &log, LISTEN, &SETTINGS);
+    let relay = relay.expect("the relay starts");
     let [alice, bob] = [("alice", &homes[0]), ("bob", &homes[1])]
         .map(|(name, home)| Person::register_in(&home.host, name, folder.path(), &relay.ready.link));
     assert_eq!(alice.standing(), "connected over WebSocket");
@@ -33,13 +33,7 @@ fn they_talk(alice: Nat, bob: Nat, options: &[&str], is_restarted: bool) {
         assert_eq!(end.talks()["path"], "relayed");
     }
     if is_restarted {
-        world.relay.kill().expect("it can be killed");
-        world.relay = start().expect("it starts again");
-        for end in [&caller, &callee] {
-            end.state("reconnecting");
-            end.state("connected");
-            assert_eq!(end.talks()["path"], "relayed");
-        }
+        world.restarts_the_relay_under([&caller, &callee]);
     }
     caller.going.is_interrupted();
     caller.ends("ended", CALLEE_HZ);

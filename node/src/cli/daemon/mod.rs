@@ -25,7 +25,7 @@ mod shapes;
 mod socket;
 mod token;
 
-use super::args::{Daemon as Args, Global};
+use super::args::Global;
 use super::exit::{Failed, of_status};
 use super::open::{self, RunningNode};
 use super::output::Printer;
@@ -43,6 +43,23 @@ const SOCKETS_MAX: usize = 64;
 
 /// How long what is open may take to end.
 const GOODBYE: Duration = Duration::from_secs(3);
+
+/// The port where it is not said: not one that IANA has given to anybody.
+const PORT: u16 = 8643;
+
+/// What `daemon` takes.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Where programs find it; 0 is any free port
+    #[arg(long, default_value_t = PORT)]
+    pub(crate) port: u16,
+    /// A loopback address to listen on [default: 127.0.0.1 and ::1]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) bind: Option<std::net::IpAddr>,
+    /// Draw a new token; programs with the old one are shut out
+    #[arg(long)]
+    pub(crate) new_token: bool,
+}
 
 /// What every request and every socket shares.
 #[derive(Clone)]

@@ -23,12 +23,13 @@ pub(crate) use take::Taking;
 use super::give::Giver;
 use super::{Hub, News, Taker};
 use crate::calls::Ways;
+use crate::calls::found::{Found, at};
 use crate::node::WeakNode;
 use connection::{Connection, Told};
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Fuse, FusedFuture as _};
 use sotto_e2ee::store::Store;
-use sotto_node_core::calls::{CANDIDATES_PER_SIGNAL_MAX, Candidate, Negotiation};
+use sotto_node_core::calls::Negotiation;
 use sotto_node_core::command::Command;
 use sotto_node_core::event::Failure;
 use sotto_node_core::peers::{Asked, ChannelCommand, LinkId, PeerCommand};
@@ -37,7 +38,7 @@ use sotto_protocol::peer::CHANNEL;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::{self, unbounded_channel};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 use webrtc::data_channel::{DataChannel, DataChannelEvent};
 use webrtc::peer_connection::{RTCIceServer, RTCPeerConnectionState};
 
@@ -52,9 +53,6 @@ const CONNECT: Duration = Duration::from_secs(8);
 
 /// A giver offers anew no faster than this.
 const ROUND_EVERY: Duration = Duration::from_secs(1);
-
-/// Candidates that are found within a moment go out together.
-const GATHER: Duration = Duration::from_millis(40);
 
 /// What this device does on a link.
 pub(super) enum Role {
@@ -73,9 +71,7 @@ pub(super) struct Link<S: Store> {
     news: mpsc::Receiver<Negotiation>,
     round: u32,
     offered: Instant,
-    /// Candidates that wait for others, and until when.
-    found: Vec<Candidate>,
-    flush: Option<Instant>,
+    found: Found,
     /// It ends then, unless it stands.
     until: Option<Instant>,
     is_open: bool,
@@ -93,10 +89,9 @@ impl<S: Store + Send + 'static> Link<S> {
         role: Role,
     ) -> (Self, mpsc::Sender<Negotiation>) {
         let (tell, news) = mpsc::channel(NEWS_MAX);
-        let (found, flush, now) = (Vec::new(), None, Instant::now());
+        let (found, now) = (Found::default(), Instant::now());
         let until = Some(now + CONNECT);
-        let link =
-            Self { node, hub, id, role, news, round: 0, offered: now, found, flush, until, is_open: false };
+        let link = Self { node, hub, id, role, news, round: 0, offered: now, found, until, is_open: false };
         (link, tell)
     }
 
@@ -135,7 +130,6 @@ impl<S: Store + Send + 'static> Link<S> {
         }
         let mut used: Fuse<BoxFuture<'static, bool>> = Fuse::terminated();
         loop {
-            let (flush, until) = (self.flush, self.until);
             let waits = channel.as_ref().filter(|_| !self.is_open);
             tokio::select! {
                 again = &mut used, if !used.is_terminated() => return Ok(again),
@@ -156,11 +150,8 @@ impl<S: Store + Send + 'static> Link<S> {
                 }
                 Some(said) = told.recv() => match said {
                     Told::Found(candidate) => {
-                        self.found.push(candidate);
-                        if self.found.len() >= CANDIDATES_PER_SIGNAL_MAX {
+                        if self.found.add(candidate, Instant::now()) {
                             self.send_found().await;
-                        } else {
-                            self.flush.get_or_insert_with(|| Instant::now() + GATHER);
                         }
                     }
                     Told::State(state) => self.stands(&connection, &ways, state).await?,
@@ -173,8 +164,8 @@ impl<S: Store + Send + 'static> Link<S> {
                         channel = Some(came);
                     }
                 },
-                () = at(flush), if flush.is_some() => self.send_found().await,
-                () = at(until), if until.is_some() => return Ok(true),
+                () = at(self.found.until()) => self.send_found().await,
+                () = at(self.until) => return Ok(true),
             }
         }
     }
@@ -254,11 +245,7 @@ impl<S: Store + Send + 'static> Link<S> {
     }
 
     async fn send_found(&mut self) {
-        self.flush = None;
-        let list = std::mem::take(&mut self.found);
-        if list.is_empty() {
-            return;
-        }
+        let Some(list) = self.found.take() else { return };
         let candidates = ChannelCommand::Candidates { link: self.id, round: self.round, list };
         if let Err(failure) = self.say(candidates).await {
             tracing::debug!(%failure, "ways to this device are not told");
@@ -293,12 +280,5 @@ async fn opening(channel: Option<&Arc<dyn DataChannel>>) -> bool {
             Some(DataChannelEvent::OnClose | DataChannelEvent::OnClosing) | None => return false,
             Some(_) => {}
         }
-    }
-}
-
-async fn at(time: Option<Instant>) {
-    match time {
-        Some(time) => sleep_until(time).await,
-        None => std::future::pending().await,
     }
 }
