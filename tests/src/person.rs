@@ -227,6 +227,27 @@ impl Going {
         }
     }
 
+    /// Waits until it has said this on standard error, which has to be a pipe.
+    pub fn warns_of(&mut self, what: &str) {
+        let stderr = BufReader::new(self.child.stderr.take().expect("standard error is a pipe"));
+        let (tell, said) = mpsc::channel();
+        std::thread::spawn(move || {
+            // Read to its end, also when nobody waits any more, or the program would.
+            for line in stderr.lines().map_while(Result::ok) {
+                let _ = tell.send(line);
+            }
+        });
+        let deadline = Instant::now() + PATIENCE;
+        let mut others = Vec::new();
+        loop {
+            match said.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) if line.contains(what) => return,
+                Ok(line) => others.push(line),
+                Err(error) => panic!("it did not warn of `{what}` ({error}), but: {others:#?}"),
+            }
+        }
+    }
+
     /// Presses Ctrl-C.
     pub fn is_interrupted(&self) {
         let sent = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
