@@ -1,6 +1,7 @@
 /** The page without its relay, and with a newer one. */
 import { Native } from "./native.ts";
-import { expect, test } from "./support.ts";
+import type { Relay } from "./relay.ts";
+import { expect, type Person, test } from "./support.ts";
 
 test("it opens without a network, shows what was said, and sends later what is written meanwhile", async ({ relay, somebody }) => {
   const anna = await somebody("anna");
@@ -34,10 +35,7 @@ test("it can be installed: manifest and icons are there", async ({ page, relay }
 
 test("a conversation of 1,000 lines scrolls back to its beginning and down again", async ({ relay, somebody }) => {
   const bert = await somebody("bert");
-  const anna = await Native.register(relay, "anna");
-  await anna.sends("@bert", Array.from({ length: 1_000 }, (_, count) => `line ${count}`));
-  anna.leave();
-  await expect(bert.item("anna")).toContainText("line 999");
+  await annaWrites(relay, bert, 1_000);
   await expect(bert.item("anna").locator(".unread")).toHaveAttribute("aria-label", /^1,?000 /);
   await bert.open("anna");
   await bert.sees("line 999");
@@ -59,10 +57,7 @@ test("a conversation of 1,000 lines scrolls back to its beginning and down again
 
 test("whoever clicks for the newest line while a wheel still rolls comes to it, each time", async ({ relay, somebody }) => {
   const bert = await somebody("bert");
-  const anna = await Native.register(relay, "anna");
-  await anna.sends("@bert", Array.from({ length: 600 }, (_, count) => `line ${count}`));
-  anna.leave();
-  await expect(bert.item("anna")).toContainText("line 599");
+  await annaWrites(relay, bert, 600);
   await bert.open("anna");
   await bert.sees("line 599");
   const newest = bert.page.getByRole("button", { name: /newest/ });
@@ -83,10 +78,7 @@ test("whoever clicks for the newest line while a wheel still rolls comes to it, 
 
 test("who reads back without a network is told so, and the beginning comes by itself with the network", async ({ relay, somebody }) => {
   const bert = await somebody("bert");
-  const anna = await Native.register(relay, "anna");
-  await anna.sends("@bert", Array.from({ length: 100 }, (_, count) => `line ${count}`));
-  anna.leave();
-  await expect(bert.item("anna")).toContainText("line 99");
+  await annaWrites(relay, bert, 100);
   await bert.page.evaluate(async () => navigator.serviceWorker.ready);
   await relay.kill();
   await bert.page.reload();
@@ -101,6 +93,14 @@ test("who reads back without a network is told so, and the beginning comes by it
   await relay.run();
   await expect(bert.page.locator(".beginning")).toBeInViewport();
 });
+
+/** So many lines come, each with its number. */
+async function annaWrites(relay: Relay, bert: Person, count: number): Promise<void> {
+  const anna = await Native.register(relay, "anna");
+  await anna.sends("@bert", Array.from({ length: count }, (_, number) => `line ${number}`));
+  anna.leave();
+  await expect(bert.item("anna")).toContainText(`line ${count - 1}`);
+}
 
 /** Scrolls back to the beginning without a pause, as a wheel that rolls on does. */
 async function rollBack(scroller: Element): Promise<void> {
