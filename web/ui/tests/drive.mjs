@@ -60,9 +60,18 @@ export async function read(page, own) {
     const frames = async (count) => {
       for (let frame = 0; frame < count; frame += 1) await new Promise(requestAnimationFrame);
     };
-    const until = performance.now() + 60_000;
+    // Lines that come to the screen get their size there, and move others: a person looks when it stands still.
+    const stands = async () => {
+      for (let before = "", looks = 0; looks < 100; looks += 1) {
+        await frames(2);
+        const now = `${scroller.scrollTop} ${scroller.scrollHeight}`;
+        if (now === before) return;
+        before = now;
+      }
+    };
+    const until = performance.now() + 90_000;
     for (;;) {
-      await frames(3);
+      await stands();
       for (const row of scroller.querySelectorAll(".row-line[data-sequence]")) {
         const message = row.querySelector(".message");
         const from = message?.classList.contains("own")
@@ -73,7 +82,7 @@ export async function read(page, own) {
       }
       if (scroller.scrollTop <= 0 && scroller.querySelector(".beginning")) break;
       if (performance.now() > until) throw new Error("the beginning of the conversation does not come");
-      scroller.scrollBy(0, -scroller.clientHeight / 2);
+      scroller.scrollBy(0, -scroller.clientHeight * 0.75);
     }
     return [...seen].sort(([a], [b]) => a - b).map(([, line]) => line);
   });
