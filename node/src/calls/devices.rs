@@ -3,6 +3,7 @@
 
 use super::audio::{FRAME, RATE};
 use super::machine;
+use super::rate::{Curve, rounded};
 use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
 use std::fs::File;
 use std::io::{BufReader, BufWriter};
@@ -42,10 +43,10 @@ pub enum DeviceError {
         what: String,
     },
     /// The machine's own devices cannot be used.
-    #[error("the sound server of this machine (PulseAudio or PipeWire) cannot be used: {0}")]
+    #[error("{what} cannot be used: {0}", what = machine::WHAT)]
     Server(String),
     /// There is no device of this name.
-    #[error("the sound server of this machine has no device {name:?}; it has {there}")]
+    #[error("{what} has no device {name:?}; it has {there}", what = machine::WHAT)]
     Unknown {
         /// What was asked for.
         name: String,
@@ -85,7 +86,7 @@ impl Microphone {
         Self(Mouth::Silent)
     }
 
-    /// That of the machine: the one of this name at its sound server, or the one that the person has chosen there. It is looked for
+    /// That of the machine: the one of this name there, or the one that the person has chosen. It is looked for
     /// now and listened to when the two talk.
     ///
     /// # Errors
@@ -125,11 +126,7 @@ struct Tape {
     path: PathBuf,
     reader: WavReader<BufReader<File>>,
     spec: WavSpec,
-    /// Samples of the file for one of a call.
-    step: f64,
-    /// Where the next sample of the call is: so far from the second of these to the third.
-    place: f64,
-    around: [f64; 4],
+    curve: Curve,
 }
 
 impl Tape {
@@ -146,11 +143,9 @@ impl Tape {
         if reader.duration() == 0 {
             return Err(DeviceError::Empty(path.to_owned()));
         }
-        let step = f64::from(spec.sample_rate) / f64::from(RATE);
-        let mut tape = Self { path: path.to_owned(), reader, spec, step, place: 0.0, around: [0.0; 4] };
-        for _ in 0..3 {
-            tape.wind()?;
-        }
+        let curve = Curve::new(spec.sample_rate, RATE.unsigned_abs());
+        let mut tape = Self { path: path.to_owned(), reader, spec, curve };
+        tape.wind()?;
         Ok(tape)
     }
 
@@ -177,34 +172,27 @@ impl Tape {
         Ok(Some(sum / f64::from(self.spec.channels)))
     }
 
-    /// Goes on by a sample of the file.
+    /// Goes on to where the next sample of the call is.
     fn wind(&mut self) -> Result<(), DeviceError> {
         let path = self.path.clone();
-        let sample = match self.read().map_err(failed(&path))? {
-            Some(sample) => sample,
-            None => {
-                self.reader.seek(0).map_err(|error| failed(&path)(error.into()))?;
-                self.read().map_err(failed(&path))?.ok_or(DeviceError::Empty(path))?
-            }
-        };
-        let [_, first, second, third] = self.around;
-        self.around = [first, second, third, if sample.is_finite() { sample } else { 0.0 }];
+        while self.curve.is_waiting() {
+            let sample = match self.read().map_err(failed(&path))? {
+                Some(sample) => sample,
+                None => {
+                    self.reader.seek(0).map_err(|error| failed(&path)(error.into()))?;
+                    let first = self.read().map_err(failed(&path))?;
+                    first.ok_or_else(|| DeviceError::Empty(path.clone()))?
+                }
+            };
+            self.curve.put(sample);
+        }
         Ok(())
     }
 
-    /// One sample for the call, on the curve through those around it (Catmull-Rom).
+    /// One sample for the call.
     fn sample(&mut self) -> Result<i16, DeviceError> {
-        while self.place >= 1.0 {
-            self.place -= 1.0;
-            self.wind()?;
-        }
-        let ([a, b, c, d], t) = (self.around, self.place);
-        self.place += self.step;
-        let bend = t * ((2.0 * a - 5.0 * b + 4.0 * c - d) + t * (3.0 * (b - c) + d - a));
-        let sample = b + 0.5 * t * ((c - a) + bend);
-        #[expect(clippy::cast_possible_truncation, reason = "it is within the range")]
-        let sample = (sample * 32_767.0).clamp(-32_768.0, 32_767.0) as i16;
-        Ok(sample)
+        self.wind()?;
+        Ok(rounded(self.curve.take()))
     }
 }
 

@@ -4,7 +4,8 @@
 //! are the connection, the sound and the picture. Read in this order: this file (a call until it ends), `session` (what the core wants, carried
 //! out), `connection` (WebRTC), `describe` (its steps), `found` (candidates on their way out), `ways` (how devices find each other), `tunnel`
 //! (where no UDP goes out), `sound` (every 20 ms), `audio` (sound into packets), `jitter` (packets into sound), `devices` (what is spoken
-//! into and heard from: files, or with `machine` the machine's own, and `slack` between their clocks and ours), `quality` (how good it is).
+//! into and heard from: files, or with `machine` the machine's own, `server` on Linux and `system` elsewhere, `rate` from their rates to ours
+//! and `slack` between their clocks and ours), `quality` (how good it is).
 //! The picture has the same steps: `picture` (some times a second), `camera` and `film` (files in the place of a camera and a recorder),
 //! `image` (what is in between), `vp8` (pictures into frames, and back), `frames` (packets into frames), `requests` (whole pictures that are
 //! asked for). `outlet` numbers all packets.
@@ -25,17 +26,15 @@ pub(crate) mod found;
 mod frames;
 mod image;
 mod jitter;
-#[cfg(unix)]
-mod machine;
-#[cfg(not(unix))]
-#[path = "no_machine.rs"]
+#[cfg_attr(not(any(windows, target_os = "macos")), path = "server.rs")]
+#[cfg_attr(any(windows, target_os = "macos"), path = "system.rs")]
 mod machine;
 mod outlet;
 mod picture;
 mod quality;
+mod rate;
 mod requests;
 mod session;
-#[cfg(unix)]
 mod slack;
 mod sound;
 mod tunnel;

@@ -7,7 +7,7 @@ use super::pieces::Pieces;
 use super::{FileError, Stage, Step, Watch, disk};
 use sotto_e2ee::file::{FileAbout, Sealer};
 use sotto_protocol::blob::{ChunkList, Present};
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -107,7 +107,7 @@ impl Partial {
         #[cfg(unix)]
         if let Some(folder) = target.parent() {
             let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-            File::open(folder).and_then(|folder| folder.sync_all()).map_err(disk(folder))?;
+            std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(disk(folder))?;
         }
         Ok(())
     }

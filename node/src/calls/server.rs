@@ -16,6 +16,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::timeout;
 
+/// What lends them, for people.
+pub(super) const WHAT: &str = "the sound server of this machine (PulseAudio or PipeWire)";
+
 /// A server that does not answer by then is none.
 const ANSWER: Duration = Duration::from_secs(5);
 
