@@ -175,7 +175,7 @@ export class Shelf {
 
   /** Of a copy that has no room only the note stays. */
   async clear(): Promise<undefined> {
-    for (const chunk of await this.chunks()) await this.folder.removeEntry(String(chunk)).catch(() => undefined);
+    for (const chunk of await this.chunks().catch(() => [])) await this.folder.removeEntry(String(chunk)).catch(() => undefined);
   }
 
   async has(name: string): Promise<boolean> {
