@@ -52,7 +52,8 @@ fn a_file_of_several_chunks_comes_back_as_it_was_and_one_that_is_empty_too() {
 fn what_was_kept_of_a_file_that_goes_out_is_what_goes_out_later_and_nothing_else() {
     let file = vec![9; PART_BYTES as usize + 5];
     let mut reading = Reading::new(file.len() as u64, &mut ChaCha20Rng::from_seed([5; 32])).expect("small");
-    let kept: Vec<Vec<u8>> = parts(&file).into_iter().map(|part| reading.take(part).expect("the next part")).collect();
+    let kept: Vec<Vec<u8>> =
+        parts(&file).into_iter().map(|part| reading.take(part).expect("the next part")).collect();
     let out = reading.done("film.bin").expect("all of it");
     // After the page was closed there are its key, its list and the copy: no file.
     let again = incoming(&out).done();
