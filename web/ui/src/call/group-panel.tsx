@@ -202,9 +202,8 @@ function Who(props: { one: GroupCall; text: string }) {
 
 function Live(props: { one: GroupCall; session: GroupSession }) {
   const [large, setLarge] = createSignal(matchMedia("(max-width: 720px)").matches);
-  const devices = createMemo(() => props.one.people.map(({ device }) => device), [], {
-    equals: (before, after) => before.join() === after.join(),
-  });
+  // The own tile comes last.
+  const devices = createMemo(() => [...props.one.people].sort((one, other) => Number(one.own) - Number(other.own)).map(({ device }) => device));
   const count = (): number => props.one.people.length;
   return (
     <div class="call-live" classList={{ large: large() }}>

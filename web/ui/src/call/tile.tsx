@@ -1,5 +1,5 @@
 /** The tile of a device in a group's call: its picture or the face of its account, and how it stands with it. */
-import { createEffect, on, onCleanup, onMount, Show } from "solid-js";
+import { createEffect, onCleanup, onMount, Show } from "solid-js";
 import type { GroupPerson, Id } from "../engine/api.ts";
 import { conversation, nameOf } from "../state/app.ts";
 import { Avatar } from "../ui/avatar.tsx";
@@ -14,16 +14,18 @@ export function Tile(props: { person: GroupPerson; session: GroupSession; within
   const name = (): string => nameOf(props.person.account, conversation(props.within));
   /** What this device shows is known here first. */
   const media = () => (props.person.own ? local.mine() : props.person);
-  const seen = (): boolean => (media().camera || media().screen) && !media().held;
   const connection = () => links().get(props.person.device)?.connection;
   const quality = () => connection()?.quality();
+  const isLocked = (): boolean => traffic().get(props.person.device)?.isLocked ?? false;
+  const arrives = (): boolean => props.person.own || (props.person.link !== "connecting" && !!connection() && !isLocked());
+  const seen = (): boolean => (media().camera || media().screen) && !media().held && arrives();
   const note = (): string => {
-    const { own, link, tampered, device } = props.person;
+    const { own, link, tampered } = props.person;
     if (tampered) return groupWords().tampered;
     if (media().held) return groupWords().held;
     if (own) return "";
     if (link !== "connected") return groupWords().links[link ?? "connecting"];
-    if (traffic().get(device)?.isLocked) return groupWords().locked;
+    if (isLocked()) return groupWords().locked;
     const known = quality();
     return known ? wayText(known) : "";
   };
@@ -31,7 +33,11 @@ export function Tile(props: { person: GroupPerson; session: GroupSession; within
     <li class="tile" classList={{ seen: seen(), screen: media().screen, tampered: props.person.tampered }}>
       <Show
         when={props.person.own}
-        fallback={<Show when={connection()}>{(it) => <Picture stream={it().remote} label={words().theirPicture(name())} seen={seen()} session={props.session} />}</Show>}
+        fallback={
+          <Show when={connection()} keyed>
+            {(it) => <Picture stream={it.remote} label={words().theirPicture(name())} seen={seen()} session={props.session} />}
+          </Show>
+        }
       >
         <Show when={local.picture()} keyed>
           {(picture) => <Picture stream={picture} label={words().ownPicture} seen={seen()} mirrored={media().camera} />}
@@ -59,18 +65,11 @@ export function Tile(props: { person: GroupPerson; session: GroupSession; within
 function Picture(props: { stream: MediaStream; label: string; seen: boolean; mirrored?: boolean; session?: GroupSession }) {
   let video!: HTMLVideoElement;
   onMount(() => {
-    const { session } = props;
+    const { session, stream } = props;
     if (session) onCleanup(session.local.playedBy(video));
+    video.srcObject = stream;
+    void video.play().catch(() => undefined);
   });
-  createEffect(
-    on(
-      () => props.stream,
-      (stream) => {
-        video.srcObject = stream;
-        void video.play().catch(() => undefined);
-      },
-    ),
-  );
   createEffect(() => {
     video.muted = props.session ? props.session.local.mine().held : true;
   });
