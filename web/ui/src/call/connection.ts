@@ -25,7 +25,7 @@ interface Settings {
   wire: Wire;
   local: Local;
   ice: Promise<RTCIceServer[]>;
-  /** Comes to a section of sound or picture before anything flows in it. */
+  /** Comes to each section of sound or picture before anything flows in it, and may come again. */
   prepare?: (transceiver: RTCRtpTransceiver) => void;
 }
 
@@ -77,6 +77,7 @@ export class Connection {
         if (step.round > 0) await lendAnew(pc);
         await pc.setRemoteDescription({ type: "offer", sdp: step.given });
         for (const transceiver of pc.getTransceivers()) {
+          this.settings.prepare?.(transceiver);
           transceiver.direction = "sendrecv";
           transceiver.sender.setStreams(local.stream);
           await transceiver.sender.replaceTrack(local.track(transceiver.receiver.track.kind as TrackKind));

@@ -4,6 +4,7 @@ import type { GroupCall, Id } from "../engine/api.ts";
 import { bus, call, conversation, failureOf, nameOf, titleOf } from "../state/app.ts";
 import { faceOf, kindIcon } from "../main/list-item.tsx";
 import { Avatar } from "../ui/avatar.tsx";
+import { explain } from "../ui/failure.tsx";
 import { attempt, remark } from "../ui/overlay.tsx";
 import { Controls } from "./controls.tsx";
 import { GroupSession } from "./group-session.ts";
@@ -33,7 +34,10 @@ export async function join(where: Id, video: boolean): Promise<void> {
   if (joining() || isInCall()) return;
   setJoining(true);
   setGroupWanted(true);
-  const entered = new GroupSession(video, () => leave(entered, endedHere(entered, "lost")));
+  const entered = new GroupSession((reason) => {
+    void goOut(entered);
+    leave(entered, endedHere(entered, reason));
+  });
   try {
     await entered.local.prepare(video).catch((error: unknown) => {
       remark(words().denied, true);
@@ -45,14 +49,14 @@ export async function join(where: Id, video: boolean): Promise<void> {
     await call("group_call_join", { conversation: where, video }).then(
       ({ call: id }) => entered.begin(id),
       (error: unknown) => {
-        remark(failureOf(error).code === "group_call_full" ? groupWords().reasons.full : failureOf(error).text, true);
+        remark(failureOf(error).code === "group_call_full" ? groupWords().reasons.full : explain(error), true);
         throw error;
       },
     );
   } catch {
     // It was said.
   } finally {
-    if (entered.call === undefined) leave(entered);
+    if (entered.call() === undefined) leave(entered);
     setJoining(false);
   }
 }
@@ -67,7 +71,7 @@ function leave(left: GroupSession, ended?: GroupCall): void {
 
 /** The engine knows nothing of it any more. */
 function endedHere(mine: GroupSession, reason: GroupCall["reason"]): GroupCall | undefined {
-  const last = groupCalls().find((one) => one.call === mine.call);
+  const last = groupCalls().find((one) => one.call === mine.call());
   return last && { ...last, state: "ended", reason };
 }
 
@@ -81,8 +85,8 @@ function show(ended: GroupCall): void {
 
 /** An engine that was started anew meanwhile knows nothing of it; then it ends here. */
 async function goOut(mine: GroupSession): Promise<void> {
-  if (!mine.call) return;
-  await call("group_call_leave", { call: mine.call }).catch(() => leave(mine, endedHere(mine, "left")));
+  const id = mine.call();
+  if (id) await call("group_call_leave", { call: id }).catch(() => leave(mine, endedHere(mine, "left")));
 }
 
 export function Panel() {
@@ -91,8 +95,9 @@ export function Panel() {
   );
   const running = createMemo(() => {
     const mine = session();
-    // What the engine calls it is known a moment after it stands.
-    return mine && groupCalls().find(({ call: id, state }) => state === "joined" && (mine.call ?? id) === id);
+    if (!mine) return undefined;
+    // Which one it is, is known a moment after it stands.
+    return groupCalls().find((one) => one.state === "joined" && [undefined, one.call, one.replaces].includes(mine.call()));
   });
   const shown = (): GroupCall | undefined => running() ?? ringing() ?? over();
   let rang: Id | undefined;
@@ -100,7 +105,7 @@ export function Panel() {
     bus.on((event) => {
       if (event.type !== "group_call" || !event.reason) return;
       const mine = session();
-      if (mine && mine.call === event.call) leave(mine, event);
+      if (mine && mine.call() === event.call) leave(mine, event);
       else if (rang === event.call && (event.reason === "joined_elsewhere" || event.reason === "declined_elsewhere")) show(event);
       if (rang === event.call) rang = undefined;
     }),

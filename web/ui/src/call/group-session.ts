@@ -35,36 +35,36 @@ export interface Traffic extends Counts {
 }
 
 export class GroupSession {
-  call: Id | undefined;
   readonly local = new Local({
     send: async (kind, track) => {
       await Promise.all([...this.links().values()].map(({ connection }) => connection.send(kind, track)));
     },
     tell: (mine) => this.tell(mine),
   });
+  /** Which call it is, once that is known. */
+  readonly call;
   readonly links;
   readonly traffic;
+  private readonly setCall;
   private readonly setLinks;
   private readonly setTraffic;
-  private readonly sealing = new Sealing((counts) => this.counted(counts));
+  private readonly sealing = new Sealing((counts) => this.counted(counts), () => this.failed("failed"));
   private readonly ice = iceServers();
   private readonly timers: ReturnType<typeof setInterval>[] = [];
   /** What came about calls before it was known which one this is. */
   private readonly early: EngineEvent[] = [];
   private readonly stop: () => void;
 
-  /** `lost`: the engine knows nothing of this call any more. */
-  constructor(
-    readonly video: boolean,
-    private readonly lost: () => void,
-  ) {
+  /** `failed`: this tab cannot go on with it. */
+  constructor(private readonly failed: (reason: "lost" | "failed") => void) {
+    [this.call, this.setCall] = createSignal<Id>();
     [this.links, this.setLinks] = createSignal<ReadonlyMap<Id, Link>>(new Map());
     [this.traffic, this.setTraffic] = createSignal<ReadonlyMap<Id, Traffic>>(new Map());
     this.stop = bus.on((event) => this.heard(event));
   }
 
   begin(id: Id): void {
-    this.call = id;
+    this.setCall(id);
     for (const event of this.early.splice(0)) this.heard(event);
     this.timers.push(
       setInterval(() => this.alive(), ALIVE_EVERY_MS),
@@ -75,12 +75,12 @@ export class GroupSession {
 
   private heard(event: EngineEvent): void {
     if (event.type !== "group_call" && event.type !== "group_call_negotiate" && event.type !== "group_call_key") return;
-    if (this.call === undefined) {
+    if (this.call() === undefined) {
       this.early.push(event);
       return;
     }
-    if (event.type === "group_call" && event.replaces === this.call) this.call = event.call;
-    if (event.call !== this.call) return;
+    if (event.type === "group_call" && event.replaces === this.call()) this.setCall(event.call);
+    if (event.call !== this.call()) return;
     if (event.type === "group_call_key") this.sealing.take(event);
     else if (event.type === "group_call_negotiate") this.negotiate(event);
     else this.meet(event);
@@ -97,7 +97,10 @@ export class GroupSession {
   }
 
   private connect(device: Id): Connection {
-    const about = () => (this.call === undefined ? undefined : { call: this.call, device });
+    const about = () => {
+      const id = this.call();
+      return id === undefined ? undefined : { call: id, device };
+    };
     return new Connection({
       wire: {
         description: async (round, sdp) => {
@@ -144,7 +147,9 @@ export class GroupSession {
   }
 
   private alive(): void {
-    if (this.call) void call("group_call_alive", { call: this.call }).catch(() => this.lost());
+    const id = this.call();
+    // An engine that was started anew knows nothing of it.
+    if (id) void call("group_call_alive", { call: id }).catch(() => this.failed("lost"));
   }
 
   private measured(): void {
@@ -167,7 +172,8 @@ export class GroupSession {
 
   private tell(mine: MediaState): void {
     this.fit();
-    if (this.call) void call("group_call_state", { call: this.call, ...mine }).catch(() => undefined);
+    const id = this.call();
+    if (id) void call("group_call_state", { call: id, ...mine }).catch(() => undefined);
   }
 
   close(): void {

@@ -59,10 +59,15 @@ export function watchCalls(): void {
     setView(event.state === "ended" ? undefined : event);
     if (event.state === "incoming") setWanted(true);
   };
+  const knowGroups = (all: readonly GroupCall[]): void => {
+    setGroups(all.filter(({ state }) => state !== "ended"));
+    if (all.some(({ state }) => state === "ringing")) setGroupWanted(true);
+  };
   const takeGroup = (event: GroupCall): void => {
-    const others = groups().filter((one) => one.call !== event.call && one.call !== event.replaces);
-    setGroups(event.state === "ended" ? others : [...others, event]);
-    if (event.state === "ringing") setGroupWanted(true);
+    const isSame = (one: GroupCall): boolean => one.call === event.call || one.call === event.replaces;
+    const others = groups().filter((one) => !isSame(one));
+    const place = groups().findIndex(isSame);
+    knowGroups(others.toSpliced(place < 0 ? others.length : place, 0, event));
   };
   let asked = false;
   const ask = async (): Promise<void> => {
@@ -73,9 +78,7 @@ export function watchCalls(): void {
   // An engine that has just connected may be another one than before: what it does not know of is over.
   const askGroups = async (): Promise<void> => {
     const there = await call("group_calls").catch(() => null);
-    if (!there) return;
-    setGroups([]);
-    for (const one of there) takeGroup(one);
+    if (there) knowGroups(there);
   };
   let connected = false;
   const look = (): void => {

@@ -32,8 +32,10 @@ export class Sealing {
   private readonly worker = new Worker(scriptUrl(workerUrl), { type: "module", name: "sotto-sealing" });
   private readonly prepared = new WeakSet<RTCRtpTransceiver>();
 
-  constructor(counted: (counts: ReadonlyMap<Id, Counts>) => void) {
+  /** `failed`: nothing can be sealed, so nothing is sent. */
+  constructor(counted: (counts: ReadonlyMap<Id, Counts>) => void, failed: () => void) {
     this.worker.onmessage = ({ data }: MessageEvent<FromSealing>) => counted(data.counts);
+    this.worker.onerror = failed;
   }
 
   private tell(said: ToSealing): void {
