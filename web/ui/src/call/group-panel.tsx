@@ -8,7 +8,7 @@ import { explain } from "../ui/failure.tsx";
 import { attempt, remark } from "../ui/overlay.tsx";
 import { Controls } from "./controls.tsx";
 import { GroupSession } from "./group-session.ts";
-import { groupWords } from "./group-words.ts";
+import { groupWords, type Reason } from "./group-words.ts";
 import { CallIcon } from "./icon.tsx";
 import { callView, groupCalls, isInCall, setGroupWanted } from "./open.ts";
 import { announce, ring } from "./ring.ts";
@@ -19,9 +19,15 @@ import { words } from "./words.ts";
 /** How long it is shown how a call ended. */
 const OVER_MS = 4_000;
 
+/** What is shown of a call that is over for this tab. */
+interface Over {
+  one: GroupCall;
+  reason: Reason;
+}
+
 /** The call that this tab is in. */
 const [session, setSession] = createSignal<GroupSession>();
-const [over, setOver] = createSignal<GroupCall>();
+const [over, setOver] = createSignal<Over>();
 const [joining, setJoining] = createSignal(false);
 export { joining as isJoining };
 
@@ -36,7 +42,7 @@ export async function join(where: Id, video: boolean): Promise<void> {
   setGroupWanted(true);
   const entered = new GroupSession((reason) => {
     void goOut(entered);
-    leave(entered, endedHere(entered, reason));
+    leave(entered, reason);
   });
   try {
     await entered.local.prepare(video).catch((error: unknown) => {
@@ -61,24 +67,15 @@ export async function join(where: Id, video: boolean): Promise<void> {
   }
 }
 
-/** It is over for this tab. `ended`: it is shown why. */
-function leave(left: GroupSession, ended?: GroupCall): void {
+let timer: ReturnType<typeof setTimeout> | undefined;
+
+/** It is over for this tab; with a reason it is shown why. */
+function leave(left: GroupSession, reason?: Reason, one = groupCalls().find(({ call: id }) => id === left.call())): void {
   left.close();
   if (session() !== left) return;
   setSession(undefined);
-  if (ended) show(ended);
-}
-
-/** The engine knows nothing of it any more. */
-function endedHere(mine: GroupSession, reason: GroupCall["reason"]): GroupCall | undefined {
-  const last = groupCalls().find((one) => one.call === mine.call());
-  return last && { ...last, state: "ended", reason };
-}
-
-let timer: ReturnType<typeof setTimeout> | undefined;
-
-function show(ended: GroupCall): void {
-  setOver(ended);
+  if (!reason || !one) return;
+  setOver({ one, reason });
   clearTimeout(timer);
   timer = setTimeout(() => setOver(undefined), OVER_MS);
 }
@@ -86,7 +83,7 @@ function show(ended: GroupCall): void {
 /** An engine that was started anew meanwhile knows nothing of it; then it ends here. */
 async function goOut(mine: GroupSession): Promise<void> {
   const id = mine.call();
-  if (id) await call("group_call_leave", { call: id }).catch(() => leave(mine, endedHere(mine, "left")));
+  if (id) await call("group_call_leave", { call: id }).catch(() => leave(mine, "left"));
 }
 
 export function Panel() {
@@ -99,15 +96,12 @@ export function Panel() {
     // Which one it is, is known a moment after it stands.
     return groupCalls().find((one) => one.state === "joined" && [undefined, one.call, one.replaces].includes(mine.call()));
   });
-  const shown = (): GroupCall | undefined => running() ?? ringing() ?? over();
-  let rang: Id | undefined;
+  const shown = (): GroupCall | undefined => running() ?? ringing() ?? over()?.one;
   onCleanup(
     bus.on((event) => {
       if (event.type !== "group_call" || !event.reason) return;
       const mine = session();
-      if (mine && mine.call() === event.call) leave(mine, event);
-      else if (rang === event.call && (event.reason === "joined_elsewhere" || event.reason === "declined_elsewhere")) show(event);
-      if (rang === event.call) rang = undefined;
+      if (mine?.call() === event.call) leave(mine, event.reason, event);
     }),
   );
   // Whoever closes the page leaves; if the word does not get out, the others notice by the silence.
@@ -122,7 +116,6 @@ export function Panel() {
       () => ringing()?.call,
       (id) => {
         const one = ringing();
-        rang = id ?? rang;
         if (id === undefined || !one) return;
         const silence = ring(false);
         const where = conversation(one.conversation);
@@ -138,7 +131,7 @@ export function Panel() {
     <Show when={shown()}>
       {(one) => (
         <section class="call group" classList={{ live: !!running() }} aria-label={groupWords().region(groupOf(one()))}>
-          <Switch fallback={<Who one={one()} text={groupWords().reasons[one().reason ?? "over"]} />}>
+          <Switch fallback={<Who one={one()} text={groupWords().reasons[over()?.reason ?? "over"]} />}>
             <Match when={running() && session()}>{(mine) => <Live one={one()} session={mine()} />}</Match>
             <Match when={ringing()}>{(it) => <Ringing one={it()} />}</Match>
           </Switch>

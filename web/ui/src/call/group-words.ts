@@ -3,7 +3,8 @@ import type { GroupCall, GroupPerson } from "../engine/api.ts";
 import { plurals } from "../i18n/plural.ts";
 import { prefs } from "../state/prefs.ts";
 
-type Reason = NonNullable<GroupCall["reason"]>;
+/** Why this device is not in a call any more. `failed`: the page cannot go on with it. */
+export type Reason = NonNullable<GroupCall["reason"]> | "failed";
 
 const count = { en: plurals("en"), ru: plurals("ru") };
 
@@ -38,9 +39,6 @@ const en = {
     removed: "You are not in this group any more",
     lost: "The connection was lost",
     failed: "The call failed",
-    unanswered: "Nobody joined",
-    joined_elsewhere: "Joined on another device",
-    declined_elsewhere: "Declined on another device",
   } satisfies Record<Reason, string>,
 };
 
@@ -71,9 +69,6 @@ const ru: typeof en = {
     removed: "Вас больше нет в этой группе",
     lost: "Связь прервалась",
     failed: "Звонок не удался",
-    unanswered: "Никто не присоединился",
-    joined_elsewhere: "Принято на другом устройстве",
-    declined_elsewhere: "Отклонено на другом устройстве",
   },
 };
 

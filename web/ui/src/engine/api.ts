@@ -225,17 +225,7 @@ export interface GroupCall {
   /** `going_on`: without this device, which may join. */
   state: "ringing" | "going_on" | "joined" | "ended";
   /** Why this device is not in it any more, or why nobody is. */
-  reason:
-    | "left"
-    | "over"
-    | "full"
-    | "removed"
-    | "lost"
-    | "failed"
-    | "unanswered"
-    | "joined_elsewhere"
-    | "declined_elsewhere"
-    | null;
+  reason: "left" | "over" | "full" | "removed" | "lost" | null;
   /** Since when it goes on, by this device's clock. */
   since_ms: number;
   altered: boolean;
