@@ -1,6 +1,6 @@
 //! The client and how it is driven.
 
-use crate::calls::CallView;
+use crate::calls::{CallView, GroupCallView};
 use crate::command::{Command, Token, Who};
 use crate::core::{Core, Ctx};
 use crate::event::{Event, Failure, FailureCode, Output};
@@ -346,6 +346,11 @@ impl<S: Store> Client<S> {
     /// How the call stands that this device is in, or that rings here.
     pub fn call(&self) -> Option<CallView> {
         self.core.calls.view()
+    }
+
+    /// The calls of groups that go on.
+    pub fn group_calls(&self) -> Vec<GroupCallView> {
+        self.core.calls.group_views()
     }
 
     /// Whether the person wants no direct links, so that nobody learns this device's address.

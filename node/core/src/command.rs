@@ -1,6 +1,6 @@
 //! What a person or a program asks of a client.
 
-use crate::calls::CallCommand;
+use crate::calls::{CallCommand, GroupCommand};
 use crate::peers::PeerCommand;
 use sotto_e2ee::archive_keys::ArchiveKey;
 use sotto_e2ee::file::FileAbout;
@@ -174,6 +174,8 @@ pub enum Command {
     },
     /// About a call. Done at once: what comes of it is told by [`Event::Call`](crate::event::Event::Call).
     Call(CallCommand),
+    /// About the call of a group. Done at once, as well: see [`Event::GroupCall`](crate::event::Event::GroupCall).
+    GroupCall(GroupCommand),
     /// About direct links to other devices.
     Peer(PeerCommand),
     /// Tells the members a new name of the conversation. *Kept.* Done: `Outcome::Sent`.

@@ -92,6 +92,7 @@ impl Core {
                 ctx.done(Some(token), Outcome::Nothing);
             }
             Command::Call(call) => self.call_command(ctx, token, call)?,
+            Command::GroupCall(call) => self.group_call_command(ctx, token, call)?,
             Command::Peer(peer) => self.peer_command(ctx, token, peer)?,
             Command::SetInvisible(invisible) => self.set_invisible(ctx, token, invisible),
             Command::RepublishKeyPackages => {

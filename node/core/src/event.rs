@@ -1,6 +1,6 @@
 //! What a client tells its shell.
 
-use crate::calls::{CallId, CallView, Negotiation};
+use crate::calls::{CallId, CallView, GroupCallView, GroupKey, Negotiation};
 use crate::command::Token;
 use crate::peers::PeerEvent;
 use crate::view::{ConversationView, Message};
@@ -191,6 +191,24 @@ pub enum Event {
         /// What to do.
         negotiation: Negotiation,
     },
+    /// The call of a group began, rings, goes on or is over, or is another one in some way.
+    GroupCall(GroupCallView),
+    /// The shell is to do something about the media between this device and another one in the call of a group.
+    NegotiateIn {
+        /// Which call.
+        call: CallId,
+        /// Which other device.
+        device: DeviceId,
+        /// What to do.
+        negotiation: Negotiation,
+    },
+    /// What seals the media of the call of a group from now on.
+    GroupKey {
+        /// Which call.
+        call: CallId,
+        /// With what.
+        key: GroupKey,
+    },
     /// About direct links to other devices: for the shell that makes them.
     Peer(PeerEvent),
     /// The vault's contents changed: put these bytes (sealed under the recovery key) on the relay by HTTP.
@@ -297,6 +315,10 @@ pub enum FailureCode {
     NotAllowed,
     /// The command makes no sense here (one sentence says why).
     Invalid,
+    /// There is a call on this device already.
+    Busy,
+    /// There is no room for one more in the call of a group.
+    GroupCallFull,
     /// Somebody or something does not show the key it should.
     Identity,
     /// The encryption layer refused.
@@ -320,6 +342,8 @@ impl FailureCode {
             Self::NoDevice => "no_device",
             Self::TooLarge => "too_large",
             Self::NotAllowed => "not_allowed",
+            Self::Busy => "busy",
+            Self::GroupCallFull => "group_call_full",
             Self::Invalid => "invalid",
             Self::Identity => "identity",
             Self::Encryption => "encryption",

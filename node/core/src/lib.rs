@@ -10,7 +10,7 @@
 //! wanted), `sync` (following the log), `outbox` (sending once and in order), `change` (commits and their
 //! races), `join` (getting in), `archive` (reading the past), [`past`] (what a person brings along), `repair` (what could
 //! not be decrypted), [`kinds`] (edits, reactions and the like: what is said about texts), `presence` (who is here),
-//! [`calls`] (calls between two people), [`peers`] (direct links between devices), `directory` (key packages), `operation` and `commands` (what people ask). Beside all this: [`mod@format`] (the emphasis in
+//! [`calls`] (calls between two people and of groups), [`peers`] (direct links between devices), `directory` (key packages), `operation` and `commands` (what people ask). Beside all this: [`mod@format`] (the emphasis in
 //! a text, and making it harmless), [`search`], [`account`] (what goes over the relay's HTTP API) and [`json`] (what programs are
 //! shown) and [`sealed`] (how shells seal their stores).
 

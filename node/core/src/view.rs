@@ -164,7 +164,7 @@ pub enum Line {
     },
     /// Texts from then on disappear after so many seconds, or stay.
     Timer(Option<u32>),
-    /// A call that is over; whoever called says so.
+    /// A call that is over; whoever called says so, of a call of a group whoever left last.
     Call(CallRecord),
     /// A file.
     File {

@@ -7,6 +7,8 @@ mod world;
 
 #[path = "client/calls.rs"]
 mod calls;
+#[path = "client/group_calls.rs"]
+mod group_calls;
 #[path = "client/heard_of.rs"]
 mod heard_of;
 #[path = "client/kinds.rs"]

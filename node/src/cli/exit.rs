@@ -234,7 +234,9 @@ impl From<Failure> for Failed {
             FailureCode::RelayUnknown(_) => Exit::Refused,
             FailureCode::UnknownAccount | FailureCode::UnknownConversation => Exit::NotFound,
             FailureCode::NotMember | FailureCode::NoDevice | FailureCode::NotAllowed => Exit::Refused,
-            FailureCode::TooLarge | FailureCode::Invalid => Exit::Usage,
+            FailureCode::TooLarge | FailureCode::Invalid | FailureCode::Busy | FailureCode::GroupCallFull => {
+                Exit::Usage
+            }
             FailureCode::Identity => Exit::Identity,
             FailureCode::Store => Exit::Store,
             _ => Exit::Internal,

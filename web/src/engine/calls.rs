@@ -21,6 +21,7 @@ use sotto_protocol::invite::Invite;
 
 mod asked;
 mod commands;
+pub(super) mod group;
 pub(super) mod links;
 pub(super) mod voice;
 
@@ -214,6 +215,7 @@ impl<H: Host> Engine<H> {
                     let contact = client.contact(&Who::Account(account))?;
                     contact.as_ref().map(shapes::contact).unwrap_or_default()
                 }
+                "group_calls" => client.group_calls().iter().map(group::view).collect(),
                 "call" => client.call().as_ref().map(voice::view).unwrap_or_default(),
                 "stats" => {
                     let stats = client.stats()?;

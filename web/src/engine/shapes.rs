@@ -1,7 +1,7 @@
 //! What the interface is shown: the objects of `sotto_node_core::json`, with what drawing needs besides. Every text for showing
 //! is made harmless here, so that the interface cannot forget to.
 
-use super::calls::{links, voice};
+use super::calls::{group, links, voice};
 use super::host::{BrowserStore, Host};
 use super::{Here, Inner};
 use serde_json::{Map, Value, json};
@@ -186,6 +186,9 @@ pub(super) fn event(event: &Event) -> Option<Value> {
         }
         Event::Call(view) => voice::view(view),
         Event::Negotiate { call, negotiation } => voice::media(*call, negotiation),
+        Event::GroupCall(view) => group::view(view),
+        Event::NegotiateIn { call, device, negotiation } => group::media(*call, *device, negotiation),
+        Event::GroupKey { call, key } => group::key(*call, key),
         Event::Peer(event) => links::event(event)?,
         Event::StoreFailed(text) => {
             json!({ "type": "store_failed", "text": text, "full": text == &StoreError::Full.to_string() })

@@ -18,7 +18,8 @@ use sotto_protocol::ids::{AccountId, ConversationId, UnixMillis};
 
 /// What became of an ephemeral.
 enum Opened {
-    Signal(Sender, UnixMillis, CallSignal),
+    /// The last is whether it is about the call of a group.
+    Signal(Sender, UnixMillis, CallSignal, bool),
     Peer(Sender, PeerSignal),
     Other,
     Altered,
@@ -35,9 +36,11 @@ impl Core {
         let opened = self.with(id, |core, convo| {
             let Some(group) = convo.group.as_ref() else { return Ok(Opened::Other) };
             Ok(match group.open_ephemeral(ephemeral) {
-                Ok((sender, sent_at, Ephemeral::Call(signal))) if convo.row().kind == Kind::Direct => {
-                    Opened::Signal(sender, sent_at, signal)
-                }
+                Ok((sender, sent_at, Ephemeral::Call(signal))) => match convo.row().kind {
+                    Kind::Direct => Opened::Signal(sender, sent_at, signal, false),
+                    Kind::Group => Opened::Signal(sender, sent_at, signal, true),
+                    Kind::Room => Opened::Other,
+                },
                 Ok((sender, _, Ephemeral::Peer(signal))) => Opened::Peer(sender, signal),
                 Ok((sender, _, content)) => {
                     core.ephemeral_came(ctx, convo, &sender, content)?;
@@ -49,12 +52,20 @@ impl Core {
             })
         })?;
         match opened {
-            Some(Opened::Signal(Sender { account, device, .. }, sent_at, signal)) => {
-                self.calls.heard(Heard { conversation: id, account, device, sent_at, signal }, ctx.now);
+            Some(Opened::Signal(Sender { account, device, .. }, sent_at, signal, of_group)) => {
+                let heard = Heard { conversation: id, account, device, sent_at, signal };
+                if of_group {
+                    self.calls.heard_in_group(heard, ctx.now);
+                } else {
+                    self.calls.heard(heard, ctx.now);
+                }
             }
             Some(Opened::Peer(sender, signal)) => self.peer_word(ctx, id, &sender, signal)?,
-            Some(Opened::Altered) if self.calls.place().is_some_and(|(place, _)| place == id) => {
-                self.calls.altered();
+            Some(Opened::Altered) => {
+                if self.calls.place().is_some_and(|(place, _)| place == id) {
+                    self.calls.altered();
+                }
+                self.calls.altered_in_group(id);
             }
             _ => {}
         }
@@ -87,10 +98,7 @@ impl Core {
     ) -> Result<CallId, Failure> {
         let convo = self.convos.get(&conversation).ok_or_else(crate::outbox::unknown_conversation)?;
         let peer = self.callee(convo)?;
-        if !self.link.is_ready() {
-            let text = "there is no connection to the relay, so nobody can be called";
-            return Err(Failure::new(FailureCode::Offline, text));
-        }
+        self.may_call()?;
         let mut id = [0; 16];
         ctx.rng.fill_bytes(&mut id);
         let id = CallId(id);
@@ -98,10 +106,18 @@ impl Core {
         Ok(id)
     }
 
+    pub(super) fn may_call(&self) -> Result<(), Failure> {
+        if self.link.is_ready() {
+            return Ok(());
+        }
+        let text = "there is no connection to the relay, so nobody can be called";
+        Err(Failure::new(FailureCode::Offline, text))
+    }
+
     /// Whom a call in this conversation would reach.
     fn callee(&self, convo: &Convo) -> Result<AccountId, Failure> {
         if convo.row().kind != Kind::Direct {
-            let text = "calls are between two people: open the conversation with one of them";
+            let text = "this calls one person: a group is called from a browser, and a room is not called";
             return Err(Failure::new(FailureCode::Invalid, text));
         }
         let me = self.me.account();
@@ -120,6 +136,7 @@ impl Core {
     /// Ends a call with a device that is out of the conversation now, and one in which this device was stopped.
     pub(crate) fn check_call(&mut self, ctx: &mut Ctx<'_>) -> Result<(), StoreError> {
         self.record_left_over(ctx)?;
+        self.check_groups(ctx)?;
         let Some((conversation, device)) = self.calls.place() else { return Ok(()) };
         let there = self.convos.get(&conversation).is_some_and(|convo| {
             let is_there = |device| {
@@ -134,7 +151,7 @@ impl Core {
         self.call_acts(ctx)
     }
 
-    fn call_acts(&mut self, ctx: &mut Ctx<'_>) -> Result<(), StoreError> {
+    pub(super) fn call_acts(&mut self, ctx: &mut Ctx<'_>) -> Result<(), StoreError> {
         for act in self.calls.take_acts() {
             match act {
                 // What cannot be sent now is said again, or the other end notices by itself.
@@ -147,6 +164,10 @@ impl Core {
                 Act::Tell(view) => ctx.event(Event::Call(view)),
                 Act::Negotiate(call, negotiation) => ctx.event(Event::Negotiate { call, negotiation }),
                 Act::Record(id, record) => self.write_record(ctx, id, record)?,
+                Act::TellGroup(view) => ctx.event(Event::GroupCall(view)),
+                Act::NegotiateIn { call, device, negotiation } => {
+                    ctx.event(Event::NegotiateIn { call, device, negotiation });
+                }
             }
         }
         self.keep_call(ctx);

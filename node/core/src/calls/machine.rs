@@ -1,13 +1,15 @@
 //! The state of the one call that a device can be in. Inputs go in with the time; what is to be done comes out.
 
+use super::group::{GroupCallView, Groups};
 use super::guard::{Bucket, Window};
+use super::pair::{News, Pair, REPEAT_MS, Stand, Step};
 use super::record::UnderWay;
 use super::{
-    ALIVE_MS, CallCommand, CallId, CallOutcome, CallRecord, CallState, CallView, CallWarning, Candidate,
-    EndReason, MediaReport, MediaState, Negotiation, RING_MS, sdp,
+    ALIVE_MS, CallCommand, CallId, CallOutcome, CallRecord, CallState, CallView, CallWarning, EndReason,
+    MediaState, Negotiation, RING_MS,
 };
 use crate::event::{Failure, FailureCode};
-use sotto_e2ee::content::call::{CANDIDATES_PER_SIGNAL_MAX, CallSignal, HangUp, SDP_BYTES_MAX, Signal};
+use sotto_e2ee::content::call::{CallSignal, HangUp, Signal};
 use sotto_protocol::ids::{AccountId, ConversationId, DeviceId, UnixMillis};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -16,27 +18,6 @@ pub(super) const INVITE_EVERY_MS: u64 = 3_000;
 
 /// A device that heard no invite for so long stops ringing: its caller is gone.
 pub(super) const INVITE_SILENCE_MS: u64 = 10_000;
-
-/// How often a step that nothing came of is said again.
-pub(super) const REPEAT_MS: u64 = 2_000;
-
-/// How long finding a connection may take; relayed ones need 4 to 7 s.
-pub(super) const CONNECT_MS: u64 = 30_000;
-
-/// How long a connection that is lost is tried for again.
-pub(super) const RECONNECT_MS: u64 = 30_000;
-
-/// A connection that only faltered comes back by itself within this.
-pub(super) const FALTER_MS: u64 = 2_000;
-
-/// An attempt has had its chance after so long.
-pub(super) const ATTEMPT_MS: u64 = 8_000;
-
-/// Candidates of one attempt, each way. A device with ten addresses has about sixty.
-pub(crate) const CANDIDATES_MAX: usize = 128;
-
-/// Attempts to connect in one call: one a minute for an hour and a half on a train.
-pub(super) const ROUNDS_MAX: u32 = 100;
 
 /// Devices of which signals count in one call: those of both accounts.
 const SPEAKERS_MAX: usize = 2 * sotto_protocol::limits::DEVICES_PER_ACCOUNT_MAX;
@@ -52,6 +33,10 @@ pub(crate) enum Act {
     Negotiate(CallId, Negotiation),
     /// Write this into the log.
     Record(ConversationId, CallRecord),
+    /// Tell the shell how the call of a group stands.
+    TellGroup(GroupCallView),
+    /// Have the shell do something about the media between this device and another one in the call of a group.
+    NegotiateIn { call: CallId, device: DeviceId, negotiation: Negotiation },
 }
 
 /// How far a call is.
@@ -60,12 +45,8 @@ pub(super) enum Phase {
     Calling,
     Ringing,
     Incoming,
-    /// Taken here; the caller is to offer.
-    Accepted,
-    /// Descriptions are exchanged.
-    Connecting,
-    Connected,
-    Reconnecting,
+    /// Two devices talk, or try to: see its [`Pair`].
+    Taken,
 }
 
 /// The call.
@@ -89,17 +70,8 @@ pub(super) struct Call {
     pub(super) deadline: Option<UnixMillis>,
     pub(super) repeat: Option<UnixMillis>,
     alive: UnixMillis,
-    pub(super) round: u32,
-    pub(super) round_began: UnixMillis,
-    /// The shell gave this attempt up.
-    stale: bool,
-    pub(super) local: Option<String>,
-    pub(super) local_candidates: Vec<Candidate>,
-    /// The fingerprints that the other one's description of this round promises.
-    pub(super) promised: Option<Vec<String>>,
-    pub(super) remote_candidates: Vec<Candidate>,
-    /// Of those, how many the shell has.
-    pub(super) given: usize,
+    /// The way to the other device, once it was taken.
+    pub(super) pair: Option<Pair>,
     mine: MediaState,
     pub(super) theirs: MediaState,
     warning: Option<CallWarning>,
@@ -120,6 +92,11 @@ pub(crate) struct Calls {
     pub(super) kept: Option<UnderWay>,
     /// One that it began before it was stopped.
     pub(super) left_over: Option<UnderWay>,
+    pub(super) groups: Groups,
+}
+
+pub(super) fn busy() -> Failure {
+    Failure::new(FailureCode::Busy, "there is a call on this device already")
 }
 
 fn no_such_call() -> Failure {
@@ -154,14 +131,7 @@ impl Call {
             deadline: Some(after(now, RING_MS)),
             repeat: None,
             alive: now,
-            round: 0,
-            round_began: now,
-            stale: false,
-            local: None,
-            local_candidates: Vec::new(),
-            promised: None,
-            remote_candidates: Vec::new(),
-            given: 0,
+            pair: None,
             mine: MediaState { camera: video, ..MediaState::default() },
             theirs: MediaState { camera: video && !outgoing, ..MediaState::default() },
             warning: None,
@@ -184,27 +154,24 @@ impl Call {
         }
     }
 
-    const fn state(&self) -> CallState {
-        match self.phase {
-            Phase::Calling => CallState::Calling,
-            Phase::Ringing => CallState::Ringing,
-            Phase::Incoming => CallState::Incoming,
-            Phase::Accepted | Phase::Connecting => CallState::Connecting,
-            Phase::Connected => CallState::Connected,
-            Phase::Reconnecting => CallState::Reconnecting,
+    fn state(&self) -> CallState {
+        match (self.phase, self.stand()) {
+            (Phase::Calling, _) => CallState::Calling,
+            (Phase::Ringing, _) => CallState::Ringing,
+            (Phase::Incoming, _) => CallState::Incoming,
+            (Phase::Taken, Stand::Connecting) => CallState::Connecting,
+            (Phase::Taken, Stand::Connected) => CallState::Connected,
+            (Phase::Taken, Stand::Reconnecting) => CallState::Reconnecting,
         }
     }
 
-    /// A fresh attempt to connect.
-    pub(super) fn begin_round(&mut self, round: u32, now: UnixMillis) {
-        self.round = round;
-        self.round_began = now;
-        self.stale = false;
-        self.local = None;
-        self.local_candidates.clear();
-        self.promised = None;
-        self.remote_candidates.clear();
-        self.given = 0;
+    fn stand(&self) -> Stand {
+        self.pair.as_ref().map_or(Stand::Connecting, |pair| pair.stand)
+    }
+
+    /// Taken here, and the caller has not offered yet.
+    pub(super) fn waits_for_offer(&self) -> bool {
+        self.pair.as_ref().is_some_and(Pair::is_fresh)
     }
 
     /// Nobody's media run in this shell yet.
@@ -224,6 +191,7 @@ impl Calls {
             acts: Vec::new(),
             kept: None,
             left_over: None,
+            groups: Groups::new(now),
         }
     }
 
@@ -251,9 +219,10 @@ impl Calls {
         video: bool,
         now: UnixMillis,
     ) -> Result<(), Failure> {
-        if self.call.is_some() {
-            return Err(Failure::new(FailureCode::Invalid, "there is a call on this device already"));
+        if self.call.is_some() || self.groups.is_busy() {
+            return Err(busy());
         }
+        self.silence_groups();
         let mut call = Call::new((id, conversation, peer), true, video, now);
         call.repeat = Some(after(now, INVITE_EVERY_MS));
         self.call = Some(call);
@@ -286,14 +255,23 @@ impl Calls {
                 self.end(EndReason::Ended, None, now);
             }
             CallCommand::Decline { .. } | CallCommand::HangUp { .. } => self.hang_up(now),
-            CallCommand::Description { round, sdp, .. } => self.described(round, sdp, now)?,
-            CallCommand::Candidates { round, list, .. } => self.found(round, list)?,
-            CallCommand::Media { report, .. } => self.reported(report, now),
+            CallCommand::Description { round, sdp, .. } => {
+                let step = call.pair.as_mut().map(|pair| pair.described(round, sdp, now));
+                self.step(step.transpose()?, now);
+            }
+            CallCommand::Candidates { round, list, .. } => {
+                let step = call.pair.as_mut().map(|pair| pair.found(round, list));
+                self.step(step.transpose()?, now);
+            }
+            CallCommand::Media { report, .. } => {
+                let step = call.pair.as_mut().map(|pair| pair.reported(&report, now));
+                self.step(step, now);
+            }
             CallCommand::State { state, .. } => {
                 let news = call.mine != state;
                 call.mine = state;
                 let device = call.device;
-                if news && matches!(call.phase, Phase::Connected | Phase::Reconnecting) {
+                if news && call.stand() != Stand::Connecting {
                     self.say(device, Signal::State(state));
                 }
             }
@@ -304,11 +282,12 @@ impl Calls {
 
     pub(super) fn answer(&mut self, video: bool, now: UnixMillis) -> Result<(), Failure> {
         let call = self.call.as_mut().filter(|call| call.rings_here()).ok_or_else(no_such_call)?;
-        call.phase = Phase::Accepted;
+        call.phase = Phase::Taken;
+        call.pair = Some(Pair::new(false, 0, now).0);
         call.own_video = video;
         call.mine.camera = video;
         call.alive = now;
-        call.deadline = Some(after(now, CONNECT_MS));
+        call.deadline = None;
         call.repeat = Some(after(now, REPEAT_MS));
         let caller = call.device;
         self.say(caller, Signal::Accept { video });
@@ -316,190 +295,112 @@ impl Calls {
         Ok(())
     }
 
-    fn described(&mut self, round: u32, sdp: String, now: UnixMillis) -> Result<(), Failure> {
-        let Some(call) = self.call.as_mut() else { return Ok(()) };
-        if round != call.round || call.device.is_none() || call.phase == Phase::Accepted {
-            return Ok(()); // It was overtaken by a newer attempt.
+    /// What came of an input for the way between the two.
+    pub(super) fn step(&mut self, step: Option<Step>, now: UnixMillis) {
+        let (Some(step), Some(call)) = (step, self.call.as_mut()) else { return };
+        let (id, device, mine) = (call.id, call.device, call.mine);
+        if !call.waits_for_offer() {
+            call.repeat = None;
         }
-        if sdp.len() > SDP_BYTES_MAX || sdp::fingerprints(&sdp).is_none() {
-            let text = "this is no session description that can be sent";
-            return Err(Failure::new(FailureCode::Invalid, text));
+        if step.news == Some(News::Connected) {
+            call.connected.get_or_insert(now);
         }
-        if !call.outgoing && call.promised.is_none() {
-            return Ok(()); // There is no offer to answer.
+        self.acts.extend(step.ask.into_iter().map(|negotiation| Act::Negotiate(id, negotiation)));
+        for signal in step.say {
+            self.say(device, signal);
         }
-        call.local = Some(sdp);
-        call.repeat = call.outgoing.then(|| after(now, REPEAT_MS));
-        self.say_description();
-        Ok(())
-    }
-
-    /// The description of this round and every way that is known, to the other device.
-    pub(super) fn say_description(&mut self) {
-        let Some(call) = self.call.as_ref() else { return };
-        let (device, round, outgoing) = (call.device, call.round, call.outgoing);
-        let Some(sdp) = call.local.clone() else { return };
-        let lists: Vec<Vec<Candidate>> =
-            call.local_candidates.chunks(CANDIDATES_PER_SIGNAL_MAX).map(<[_]>::to_vec).collect();
-        self.say(device, if outgoing { Signal::Offer { round, sdp } } else { Signal::Answer { round, sdp } });
-        for list in lists {
-            self.say(device, Signal::Candidates { round, list });
-        }
-    }
-
-    fn found(&mut self, round: u32, list: Vec<Candidate>) -> Result<(), Failure> {
-        let Some(call) = self.call.as_mut().filter(|call| call.round == round) else { return Ok(()) };
-        if !list.iter().all(Candidate::is_sound) {
-            return Err(Failure::new(FailureCode::Invalid, "this is no candidate that can be sent"));
-        }
-        let mut new = Vec::new();
-        for candidate in list {
-            if call.local_candidates.len() < CANDIDATES_MAX && !call.local_candidates.contains(&candidate) {
-                call.local_candidates.push(candidate.clone());
-                new.push(candidate);
-            }
-        }
-        let (device, described) = (call.device, call.local.is_some());
-        if described {
-            for list in new.chunks(CANDIDATES_PER_SIGNAL_MAX) {
-                self.say(device, Signal::Candidates { round, list: list.to_vec() });
-            }
-        }
-        Ok(())
-    }
-
-    fn reported(&mut self, report: MediaReport, now: UnixMillis) {
-        let Some(call) = self.call.as_mut() else { return };
-        match report {
-            MediaReport::Alive => {}
-            MediaReport::Connected { fingerprint } => {
-                let Some(promised) = &call.promised else { return };
-                if !sdp::is_promised(&fingerprint, promised) {
-                    let device = call.device;
-                    self.say(device, Signal::HangUp { why: HangUp::Tampered });
-                    let outcome = self.outcome();
-                    return self.end(EndReason::Tampered, outcome, now);
-                }
-                if call.phase == Phase::Connected {
-                    return;
-                }
-                call.phase = Phase::Connected;
-                call.connected.get_or_insert(now);
-                (call.deadline, call.repeat) = (None, None);
-                let (device, mine) = (call.device, call.mine);
+        match step.news {
+            None => {}
+            Some(News::Connected) => {
                 self.say(device, Signal::State(mine));
                 self.tell();
             }
-            MediaReport::Disconnected | MediaReport::Failed => {
-                let wait = if report == MediaReport::Failed { 0 } else { FALTER_MS };
-                if call.phase == Phase::Connected {
-                    self.reconnect(wait, now);
-                } else if matches!(call.phase, Phase::Connecting | Phase::Reconnecting)
-                    && report == MediaReport::Failed
-                {
-                    call.stale = true;
-                    call.repeat = Some(now);
-                }
+            Some(News::Lost) => self.tell(),
+            Some(News::Tampered) => {
+                self.say(device, Signal::HangUp { why: HangUp::Tampered });
+                let outcome = self.outcome();
+                self.end(EndReason::Tampered, outcome, now);
             }
-        }
-    }
-
-    /// The way is lost: a new one is looked for, after a moment in which the old one may come back.
-    pub(super) fn reconnect(&mut self, wait_ms: u64, now: UnixMillis) {
-        if let Some(call) = self.call.as_mut() {
-            call.phase = Phase::Reconnecting;
-            call.stale = true;
-            call.deadline = Some(after(now, RECONNECT_MS));
-            call.repeat = Some(after(now, wait_ms));
-            self.tell();
         }
     }
 
     /// When [`Self::on_time`] is due.
     pub(crate) fn deadline(&self) -> Option<UnixMillis> {
+        [self.own_deadline(), self.groups.deadline()].into_iter().flatten().min()
+    }
+
+    fn own_deadline(&self) -> Option<UnixMillis> {
         let call = self.call.as_ref()?;
         let alive = (!call.rings_here()).then(|| after(call.alive, ALIVE_MS));
-        [call.deadline, call.repeat, alive].into_iter().flatten().min()
+        let (late, repeat) = call.pair.as_ref().map(|pair| (pair.late_at, pair.repeat)).unwrap_or_default();
+        [call.deadline, call.repeat, late, repeat, alive].into_iter().flatten().min()
     }
 
     /// A clock that jumped back: what was due far ahead is due within its usual time.
     pub(crate) fn clamp(&mut self, now: UnixMillis) {
+        self.groups.clamp(now);
         if let Some(call) = &mut self.call {
             call.alive = now;
             call.deadline = call.deadline.map(|at| at.min(after(now, RING_MS)));
             call.repeat = call.repeat.map(|_| now);
-            call.round_began = call.round_began.min(now);
+            if let Some(pair) = &mut call.pair {
+                pair.clamp(now);
+            }
         }
     }
 
     /// Time has passed.
     pub(crate) fn on_time(&mut self, now: UnixMillis) {
+        self.groups_on_time(now);
         let Some(call) = self.call.as_mut() else { return };
         let due = |at: Option<UnixMillis>| at.is_some_and(|at| at <= now);
         if !call.rings_here() && after(call.alive, ALIVE_MS) <= now {
             return self.hang_up(now);
         }
-        if due(call.deadline) {
+        let late = call.pair.as_ref().and_then(|pair| pair.late_at);
+        if due(call.deadline) || due(late) {
             return self.too_late(now);
         }
-        if due(call.repeat) {
+        let again = due(call.repeat);
+        let step = call.pair.as_mut().map(|pair| pair.on_time(now));
+        self.step(step, now);
+        if again {
             self.again(now);
         }
     }
 
     fn too_late(&mut self, now: UnixMillis) {
         let Some(call) = &self.call else { return };
-        let (phase, device) = (call.phase, call.device);
-        match phase {
+        let (device, lost) = (call.device, call.stand() == Stand::Reconnecting);
+        match call.phase {
             Phase::Calling | Phase::Ringing => {
                 self.say(None, Signal::HangUp { why: HangUp::Unanswered });
                 self.end(EndReason::Unanswered, Some(CallOutcome::Missed), now);
             }
             Phase::Incoming => self.end(EndReason::Unanswered, None, now),
-            _ => {
+            Phase::Taken => {
                 self.say(device, Signal::HangUp { why: HangUp::Failed });
-                let (outcome, lost) = (self.outcome(), phase == Phase::Reconnecting);
+                let outcome = self.outcome();
                 self.end(if lost { EndReason::Lost } else { EndReason::Failed }, outcome, now);
             }
         }
     }
 
-    /// Says again what nothing came of.
+    /// Says again that this device calls, or takes the call.
     fn again(&mut self, now: UnixMillis) {
         let Some(call) = self.call.as_mut() else { return };
         let (device, video, own_video) = (call.device, call.video, call.own_video);
-        call.repeat = Some(after(now, REPEAT_MS));
         match call.phase {
             Phase::Calling | Phase::Ringing => {
                 call.repeat = Some(after(now, INVITE_EVERY_MS));
                 self.say(None, Signal::Invite { video });
             }
-            Phase::Accepted => self.say(device, Signal::Accept { video: own_video }),
-            Phase::Connecting | Phase::Reconnecting if !call.outgoing => self.say(device, Signal::Restart),
-            Phase::Connecting | Phase::Reconnecting => {
-                // An attempt that led nowhere is followed by another one; an offer that was lost, or its answer, is repeated.
-                let old = after(call.round_began, ATTEMPT_MS) <= now;
-                if call.stale || old {
-                    self.offer_again(now);
-                } else if call.promised.is_none() {
-                    self.say_description();
-                }
+            Phase::Taken if call.waits_for_offer() => {
+                call.repeat = Some(after(now, REPEAT_MS));
+                self.say(device, Signal::Accept { video: own_video });
             }
-            Phase::Incoming | Phase::Connected => call.repeat = None,
+            Phase::Incoming | Phase::Taken => call.repeat = None,
         }
-    }
-
-    /// The caller begins a further attempt.
-    pub(super) fn offer_again(&mut self, now: UnixMillis) {
-        let Some(call) = self.call.as_mut() else { return };
-        let waiting = call.local.is_none() && call.round_began.0.saturating_add(REPEAT_MS) > now.0;
-        if waiting || call.round >= ROUNDS_MAX {
-            return;
-        }
-        call.begin_round(call.round.saturating_add(1), now);
-        call.repeat = Some(after(now, REPEAT_MS));
-        let (id, round) = (call.id, call.round);
-        self.acts.push(Act::Negotiate(id, Negotiation::Offer { round }));
     }
 
     /// The other device is not in the conversation any more.

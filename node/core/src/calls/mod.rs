@@ -15,19 +15,26 @@
 //! Nothing about where a device is goes out before its person took the call. Since ephemerals can be lost, each step is said
 //! again until the next one is heard; since they can be repeated, each has a number that counts once.
 //!
-//! `machine` is the whole decision, without clock, network or store; `signals` is its ear, `record` what stays of a call; `glue` ties it to the rest of the
-//! client. The shell sends [`MediaReport::Alive`] every few seconds, so that a call does not outlive the page that it runs in.
+//! `machine` is the whole decision, without clock, network or store; `signals` is its ear, `pair` the way between two devices, `record` what stays of a call; `glue` ties it to the rest of the
+//! client; `group` is what calls of a group have beside that. The shell sends [`MediaReport::Alive`] every few seconds, so that a call does not outlive the page that it runs in.
 
 mod glue;
+mod group;
 pub(crate) mod guard;
 mod machine;
+mod pair;
 mod record;
 pub(crate) mod sdp;
 mod signals;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use machine::{CANDIDATES_MAX, Calls};
+pub use group::{
+    GroupCallView, GroupCommand, GroupKey, GroupLink, GroupPerson, GroupReason, GroupState, GroupWord,
+    PEOPLE_MAX,
+};
+pub(crate) use machine::Calls;
+pub(crate) use pair::CANDIDATES_MAX;
 pub use sotto_e2ee::content::call::{
     CANDIDATES_PER_SIGNAL_MAX, CallId, CallOutcome, CallRecord, Candidate, MediaState, SDP_BYTES_MAX,
 };

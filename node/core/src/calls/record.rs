@@ -1,5 +1,6 @@
-//! What stays of a call: its record in the log. Its caller's device writes it when the call is over, and until then keeps a row
-//! from which it does so later, should it be stopped in the middle: so a call that rang somewhere is always in the history.
+//! What stays of a call: its record in the log. Its caller's device writes it when the call is over, of a call of a group the last one
+//! that leaves; until then it keeps a row from which it does so later, should it be stopped in the middle: so a call that rang
+//! somewhere is always in the history.
 
 use super::machine::{Act, Call, Calls, Phase};
 use super::{CallId, CallOutcome, CallRecord, CallState, EndReason};
@@ -16,11 +17,11 @@ const KNOWN_MAX: usize = 64;
 /// The row of the call that goes on.
 const UNDER_WAY: u8 = 0x5f;
 
-/// A call that this device began, with the record of it as it would be now.
+/// A call that this device began, or one of a group that it is alone in, with the record of it as it would be now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub(crate) struct UnderWay {
-    conversation: ConversationId,
-    record: CallRecord,
+    pub(super) conversation: ConversationId,
+    pub(super) record: CallRecord,
 }
 
 fn record(call: &Call, outcome: CallOutcome, seconds: u64) -> CallRecord {
@@ -86,7 +87,9 @@ impl Calls {
     }
 
     fn under_way(&self) -> Option<UnderWay> {
-        let call = self.call.as_ref().filter(|call| call.outgoing)?;
+        let Some(call) = self.call.as_ref().filter(|call| call.outgoing) else {
+            return self.group_under_way();
+        };
         let record = record(call, self.outcome()?, 0);
         Some(UnderWay { conversation: call.conversation, record })
     }

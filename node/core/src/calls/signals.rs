@@ -1,17 +1,13 @@
 //! What the other devices say. Who sent it was checked; whether it may, is decided here.
 
-use super::machine::{
-    ATTEMPT_MS, Act, CANDIDATES_MAX, CONNECT_MS, Call, Calls, INVITE_SILENCE_MS, Phase, ROUNDS_MAX,
-};
-use super::{CallId, CallOutcome, Candidate, EndReason, Negotiation, RING_MS, sdp};
+use super::machine::{Act, Call, Calls, INVITE_SILENCE_MS, Phase};
+use super::pair::Pair;
+use super::{CallId, CallOutcome, EndReason, RING_MS};
 use sotto_e2ee::content::call::{CallSignal, HangUp, Signal};
 use sotto_protocol::ids::{AccountId, ConversationId, DeviceId, UnixMillis};
 
 /// An invite that is further off by both clocks is of another time. Clocks of people's devices differ by minutes.
-const FRESH_MS: u64 = 10 * 60 * 1_000;
-
-/// A device asks for new attempts no faster than this.
-const ROUND_EVERY_MS: u64 = 1_000;
+pub(super) const FRESH_MS: u64 = 10 * 60 * 1_000;
 
 /// A signal with what was checked about it.
 pub(crate) struct Heard {
@@ -107,7 +103,12 @@ impl Calls {
         call.windows.entry(device).or_default().first(number);
         call.repeat = None;
         call.deadline = Some(silent(now));
+        if self.groups.is_busy() {
+            self.remember(id, Some(Signal::Busy));
+            return self.last_word(id, conversation, device);
+        }
         let Some(own) = &self.call else {
+            self.silence_groups();
             self.call = Some(call);
             self.say(Some(device), Signal::Ringing);
             return self.tell();
@@ -154,13 +155,12 @@ impl Calls {
             Signal::Accept { video } if rings => {
                 call.device = Some(device);
                 call.theirs.camera = *video;
-                call.phase = Phase::Connecting;
-                call.deadline = Some(UnixMillis(now.0.saturating_add(CONNECT_MS)));
-                call.repeat = None;
-                call.begin_round(0, now);
-                let id = call.id;
+                call.phase = Phase::Taken;
+                (call.deadline, call.repeat) = (None, None);
+                let (pair, step) = Pair::new(true, 0, now);
+                call.pair = Some(pair);
                 self.say(None, Signal::Taken { device });
-                self.acts.push(Act::Negotiate(id, Negotiation::Offer { round: 0 }));
+                self.step(Some(step), now);
                 self.tell();
             }
             Signal::Accept { .. } => {
@@ -190,27 +190,19 @@ impl Calls {
                 self.say(Some(device), Signal::Ringing);
             }
             Signal::Taken { device: taken } if !call.outgoing && taken != self.me => {
-                if matches!(call.phase, Phase::Incoming | Phase::Accepted) {
+                if call.phase == Phase::Incoming || call.waits_for_offer() {
                     self.end(EndReason::AnsweredElsewhere, None, now);
                 }
             }
             Signal::HangUp { why } => self.hung_up(why, now),
-            Signal::Offer { round, sdp } if !call.outgoing => self.offered(round, sdp, now),
-            Signal::Answer { round, sdp } if call.outgoing => self.answered(round, sdp),
-            Signal::Candidates { round, list } => self.ways(round, list),
-            Signal::Restart if call.outgoing => {
-                let had_its_chance = call.round_began.0.saturating_add(ATTEMPT_MS) <= now.0;
-                match call.phase {
-                    Phase::Connected => self.reconnect(0, now),
-                    Phase::Connecting | Phase::Reconnecting if had_its_chance => self.offer_again(now),
-                    _ => {}
-                }
-            }
             Signal::State(state) if call.theirs != state => {
                 call.theirs = state;
                 self.tell();
             }
-            _ => {}
+            signal => {
+                let step = call.pair.as_mut().map(|pair| pair.heard(signal, now));
+                self.step(step, now);
+            }
         }
     }
 
@@ -227,76 +219,6 @@ impl Calls {
         };
         let outcome = self.outcome();
         self.end(reason, outcome, now);
-    }
-
-    fn offered(&mut self, round: u32, sdp: String, now: UnixMillis) {
-        let Some(call) = self.call.as_mut() else { return };
-        if matches!(call.phase, Phase::Incoming) || round > ROUNDS_MAX {
-            return;
-        }
-        let first = call.phase == Phase::Accepted;
-        if !first && round == call.round {
-            // It did not hear the answer.
-            return self.say_description();
-        }
-        let too_soon = !first && call.round_began.0.saturating_add(ROUND_EVERY_MS) > now.0;
-        if !first && (round < call.round || too_soon) {
-            return;
-        }
-        let Some(promised) = sdp::fingerprints(&sdp) else { return };
-        if first && round == call.round {
-            call.round_began = now; // What came before the offer belongs to it.
-        } else {
-            call.begin_round(round, now);
-        }
-        call.promised = Some(promised);
-        call.repeat = None;
-        if first {
-            call.phase = Phase::Connecting;
-        }
-        let id = call.id;
-        self.acts.push(Act::Negotiate(id, Negotiation::Description { round, offer: true, sdp }));
-        self.give_ways();
-    }
-
-    fn answered(&mut self, round: u32, sdp: String) {
-        let Some(call) = self.call.as_mut() else { return };
-        if round != call.round || call.local.is_none() || call.promised.is_some() {
-            return;
-        }
-        let Some(promised) = sdp::fingerprints(&sdp) else { return };
-        call.promised = Some(promised);
-        if call.phase == Phase::Connecting {
-            call.repeat = None;
-        }
-        let id = call.id;
-        self.acts.push(Act::Negotiate(id, Negotiation::Description { round, offer: false, sdp }));
-        self.give_ways();
-    }
-
-    fn ways(&mut self, round: u32, list: Vec<Candidate>) {
-        let Some(call) = self.call.as_mut().filter(|call| call.round == round) else { return };
-        if call.phase == Phase::Incoming {
-            return;
-        }
-        for candidate in list {
-            if call.remote_candidates.len() < CANDIDATES_MAX && !call.remote_candidates.contains(&candidate) {
-                call.remote_candidates.push(candidate);
-            }
-        }
-        self.give_ways();
-    }
-
-    /// Hands the other one's candidates on, each once, after the description that they belong to.
-    fn give_ways(&mut self) {
-        let Some(call) = self.call.as_mut().filter(|call| call.promised.is_some()) else { return };
-        let list = call.remote_candidates.get(call.given..).unwrap_or_default().to_vec();
-        if list.is_empty() {
-            return;
-        }
-        call.given = call.remote_candidates.len();
-        let (id, round) = (call.id, call.round);
-        self.acts.push(Act::Negotiate(id, Negotiation::Candidates { round, list }));
     }
 }
 

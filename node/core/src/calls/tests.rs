@@ -1,8 +1,9 @@
 //! What devices do with calls, signal by signal and second by second.
 
-mod room;
+pub(super) mod room;
 
-use super::machine::{Act, CANDIDATES_MAX, CONNECT_MS, INVITE_SILENCE_MS, RECONNECT_MS};
+use super::machine::{Act, INVITE_SILENCE_MS};
+use super::pair::{CANDIDATES_MAX, CONNECT_MS, RECONNECT_MS};
 use super::signals::Heard;
 use super::{
     ALIVE_MS, CallCommand, CallId, CallOutcome, CallState, CallWarning, EndReason, MediaReport, MediaState,

@@ -86,6 +86,7 @@ impl Core {
             }
             Content::Timer { seconds } => return self.timer_came(ctx, convo, speech, seconds),
             Content::Call(record) => {
+                self.calls.was_recorded(convo.id, &record);
                 self.add_line(
                     ctx,
                     convo,

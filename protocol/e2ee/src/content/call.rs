@@ -21,13 +21,18 @@
 //! | 10 | candidates | round, list |
 //! | 11 | a new way is wanted: the caller offers again | |
 //! | 12 | state: muted, camera, held, screen | four flags |
+//! | 13 | here: this device is in a call of a group | joined, started, by, video, state |
+//!
+//! A call between two people uses 1 to 12. One of a group has nobody who leads it: each device in it says 13 to all, 7 to all when
+//! it leaves, and to each other one 8 to 11; 5 is for the own devices, which stop ringing, and 7 with `Tampered` for the device at
+//! the other end of a link that is cut.
 //!
 //! One that this version does not know is [`Signal::Unknown`], and passed over.
 
 use super::{Malformed, read, write};
 use bincode::{Decode, Encode};
 use sotto_protocol::hex;
-use sotto_protocol::ids::{BadId, DeviceId, UnixMillis};
+use sotto_protocol::ids::{AccountId, BadId, DeviceId, UnixMillis};
 use std::fmt;
 use std::str::FromStr;
 use zeroize::Zeroizing;
@@ -137,11 +142,28 @@ pub enum Signal {
     Restart,
     /// What the other one is to be shown.
     State(MediaState),
+    /// This device is in a call of a group; said again and again.
+    Here(Here),
     /// A signal of a later version.
     Unknown {
         /// Its number.
         signal: u16,
     },
+}
+
+/// A device that is in a call of a group, and what it knows of that call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct Here {
+    /// When this device joined, by its own clock. It tells one stay from the next, and who came first where there is no room.
+    pub joined: UnixMillis,
+    /// When the call began, by the clock of the device that began it.
+    pub started: UnixMillis,
+    /// Who began it.
+    pub by: AccountId,
+    /// It began with a picture.
+    pub video: bool,
+    /// What this device sends.
+    pub state: MediaState,
 }
 
 /// Why a call ends.
@@ -205,7 +227,7 @@ pub struct MediaState {
     pub screen: bool,
 }
 
-/// What stays of a call in the log. Its caller's device writes it when it is over.
+/// What stays of a call in the log. Its caller's device writes it when it is over; of a call of a group, the last device that leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub struct CallRecord {
     /// Which.
@@ -299,6 +321,7 @@ impl CallSignal {
             Signal::Candidates { round, list } => (10, write(&(round, list))),
             Signal::Restart => (11, nothing),
             Signal::State(state) => (12, write(state)),
+            Signal::Here(here) => (13, write(here)),
             Signal::Unknown { .. } => return None,
         };
         let bytes = std::mem::take(&mut *bytes);
@@ -330,6 +353,7 @@ impl CallSignal {
             }
             11 if bytes.is_empty() => Signal::Restart,
             12 => Signal::State(read(&bytes)?),
+            13 => Signal::Here(read(&bytes)?),
             2 | 5 | 6 | 11 => return Err(Malformed),
             signal => Signal::Unknown { signal },
         };

@@ -1,7 +1,7 @@
 //! Every content there and back, golden bytes, hostile bytes.
 
 use super::call::{
-    CANDIDATE_BYTES_MAX, CANDIDATES_PER_SIGNAL_MAX, CallId, CallOutcome, Candidate, HangUp, MediaState,
+    CANDIDATE_BYTES_MAX, CANDIDATES_PER_SIGNAL_MAX, CallId, CallOutcome, Candidate, HangUp, Here, MediaState,
     SDP_BYTES_MAX, Signal,
 };
 use super::peer::{ADDRESSES_MAX, CHANNEL_SDP_BYTES_MAX, Carriers, PeerWord, Way};
@@ -115,7 +115,18 @@ fn ephemerals() -> Vec<Ephemeral> {
     }));
     all.extend(signals().into_iter().map(signal));
     all.extend(peer_words());
+    all.push(Ephemeral::Call(CallSignal { call: CALL, to: None, number: 300, signal: here() }));
     all
+}
+
+fn here() -> Signal {
+    Signal::Here(Here {
+        joined: UnixMillis(70_000),
+        started: UnixMillis(5),
+        by: AccountId([4; 16]),
+        video: true,
+        state: MediaState { camera: true, ..MediaState::default() },
+    })
 }
 
 fn way(addresses: usize) -> Way {

@@ -18,6 +18,7 @@
 mod chain;
 mod change;
 mod join;
+mod media;
 mod members;
 mod process;
 mod record;
@@ -30,6 +31,7 @@ pub use crate::mls::Suite;
 pub use crate::seal::Sender;
 pub use change::{Change, Staged};
 pub use join::Genesis;
+pub use media::MediaKey;
 pub use process::{Alert, CommitSummary, Outcome, Processed, Reason, check_head};
 pub use requests::ResentContent;
 pub use send::Encrypted;

@@ -82,6 +82,25 @@ pub(super) struct Linking {
     pub(super) list: Option<Vec<Way>>,
 }
 
+/// What calls about calls of groups take: each some of it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Grouping {
+    pub(super) conversation: Option<ConversationId>,
+    pub(super) call: Option<String>,
+    pub(super) video: Option<bool>,
+    pub(super) device: Option<DeviceId>,
+    pub(super) round: Option<u32>,
+    pub(super) sdp: Option<String>,
+    pub(super) list: Option<Vec<Way>>,
+    pub(super) media: Option<String>,
+    pub(super) fingerprint: Option<String>,
+    pub(super) muted: Option<bool>,
+    pub(super) camera: Option<bool>,
+    pub(super) held: Option<bool>,
+    pub(super) screen: Option<bool>,
+}
+
 impl Creating {
     pub(super) fn command(self) -> Result<NewConversation, CallError> {
         let history = match self.history.as_str() {

@@ -1,7 +1,7 @@
 //! Calls that become a command of the client, and what the interface is told of what came of it.
 
 use super::asked::*;
-use super::{CallError, LINES_MAX, args, invalid, links, voice};
+use super::{CallError, LINES_MAX, args, group, invalid, links, voice};
 use serde_json::{Value, json};
 use sotto_e2ee::file::FileAbout;
 use sotto_mls::suite::Suite;
@@ -100,6 +100,9 @@ pub(super) fn command(method: &str, given: &str) -> Result<(Command, bool), Call
         "set_invisible" => Command::SetInvisible(args::<Switch>(given)?.on),
         other => {
             if let Some(command) = voice::command(other, given)? {
+                return Ok((command, false));
+            }
+            if let Some(command) = group::command(other, given)? {
                 return Ok((command, false));
             }
             if let Some(command) = links::command(other, given)? {

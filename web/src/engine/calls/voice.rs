@@ -36,13 +36,8 @@ pub(super) fn command(method: &str, given: &str) -> Result<Option<Command>, Call
         }
         "call_media" => {
             let Reported { call, media, fingerprint } = args(given)?;
-            let report = match (media.as_str(), fingerprint) {
-                ("connected", Some(fingerprint)) => MediaReport::Connected { fingerprint },
-                ("alive", None) => MediaReport::Alive,
-                ("disconnected", None) => MediaReport::Disconnected,
-                ("failed", None) => MediaReport::Failed,
-                _ => return Err(invalid("this says nothing about media")),
-            };
+            let report =
+                report(&media, fingerprint).ok_or_else(|| invalid("this says nothing about media"))?;
             CallCommand::Media { call: id(&call)?, report }
         }
         "call_state" => {
@@ -51,6 +46,17 @@ pub(super) fn command(method: &str, given: &str) -> Result<Option<Command>, Call
         }
         _ => return Ok(None),
     })))
+}
+
+/// How the media do, as a page says it.
+pub(super) fn report(media: &str, fingerprint: Option<String>) -> Option<MediaReport> {
+    Some(match (media, fingerprint) {
+        ("connected", Some(fingerprint)) => MediaReport::Connected { fingerprint },
+        ("alive", None) => MediaReport::Alive,
+        ("disconnected", None) => MediaReport::Disconnected,
+        ("failed", None) => MediaReport::Failed,
+        _ => return None,
+    })
 }
 
 /// How a call stands.

@@ -150,6 +150,7 @@ impl Room {
                 }
                 Act::Tell(view) => device.told.push(view),
                 Act::Record(_, record) => device.records.push(record),
+                Act::TellGroup(_) | Act::NegotiateIn { .. } => panic!("no group is called here"),
                 Act::Negotiate(call, negotiation) => {
                     device.asked.push(negotiation.clone());
                     let (Negotiation::Offer { round } | Negotiation::Description { round, offer: true, .. }) =
@@ -207,7 +208,7 @@ impl Room {
     }
 }
 
-pub(super) fn candidate(line: &str) -> Candidate {
+pub(in super::super) fn candidate(line: &str) -> Candidate {
     Candidate { line: line.to_owned(), mid: Some("0".into()), section: Some(0) }
 }
 

@@ -32,6 +32,24 @@ fn three_people_talk_in_both_suites() {
     }
 }
 
+/// P-045.
+#[test]
+fn the_key_of_media_is_the_same_for_all_members_and_another_one_in_each_epoch() {
+    let mut bob = Person::new(2, 2);
+    let (mut alice, mut relay) = conversation_of(Suite::X25519, HistoryPolicy::SinceJoining, &mut [&mut bob]);
+    let mut before = None;
+    for _ in 0..2 {
+        let (one, other) = [&alice, &bob].map(|who| who.conversation().media_key().expect("a member")).into();
+        assert_eq!((one.epoch, &one.base_key, &one.senders), (other.epoch, &other.base_key, &other.senders));
+        for (who, key) in [(&alice, &one), (&bob, &other)] {
+            assert!(key.senders.contains(&(who.me.device(), key.mine)));
+        }
+        assert_ne!(before.replace(one.base_key.clone()), Some(one.base_key));
+        alice.change(&mut relay, Change::Update);
+        bob.catch_up(&relay);
+    }
+}
+
 #[test]
 fn a_conversation_goes_on_after_a_restart_at_any_point() {
     let mut bob = Person::new(2, 2);
