@@ -19,7 +19,7 @@ impl Calls {
         }
         if let Signal::Here(here) = &signal {
             let is_old = now.0.abs_diff(sent_at.0) > FRESH_MS;
-            if is_old || !self.is_call_of(conversation, call, here, sent_at, now) {
+            if to.is_some() || is_old || !self.is_call_of(conversation, call, here, sent_at, now) {
                 return;
             }
         }
