@@ -1,6 +1,6 @@
 /** The whole interface: which screen, and what lies over each. */
 import { createEffect, createSignal, lazy, Match, onMount, Show, Suspense, Switch } from "solid-js";
-import { t } from "./i18n/index.ts";
+import { speak, t } from "./i18n/index.ts";
 import { app } from "./state/app.ts";
 import { watchMessages } from "./state/notify.ts";
 import { applyPrefs } from "./state/prefs.ts";
@@ -29,6 +29,7 @@ export function App() {
     // The tab beside may be the one that was closed.
     document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && app.listed && void goOn());
   });
+  createEffect(() => void speak().catch(() => undefined));
   createEffect(() => {
     if (app.state?.phase === "empty") document.title = "Sotto";
     if (app.listed) void goOn();

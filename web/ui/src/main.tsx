@@ -2,6 +2,7 @@
 import { render } from "solid-js/web";
 import { connect } from "./engine/client.ts";
 import { App, setStartFailure } from "./app.tsx";
+import { speak } from "./i18n/index.ts";
 import { start } from "./state/app.ts";
 import "./state/install.ts";
 import { watchUpdates } from "./state/update.ts";
@@ -13,7 +14,9 @@ import "./styles/chat.css";
 import "./styles/panels.css";
 
 const root = document.getElementById("app");
-if (root) render(() => <App />, root);
+void speak()
+  .catch(() => undefined)
+  .then(() => root && render(() => <App />, root));
 
 watchUpdates();
 connect()

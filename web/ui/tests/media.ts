@@ -17,8 +17,14 @@ export const COLOUR: Colour = { red: 200, green: 40, blue: 40 };
 
 /** A page of whichever browser. */
 interface Evaluates {
-  evaluate<T>(work: () => T | Promise<T>): Promise<T>;
+  evaluate<T>(work: (where: string) => T | Promise<T>, where: string): Promise<T>;
 }
+
+/** What plays the other end of a call of two. */
+const OTHER = ".call-remote";
+
+/** What plays somebody in a call of a group. */
+export const tileOf = (name: string): string => `[aria-label="Picture of ${name}"]`;
 
 const RATE = 48_000;
 const folder = mkdtempSync(join(tmpdir(), "sotto-web-media-"));
@@ -81,9 +87,9 @@ export const WITH_DEVICES = {
 };
 
 /** The loudest frequency of what comes from the other end, in hertz; 0 where nothing is to be heard. */
-export function heard(page: Evaluates): Promise<number> {
-  return page.evaluate(async () => {
-    const stream = document.querySelector<HTMLVideoElement>(".call-remote")?.srcObject as MediaStream | null;
+export function heard(page: Evaluates, from = OTHER): Promise<number> {
+  return page.evaluate(async (from) => {
+    const stream = document.querySelector<HTMLVideoElement>(from)?.srcObject as MediaStream | null;
     if (!stream?.getAudioTracks().length) return 0;
     const context = new AudioContext();
     await context.resume();
@@ -101,7 +107,7 @@ export function heard(page: Evaluates): Promise<number> {
     }
     await context.close();
     return Math.round(loudest);
-  });
+  }, from);
 }
 
 /** The median length of the waves of samples of 16 bits, as a frequency; 0 where there are none. */
@@ -120,9 +126,9 @@ function frequency(samples: Int16Array, rate: number): number {
 }
 
 /** The same for a browser that plays nothing because the machine has no loudspeaker: a second of it is recorded. */
-export async function recorded(page: Evaluates): Promise<number> {
-  const levels = await page.evaluate(async () => {
-    const stream = document.querySelector<HTMLVideoElement>(".call-remote")?.srcObject as MediaStream | null;
+export async function recorded(page: Evaluates, from = OTHER): Promise<number> {
+  const levels = await page.evaluate(async (from) => {
+    const stream = document.querySelector<HTMLVideoElement>(from)?.srcObject as MediaStream | null;
     if (!stream?.getAudioTracks().length) return "";
     const recorder = new MediaRecorder(new MediaStream(stream.getAudioTracks()));
     const parts: Blob[] = [];
@@ -135,7 +141,7 @@ export async function recorded(page: Evaluates): Promise<number> {
     const rate = 48_000;
     const sound = await new OfflineAudioContext(1, rate, rate).decodeAudioData(await new Blob(parts).arrayBuffer());
     return Array.from(sound.getChannelData(0), (level) => Math.round(level * 32_767)).join(" ");
-  });
+  }, from);
   return frequency(Int16Array.from(levels.split(" "), Number), RATE);
 }
 
@@ -148,21 +154,21 @@ export function written(path: string): number {
 }
 
 /** The colour in the middle of the picture that comes from the other end. */
-function seen(page: Evaluates): Promise<number[]> {
-  return page.evaluate(() => {
-    const video = document.querySelector<HTMLVideoElement>(".call-remote");
+function seen(page: Evaluates, from: string): Promise<number[]> {
+  return page.evaluate((from) => {
+    const video = document.querySelector<HTMLVideoElement>(from);
     const canvas = document.createElement("canvas");
     [canvas.width, canvas.height] = [16, 16];
     const drawing = canvas.getContext("2d");
     if (!video?.videoWidth || !drawing) return [];
     drawing.drawImage(video, 0, 0, 16, 16);
     return [...drawing.getImageData(8, 8, 1, 1).data.slice(0, 3)];
-  });
+  }, from);
 }
 
 /** The tone of the other one's microphone arrives. */
-export async function hears(page: Evaluates, listen = heard, tone = TONE_HZ): Promise<void> {
-  await expect.poll(async () => Math.abs((await listen(page)) - tone), { timeout: 30_000 }).toBeLessThan(8);
+export async function hears(page: Evaluates, listen = heard, tone = TONE_HZ, from = OTHER): Promise<void> {
+  await expect.poll(async () => Math.abs((await listen(page, from)) - tone), { timeout: 30_000 }).toBeLessThan(8);
 }
 
 /** The same of the last picture that a node recorded, by the page's own decoder; nothing where there is less than a second. */
@@ -200,13 +206,13 @@ function far([red = 0, green = 0, blue = 0]: number[], colour: Colour): number {
 }
 
 /** How far the picture that arrives is from a colour: that of the cameras here. */
-export async function difference(page: Evaluates, colour = COLOUR): Promise<number> {
-  return far(await seen(page), colour);
+export async function difference(page: Evaluates, colour = COLOUR, from = OTHER): Promise<number> {
+  return far(await seen(page, from), colour);
 }
 
 /** The picture of the other one's camera arrives. */
-export async function sees(page: Evaluates, colour = COLOUR): Promise<void> {
-  await expect.poll(() => difference(page, colour), { timeout: 30_000 }).toBeLessThan(45);
+export async function sees(page: Evaluates, colour = COLOUR, from = OTHER): Promise<void> {
+  await expect.poll(() => difference(page, colour, from), { timeout: 30_000 }).toBeLessThan(45);
 }
 
 /** A node's recording has the picture of the camera here. */

@@ -7,9 +7,11 @@ import { Avatar } from "../ui/avatar.tsx";
 import { attempt, remark } from "../ui/overlay.tsx";
 import { Controls } from "./controls.tsx";
 import { CallIcon } from "./icon.tsx";
-import { callView, forgetCall, setWanted } from "./open.ts";
+import { callView, forgetCall, isInCall, setWanted } from "./open.ts";
+import { qualityText } from "./quality.ts";
 import { announce, ring } from "./ring.ts";
 import { Session } from "./session.ts";
+import { Timer } from "./timer.tsx";
 import { words } from "./words.ts";
 
 /** How long it is shown how a call ended. */
@@ -27,11 +29,11 @@ async function enter(video: boolean, begin: () => Promise<Id>): Promise<void> {
   setWanted(true);
   const entered = new Session(video);
   try {
-    await entered.prepare().catch((error: unknown) => {
+    await entered.local.prepare(video).catch((error: unknown) => {
       remark(words().denied, true);
       throw error;
     });
-    if (video && !entered.mine().camera) remark(words().pictureDenied, true);
+    if (video && !entered.local.mine().camera) remark(words().pictureDenied, true);
     setOver(undefined);
     setSession(entered);
     await attempt(async () => entered.begin(await begin()));
@@ -67,7 +69,7 @@ function ringing(where: Id): Id | undefined {
 
 /** Begins a call. Whoever is called from there meanwhile, as while the microphone is asked for, takes that call: both want the same. */
 export async function start(where: Id, video: boolean): Promise<void> {
-  if (callView() && !ringing(where)) return;
+  if (isInCall() && !ringing(where)) return;
   const begin = async (): Promise<Id> => {
     if (!ringing(where)) {
       try {
@@ -124,7 +126,7 @@ export default function Panel() {
         rings = id ?? rings;
         if (id === undefined || !one) return;
         const silence = ring(false);
-        const withdraw = announce(one);
+        const withdraw = announce(one.conversation, nameOf(one.account), one.video ? words().incomingVideo : words().incoming);
         onCleanup(() => {
           silence();
           withdraw();
@@ -203,37 +205,13 @@ function Who(props: { one: Call; name: string }) {
 
 function Live(props: { one: Call; session: Session; name: string }) {
   const [large, setLarge] = createSignal(matchMedia("(max-width: 720px)").matches);
-  const [now, setNow] = createSignal(Date.now());
-  const tick = setInterval(() => setNow(Date.now()), 500);
-  onCleanup(() => clearInterval(tick));
   const theirs = () => props.one.theirs;
   const seen = (): boolean => (theirs().camera || theirs().screen) && !theirs().held && props.one.since_ms !== null;
-  const time = (): string => {
-    const seconds = Math.max(0, Math.floor((now() - (props.one.since_ms ?? now())) / 1000));
-    const two = (value: number): string => String(value).padStart(2, "0");
-    const minutes = Math.floor(seconds / 60);
-    return minutes < 60 ? `${minutes}:${two(seconds % 60)}` : `${Math.floor(minutes / 60)}:${two(minutes % 60)}:${two(seconds % 60)}`;
-  };
-  const line = (): string => {
-    const quality = props.session.quality();
-    if (!quality) return "";
-    const { relayed, roundTrip, loss, bitrate } = quality;
-    return [
-      relayed ? words().relayed : words().direct,
-      ...(roundTrip === undefined ? [] : [words().ms(roundTrip)]),
-      words().loss(loss.toFixed(loss < 10 ? 1 : 0)),
-      words().rate(String(Math.round(bitrate / 1000))),
-    ].join(" · ");
-  };
   return (
     <div class="call-live" classList={{ large: large() }}>
       <div class="call-head">
         <Who one={props.one} name={props.name} />
-        <Show when={props.one.since_ms}>
-          <span class="call-time" role="timer">
-            {time()}
-          </span>
-        </Show>
+        <Show when={props.one.since_ms}>{(since) => <Timer since={since()} />}</Show>
         <button
           type="button"
           class="icon-button"
@@ -249,22 +227,22 @@ function Live(props: { one: Call; session: Session; name: string }) {
           {words().altered}
         </p>
       </Show>
-      <div class="call-pictures" classList={{ seen: seen(), alone: !seen() && !props.session.picture() }}>
+      <div class="call-pictures" classList={{ seen: seen(), alone: !seen() && !props.session.local.picture() }}>
         <Remote session={props.session} label={words().theirPicture(props.name)} seen={seen()} contain={theirs().screen} />
-        <Show when={props.session.picture()} keyed>
-          {(picture) => <Own picture={picture} mirrored={props.session.mine().camera} />}
+        <Show when={props.session.local.picture()} keyed>
+          {(picture) => <Own picture={picture} mirrored={props.session.local.mine().camera} />}
         </Show>
       </div>
-      <Show when={theirs().muted || theirs().held || props.session.mine().held}>
+      <Show when={theirs().muted || theirs().held || props.session.local.mine().held}>
         <p class="call-note" role="status">
-          {props.session.mine().held ? words().onHold : theirs().held ? words().theyHold : words().theyMuted}
+          {props.session.local.mine().held ? words().onHold : theirs().held ? words().theyHold : words().theyMuted}
         </p>
       </Show>
       <p class="call-quality">
         <span class="call-locked">{words().encrypted}</span>
-        <span data-quality>{line()}</span>
+        <span data-quality>{qualityText(props.session.connection.quality())}</span>
       </p>
-      <Controls session={props.session} onHangUp={() => void hangUp(props.session)} />
+      <Controls local={props.session.local} end={words().hangUp} onEnd={() => void hangUp(props.session)} />
     </div>
   );
 }
@@ -273,12 +251,12 @@ function Live(props: { one: Call; session: Session; name: string }) {
 function Remote(props: { session: Session; label: string; seen: boolean; contain: boolean }) {
   let video!: HTMLVideoElement;
   onMount(() => {
-    video.srcObject = props.session.remote;
-    props.session.sound = video;
+    video.srcObject = props.session.connection.remote;
+    onCleanup(props.session.local.playedBy(video));
     void video.play().catch(() => undefined);
   });
   createEffect(() => {
-    video.muted = props.session.mine().held;
+    video.muted = props.session.local.mine().held;
   });
   return (
     <video ref={video} class="call-remote" classList={{ contain: props.contain }} hidden={!props.seen} autoplay playsinline aria-label={props.label}>

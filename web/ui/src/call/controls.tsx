@@ -3,19 +3,19 @@ import { createSignal, createUniqueId, For, onCleanup, onMount, Show } from "sol
 import { prefs } from "../state/prefs.ts";
 import { attempt, remark } from "../ui/overlay.tsx";
 import { CallIcon } from "./icon.tsx";
-import type { DeviceKind, Session } from "./session.ts";
+import type { DeviceKind, Local } from "./local.ts";
 import { words } from "./words.ts";
 
-export function Controls(props: { session: Session; onHangUp: () => void }) {
+export function Controls(props: { local: Local; end: string; onEnd: () => void }) {
   const [choosing, setChoosing] = createSignal(false);
-  const mine = () => props.session.mine();
+  const mine = () => props.local.mine();
   const picture = (show: () => Promise<void>): void => {
     void show().catch(() => remark(words().pictureDenied, true));
   };
   return (
     <>
       <Show when={choosing()}>
-        <Devices session={props.session} />
+        <Devices local={props.local} />
       </Show>
       <div class="call-buttons" role="group">
         <button
@@ -23,7 +23,7 @@ export function Controls(props: { session: Session; onHangUp: () => void }) {
           class="call-button"
           aria-pressed={mine().muted}
           aria-label={mine().muted ? words().unmute : words().mute}
-          onClick={() => props.session.mute(!mine().muted)}
+          onClick={() => props.local.mute(!mine().muted)}
         >
           <CallIcon name={mine().muted ? "micOff" : "mic"} />
         </button>
@@ -32,7 +32,7 @@ export function Controls(props: { session: Session; onHangUp: () => void }) {
           class="call-button"
           aria-pressed={mine().camera}
           aria-label={mine().camera ? words().cameraOff : words().cameraOn}
-          onClick={() => picture(() => (mine().camera ? props.session.hide() : props.session.show("camera")))}
+          onClick={() => picture(() => (mine().camera ? props.local.hide() : props.local.show("camera")))}
         >
           <CallIcon name={mine().camera ? "camera" : "cameraOff"} />
         </button>
@@ -42,7 +42,7 @@ export function Controls(props: { session: Session; onHangUp: () => void }) {
             class="call-button"
             aria-pressed={mine().screen}
             aria-label={mine().screen ? words().unshare : words().share}
-            onClick={() => picture(() => (mine().screen ? props.session.hide() : props.session.show("screen")))}
+            onClick={() => picture(() => (mine().screen ? props.local.hide() : props.local.show("screen")))}
           >
             <CallIcon name="screen" />
           </button>
@@ -52,7 +52,7 @@ export function Controls(props: { session: Session; onHangUp: () => void }) {
           class="call-button"
           aria-pressed={mine().held}
           aria-label={mine().held ? words().resume : words().hold}
-          onClick={() => props.session.hold(!mine().held)}
+          onClick={() => props.local.hold(!mine().held)}
         >
           <CallIcon name={mine().held ? "resume" : "hold"} />
         </button>
@@ -68,8 +68,8 @@ export function Controls(props: { session: Session; onHangUp: () => void }) {
         <button
           type="button"
           class="call-button end"
-          aria-label={words().hangUp}
-          onClick={() => props.onHangUp()}
+          aria-label={props.end}
+          onClick={() => props.onEnd()}
         >
           <CallIcon name="hangUp" />
         </button>
@@ -80,7 +80,7 @@ export function Controls(props: { session: Session; onHangUp: () => void }) {
 
 const KINDS = { microphone: "audioinput", camera: "videoinput", speaker: "audiooutput" } as const;
 
-function Devices(props: { session: Session }) {
+function Devices(props: { local: Local }) {
   const [all, setAll] = createSignal<MediaDeviceInfo[]>([]);
   const look = (): void => void navigator.mediaDevices.enumerateDevices().then(setAll);
   onMount(() => {
@@ -105,7 +105,7 @@ function Devices(props: { session: Session }) {
               <select
                 id={id}
                 value={prefs[kind]}
-                onChange={(event) => void attempt(() => props.session.choose(kind, event.currentTarget.value))}
+                onChange={(event) => void attempt(() => props.local.choose(kind, event.currentTarget.value))}
               >
                 <option value="">{words().usual}</option>
                 <For each={of(kind)}>

@@ -1,4 +1,5 @@
 /** How good a connection is, from what the browser counts. */
+import { words } from "./words.ts";
 
 export interface Quality {
   relayed: boolean;
@@ -51,4 +52,16 @@ export function measure(stats: RTCStatsReport, before: Counters | undefined): { 
       bitrate: before && seconds > 0 ? (8 * Math.max(0, counters.bytes - before.bytes)) / seconds : 0,
     },
   };
+}
+
+/** A line about it: the way, the round trip, what was lost, the rate. */
+export function qualityText(quality: Quality | undefined): string {
+  if (!quality) return "";
+  const { loss, bitrate } = quality;
+  return [wayText(quality), words().loss(loss.toFixed(loss < 10 ? 1 : 0)), words().rate(String(Math.round(bitrate / 1000)))].join(" · ");
+}
+
+/** The first half of it. */
+export function wayText({ relayed, roundTrip }: Quality): string {
+  return [relayed ? words().relayed : words().direct, ...(roundTrip === undefined ? [] : [words().ms(roundTrip)])].join(" · ");
 }

@@ -1,10 +1,8 @@
 /** What is heard and seen while it rings: two soft notes, and a notification where nobody looks. */
-import type { Call } from "../engine/api.ts";
-import { nameOf } from "../state/app.ts";
+import type { Id } from "../engine/api.ts";
 import { visible } from "../state/notify.ts";
 import { prefs } from "../state/prefs.ts";
 import { go, to } from "../state/route.ts";
-import { words } from "./words.ts";
 
 const RING_EVERY_MS = 2_400;
 const CALL_EVERY_MS = 4_000;
@@ -45,13 +43,13 @@ function note(context: AudioContext, frequency: number, after: number, loud: num
 }
 
 /** Says so outside of the page, if nobody looks at it; takes it back when it is stopped. */
-export function announce(call: Call): () => void {
+export function announce(conversation: Id, who: string, what: string): () => void {
   if (visible() || !prefs.notify || !("Notification" in window) || Notification.permission !== "granted")
     return () => undefined;
-  const hash = to.conversation(call.conversation);
-  const title = prefs.preview ? nameOf(call.account) : "Sotto";
+  const hash = to.conversation(conversation);
+  const title = prefs.preview ? who : "Sotto";
   const options: NotificationOptions = {
-    body: call.video ? words().incomingVideo : words().incoming,
+    body: what,
     tag: TAG,
     icon: "./icon-192.png",
     requireInteraction: true,

@@ -6,6 +6,7 @@ import { conversation, isMember, now } from "../state/app.ts";
 import { createLines } from "../state/lines.ts";
 import { route } from "../state/route.ts";
 import { nameOf, me } from "../state/app.ts";
+import { GroupBar, groupCallIn } from "../call/open.ts";
 import { droppable } from "../files/open.ts";
 import { Composer } from "./composer.tsx";
 import { Header } from "./header.tsx";
@@ -40,6 +41,13 @@ export function Conversation(props: { id: string }) {
         <div class="conversation" classList={{ "with-panel": !!panel() }}>
           <section class="chat" ref={(chat) => droppable(chat, () => (isMember(one()) ? props.id : undefined))} aria-label={t().conversation.messages}>
             <Header one={one()} />
+            <Show when={groupCallIn(props.id)}>
+              {(call) => (
+                <Suspense>
+                  <GroupBar one={call()} />
+                </Suspense>
+              )}
+            </Show>
             <Messages
               one={one()}
               lines={lines}

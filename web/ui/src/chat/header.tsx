@@ -1,6 +1,6 @@
 /** Who one talks to here, and the way to everything about the conversation. */
 import { Show } from "solid-js";
-import { callView, canCall, startCall } from "../call/open.ts";
+import { canCall, canCallGroups, isInCall, startCall, startGroupCall } from "../call/open.ts";
 import { openInvite, openSafety } from "../dialogs/open.ts";
 import { t } from "../i18n/index.ts";
 import { span } from "../i18n/time.ts";
@@ -19,6 +19,11 @@ export function Header(props: { one: Conversation }) {
     if (props.one.kind === "direct") return isHere(props.one) ? words.online : words.offline;
     const here = props.one.present_count;
     return words.members(props.one.members) + (here === null ? "" : ` · ${words.here(here)}`);
+  };
+  const begin = () => {
+    if (!isMember(props.one)) return undefined;
+    if (props.one.kind === "direct") return canCall() ? startCall : undefined;
+    return props.one.kind === "group" && canCallGroups() ? startGroupCall : undefined;
   };
   function menu(button: Element): void {
     const id = props.one.conversation;
@@ -72,25 +77,29 @@ export function Header(props: { one: Conversation }) {
           </span>
         </span>
       </a>
-      <Show when={props.one.kind === "direct" && isMember(props.one) && canCall()}>
-        <button
-          type="button"
-          class="icon-button"
-          aria-label={t().conversation.voiceCall}
-          disabled={callView() !== undefined}
-          onClick={() => startCall(props.one.conversation, false)}
-        >
-          <Icon name="phone" />
-        </button>
-        <button
-          type="button"
-          class="icon-button"
-          aria-label={t().conversation.videoCall}
-          disabled={callView() !== undefined}
-          onClick={() => startCall(props.one.conversation, true)}
-        >
-          <Icon name="camera" />
-        </button>
+      <Show when={begin()} keyed>
+        {(call) => (
+          <>
+            <button
+              type="button"
+              class="icon-button"
+              aria-label={t().conversation.voiceCall}
+              disabled={isInCall()}
+              onClick={() => call(props.one.conversation, false)}
+            >
+              <Icon name="phone" />
+            </button>
+            <button
+              type="button"
+              class="icon-button"
+              aria-label={t().conversation.videoCall}
+              disabled={isInCall()}
+              onClick={() => call(props.one.conversation, true)}
+            >
+              <Icon name="camera" />
+            </button>
+          </>
+        )}
       </Show>
       <Show when={props.one.pins.length > 0}>
         <a class="icon-button wide-only" href={to.panel(props.one.conversation, "pins")} aria-label={t().conversation.pins}>

@@ -42,7 +42,7 @@ export function noticeText(message: Message, within: Conversation | undefined): 
     case "timer":
       return message.seconds ? words.timerSet(who, span(message.seconds)) : words.timerOff(who);
     case "call":
-      return callText(message);
+      return within?.kind === "direct" ? callText(message) : groupCallText(message, who);
     case "unknown":
       return words.unknown;
     case "text":
@@ -65,6 +65,14 @@ function callText(message: Message): string {
     default:
       return own ? words.unanswered(video) : words.missed(video);
   }
+}
+
+/** Who writes it down is who began a call that nobody joined, or who was the last to leave. */
+function groupCallText(message: Message, who: string): string {
+  const words = t().line.groupCall;
+  const { video = false } = message;
+  if (message.outcome === "answered") return words.answered(video, span(Math.max(1, message.seconds ?? 0)));
+  return message.own ? t().line.call.unanswered(video) : words.missed(video, who);
 }
 
 /** One line of a text, for lists. */

@@ -202,6 +202,51 @@ export interface Call {
   replaces: Id | null;
 }
 
+/** A device that is in a call of a group. */
+export interface GroupPerson extends MediaState {
+  account: Id;
+  device: Id;
+  /** This device. */
+  own: boolean;
+  /** Of the connection to it; null where there is none. */
+  link: "connecting" | "connected" | "reconnecting" | null;
+  /** Somebody stands between: the connection was cut. */
+  tampered: boolean;
+}
+
+/** A call of a group, told anew with every change. */
+export interface GroupCall {
+  type: "group_call";
+  call: Id;
+  conversation: Id;
+  /** Who began it. */
+  account: Id;
+  video: boolean;
+  /** `going_on`: without this device, which may join. */
+  state: "ringing" | "going_on" | "joined" | "ended";
+  /** Why this device is not in it any more, or why nobody is. */
+  reason: "left" | "over" | "full" | "removed" | "lost" | null;
+  /** Since when it goes on, by this device's clock. */
+  since_ms: number;
+  altered: boolean;
+  /** Two began at once: the own call that this one goes on for. */
+  replaces: Id | null;
+  people: GroupPerson[];
+}
+
+/** What the media of a group's call are sealed with, at joining and with each epoch; see `call/sframe.ts`. */
+export interface GroupKey {
+  type: "group_call_key";
+  call: Id;
+  epoch: number;
+  /** 16 bytes. */
+  base_key: string;
+  context: number;
+  /** This device's leaf in the tree of the conversation. */
+  mine: number;
+  senders: { device: Id; index: number }[];
+}
+
 /** A way to a device, as `RTCIceCandidate` has it. */
 export interface Way {
   line: string;
@@ -210,7 +255,13 @@ export interface Way {
 }
 
 /** What the tab that runs the media of a call is to do; see `Negotiation` in `node/core/src/calls`. */
-export type Negotiate = { type: "call_negotiate"; call: Id; round: number } & ({ what: "offer"; given: null } | Given);
+export type Negotiate = { type: "call_negotiate"; call: Id } & Step;
+
+/** The same for the connection to one device in a call of a group. */
+export type GroupNegotiate = { type: "group_call_negotiate"; call: Id; device: Id } & Step;
+
+/** One step of negotiating a connection. */
+export type Step = { round: number } & ({ what: "offer"; given: null } | Given);
 
 type Given = { what: "take_offer" | "take_answer"; given: string } | { what: "take_candidates"; given: Way[] };
 
@@ -341,6 +392,19 @@ export interface Calls {
   call_media: [{ call: Id; media: "connected" | "alive" | "disconnected" | "failed"; fingerprint?: string }, None];
   call_state: [{ call: Id } & MediaState, None];
 
+  /** Calls of groups that are known to go on. */
+  group_calls: [None, GroupCall[]];
+  /** Begins one, or joins the one that goes on there. */
+  group_call_join: [{ conversation: Id; video: boolean }, { call: Id }];
+  group_call_leave: [{ call: Id }, None];
+  group_call_decline: [{ call: Id }, None];
+  group_call_state: [{ call: Id } & MediaState, None];
+  group_call_description: [{ call: Id; device: Id; round: number; sdp: string }, None];
+  group_call_candidates: [{ call: Id; device: Id; round: number; list: Way[] }, None];
+  group_call_media: [{ call: Id; device: Id; media: "connected" | "disconnected" | "failed"; fingerprint?: string }, None];
+  /** Every few seconds: the tab is still there. */
+  group_call_alive: [{ call: Id }, None];
+
   /** This browser makes direct links, or does not. Said again after each connection to the relay. */
   links: [{ on: boolean }, None];
   link_holds: [{ conversation: Id; root: string }, None];
@@ -408,6 +472,9 @@ export type EngineEvent =
   | Conversation
   | Call
   | Negotiate
+  | GroupCall
+  | GroupNegotiate
+  | GroupKey
   | LinkAsked
   | LinkNegotiate
   | { type: "outbox"; conversation: Id }

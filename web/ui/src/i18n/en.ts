@@ -162,6 +162,10 @@ export const en = {
       failed: (video: boolean, own: boolean) =>
         `${own ? "Outgoing" : "Incoming"} ${video ? "video call" : "call"}, no connection`,
     },
+    groupCall: {
+      answered: (video: boolean, time: string) => `${video ? "Group video call" : "Group call"}, ${time}`,
+      missed: (video: boolean, who: string) => `Missed group ${video ? "video call" : "call"} from ${who}`,
+    },
     timerOff: (who: string) => `${who} turned disappearing messages off`,
     showAll: "Show the whole message",
     showLess: "Show less",

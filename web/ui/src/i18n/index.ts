@@ -1,12 +1,20 @@
-/** Words of the interface. `t()` is the dictionary of the chosen language; both have the same shape, held by the compiler. */
+/**
+ * Words of the interface. `t()` is the dictionary of the chosen language; all have the same shape, held by the compiler. English is there
+ * from the start, and stands in for another one until that is loaded.
+ */
+import { createSignal } from "solid-js";
 import { prefs } from "../state/prefs.ts";
 import { en, type Dictionary } from "./en.ts";
-import { ru } from "./ru.ts";
 
-const dictionaries = { en, ru } satisfies Record<string, Dictionary>;
+const [russian, setRussian] = createSignal<Dictionary>();
 
 export function t(): Dictionary {
-  return dictionaries[prefs.language];
+  return (prefs.language === "ru" && russian()) || en;
+}
+
+/** Loads the chosen language, if it is not there. */
+export async function speak(): Promise<void> {
+  if (prefs.language === "ru" && !russian()) setRussian((await import("./ru.ts")).ru);
 }
 
 const tags = new Map<string, string>();

@@ -173,6 +173,10 @@ export const ru: Dictionary = {
       failed: (video, own) =>
         `${own ? "Исходящий" : "Входящий"} ${video ? "видеозвонок" : "звонок"}, нет соединения`,
     },
+    groupCall: {
+      answered: (video, time) => `${video ? "Групповой видеозвонок" : "Групповой звонок"}, ${time}`,
+      missed: (video, who) => `Пропущенный групповой ${video ? "видеозвонок" : "звонок"}: ${who}`,
+    },
     timerOff: (who) => `${who}: сообщения больше не исчезают`,
     showAll: "Показать целиком",
     showLess: "Свернуть",
