@@ -40,7 +40,7 @@ const MODULES: [Module; 2] = [
         package: "sotto-web",
         profile: "web",
         glue: "web/ui/src/engine/wasm",
-        for_size: "-Os",
+        for_size: "-Oz",
     },
     Module {
         name: "sotto_web_files",
