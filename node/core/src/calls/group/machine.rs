@@ -78,6 +78,8 @@ pub(super) struct Room {
     pub(super) epoch: Option<Epoch>,
     /// Its record is to be written then, unless somebody else does before.
     record_at: Option<UnixMillis>,
+    /// It is in the log.
+    recorded: bool,
 }
 
 /// The calls of the groups of this device.
@@ -131,6 +133,7 @@ impl Room {
             replaces: None,
             epoch: None,
             record_at: None,
+            recorded: false,
         }
     }
 
@@ -244,7 +247,7 @@ impl Room {
             speaker.left = Some(now);
         }
         let recent = |left: Option<UnixMillis>| left.is_some_and(|at| after(at, LEAVE_TOGETHER_MS) >= now);
-        if self.is_live() || !recent(self.left) {
+        if self.is_live() || self.recorded || !recent(self.left) {
             return;
         }
         let before =
@@ -410,7 +413,7 @@ impl Calls {
     pub(crate) fn was_recorded(&mut self, conversation: ConversationId, record: &CallRecord) {
         let room = self.groups.rooms.get_mut(&conversation).filter(|room| room.id == record.call);
         if let Some(room) = room {
-            room.record_at = None;
+            (room.record_at, room.recorded) = (None, true);
         }
     }
 

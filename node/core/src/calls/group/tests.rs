@@ -126,6 +126,7 @@ fn of_two_that_take_the_last_place_at_once_one_stays_as_all_of_them_see_it() {
     for who in 0..5 {
         room.join(who).expect("there is room");
     }
+    room.pass(1_000);
     for who in [5, 6] {
         let now = room.now;
         room.devices[who].calls.join_group(call(0x66), GROUP, false, now).expect("there is room");
@@ -270,9 +271,11 @@ fn who_is_removed_from_the_group_is_out_of_its_call() {
     let mut room = Group::talking(4);
     let members: Vec<DeviceId> = room.devices[..3].iter().map(|device| device.id).collect();
     let now = room.now;
-    for device in &mut room.devices {
+    for device in &mut room.devices[..3] {
         device.calls.group_members(GROUP, Some(Epoch(2)), &members, now);
     }
+    // Of the new epoch it knows nobody.
+    room.devices[3].calls.group_members(GROUP, Some(Epoch(1)), &[], now);
     room.settle();
     assert!(room.all_connected(0..3));
     assert_eq!((room.states()[3], room.devices[3].reason()), (ENDED, Some(GroupReason::Removed)));
@@ -427,10 +430,9 @@ fn who_is_in_one_kind_of_call_is_busy_for_the_other() {
 #[test]
 fn a_call_whose_page_is_gone_is_left() {
     let mut room = Group::talking(3);
-    room.now.0 += ALIVE_MS;
+    room.devices[1].has_page = false;
+    room.pass(ALIVE_MS);
     let now = room.now;
-    room.devices[1].calls.on_time(now);
-    room.settle();
     assert_eq!((room.states()[1], room.devices[1].reason()), (GONE_ON, Some(GroupReason::Lost)));
     assert_eq!(room.devices[0].view().people.len(), 2);
     let id = room.devices[0].view().call;

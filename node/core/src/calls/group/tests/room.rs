@@ -26,6 +26,8 @@ pub(super) struct Device {
     joints: BTreeMap<DeviceId, (CallId, u32)>,
     /// The shell shows another certificate than it promises.
     pub(super) forges: bool,
+    /// The shell says that it still has the call.
+    pub(super) has_page: bool,
     pub(super) offline: bool,
 }
 
@@ -56,6 +58,7 @@ pub(super) fn group(people: u8) -> Group {
             records: Vec::new(),
             joints: BTreeMap::new(),
             forges: false,
+            has_page: true,
             offline: false,
         }
     };
@@ -289,7 +292,7 @@ impl Group {
             self.now.0 += 250;
             let now = self.now;
             for device in &mut self.devices {
-                if device.state() == Some(GroupState::Joined) {
+                if device.has_page && device.state() == Some(GroupState::Joined) {
                     let id = device.view().call;
                     let _fell_out = device.calls.group_word(id, GroupWord::Alive, now);
                 }
