@@ -244,7 +244,8 @@ pub(crate) struct Core {
     pub(crate) recovery: RecoveryKey,
     pub(crate) token: String,
     pub(crate) link: Link,
-    pub(crate) convos: BTreeMap<ConversationId, Convo>,
+    /// Each in a box of its own: in browsers the code of a map is large, and maps of boxes share it.
+    pub(crate) convos: BTreeMap<ConversationId, Box<Convo>>,
     pub(crate) accounts: BTreeMap<AccountId, String>,
     pub(crate) upkeep: UpkeepRow,
     pub(crate) dirty: BTreeSet<ConversationId>,
@@ -283,7 +284,7 @@ impl Core {
             convo.kinds = rows::get(tx, &KindsRow::key(id))?.unwrap_or_default();
             convo.receipts = Receipts::load(tx, id)?;
             load_group(tx, &mut convo)?;
-            convos.insert(id, convo);
+            convos.insert(id, Box::new(convo));
         }
         let calls = Calls::new(me.device(), me.account(), now).load(tx)?;
         let peers = Peers::new(me.device(), peers::relay_only(tx)?, now);
@@ -331,7 +332,7 @@ impl Core {
 
     pub(crate) fn add_convo(&mut self, convo: Convo) {
         self.dirty.insert(convo.id);
-        self.convos.insert(convo.id, convo);
+        self.convos.insert(convo.id, Box::new(convo));
     }
 
     /// Writes the rows of what was touched.

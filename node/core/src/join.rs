@@ -129,7 +129,7 @@ impl Core {
         self.discard(ctx, id)?;
         let theirs = state.conversation;
         self.waiting.opening.entry(theirs).or_default().extend(tokens);
-        if self.convos.get(&theirs).is_some_and(Convo::is_member) {
+        if self.convos.get(&theirs).is_some_and(|convo| convo.is_member()) {
             self.opened(ctx, theirs);
         } else if !self.convos.contains_key(&theirs) {
             let mut row = self.row_of(&state, ctx.now);

@@ -77,7 +77,7 @@ impl Core {
                 }
             }
             PeerCommand::Want { ask, conversation, root } => {
-                if self.convos.get(&conversation).is_some_and(makes_links) {
+                if self.convos.get(&conversation).is_some_and(|convo| makes_links(convo)) {
                     done = self.peers.want(ask, conversation, root, ctx.now);
                 }
             }

@@ -61,8 +61,8 @@ pub(super) struct Room {
     pub(super) started: UnixMillis,
     /// The same by this device's clock.
     since: UnixMillis,
-    pub(super) people: BTreeMap<DeviceId, Person>,
-    pub(super) speakers: BTreeMap<DeviceId, Speaker>,
+    pub(super) people: BTreeMap<DeviceId, Box<Person>>,
+    pub(super) speakers: BTreeMap<DeviceId, Box<Speaker>>,
     /// It rings here until then.
     pub(super) rings: Option<UnixMillis>,
     pub(super) stay: Option<Stay>,
@@ -85,7 +85,7 @@ pub(super) struct Room {
 /// The calls of the groups of this device.
 pub(crate) struct Groups {
     /// Of each conversation one.
-    pub(super) rooms: BTreeMap<ConversationId, Room>,
+    pub(super) rooms: BTreeMap<ConversationId, Box<Room>>,
     /// Calls that were not known.
     pub(super) arrivals: Bucket,
 }
@@ -152,7 +152,7 @@ impl Room {
         if !self.speakers.contains_key(&device) && self.speakers.len() >= SPEAKERS_MAX {
             return false;
         }
-        let speaker = self.speakers.entry(device).or_insert_with(|| Speaker::new(now));
+        let speaker = self.speakers.entry(device).or_insert_with(|| Box::new(Speaker::new(now)));
         speaker.window.first(number) && speaker.bucket.take(now)
     }
 
@@ -232,7 +232,7 @@ impl Room {
             pair: None,
             tampered: false,
         };
-        self.people.insert(device, person);
+        self.people.insert(device, Box::new(person));
         self.lively = true;
         self.record_at = None;
         if let Some(speaker) = self.speakers.get_mut(&device) {
@@ -287,7 +287,7 @@ impl Room {
     }
 
     fn deadline(&self) -> Option<UnixMillis> {
-        let people = self.people.values().filter_map(Person::deadline).min();
+        let people = self.people.values().filter_map(|person| person.deadline()).min();
         let stay = self.stay.as_ref().map(|stay| stay.next.min(after(stay.alive, ALIVE_MS)));
         [self.rings, self.record_at, people, stay].into_iter().flatten().min()
     }
@@ -333,7 +333,7 @@ impl Groups {
 
     /// The call that this device is in.
     pub(super) fn joined(&mut self) -> Option<&mut Room> {
-        self.rooms.values_mut().find(|room| room.stay.is_some())
+        self.rooms.values_mut().map(AsMut::as_mut).find(|room: &&mut Room| room.stay.is_some())
     }
 
     /// The conversations of calls, with the epoch of which their members are known.
@@ -347,7 +347,7 @@ impl Groups {
     }
 
     pub(crate) fn deadline(&self) -> Option<UnixMillis> {
-        self.rooms.values().filter_map(Room::deadline).min()
+        self.rooms.values().filter_map(|room| room.deadline()).min()
     }
 
     pub(crate) fn clamp(&mut self, now: UnixMillis) {

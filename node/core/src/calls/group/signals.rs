@@ -100,7 +100,7 @@ impl Calls {
 
     /// There is another call in this group from now on.
     pub(super) fn open_room(&mut self, room: Room) {
-        if let Some(old) = self.groups.rooms.insert(room.conversation, room) {
+        if let Some(old) = self.groups.rooms.insert(room.conversation, Box::new(room)) {
             self.remember(old.id, None);
         }
     }

@@ -130,7 +130,7 @@ impl Calls {
             return Err(busy());
         }
         let state = MediaState { camera: video, ..MediaState::default() };
-        if !self.groups.rooms.get(&conversation).is_some_and(Room::is_live) {
+        if !self.groups.rooms.get(&conversation).is_some_and(|room| room.is_live()) {
             let here = Here { joined: now, started: now, by: self.account, video, state };
             self.open_room(Room::new((id, conversation), &here, now, now));
         }
