@@ -33,10 +33,10 @@ async function removes(who: Person, other: Person): Promise<void> {
 /** A page whose frames are sealed and opened with other keys than the members', as long as it is told so. */
 async function withWrongKeys(page: Page): Promise<void> {
   await page.addInitScript(() => {
-    const post = Worker.prototype.postMessage as (said: unknown, more?: never) => void;
-    Worker.prototype.postMessage = function (said: { type?: string; baseKey?: Uint8Array }, more?: never) {
+    const post = Worker.prototype.postMessage;
+    Worker.prototype.postMessage = function (said: { type?: string; baseKey?: Uint8Array }, more?: StructuredSerializeOptions | Transferable[]) {
       if (said.type === "key" && said.baseKey && "wrongKeys" in globalThis) said.baseKey[0] = (said.baseKey[0] ?? 0) ^ 1;
-      post.call(this, said, more);
+      post.call(this, said, more as StructuredSerializeOptions);
     };
   });
   await page.reload();
