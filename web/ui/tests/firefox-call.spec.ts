@@ -1,7 +1,7 @@
 /** Calls between a real Firefox and a real Chromium, with a tone and a colour that are looked for at the other end. */
 import type { Page } from "puppeteer-core";
 import { FirefoxPerson, firefox } from "./firefox.ts";
-import { COLOUR, heard, hears, recorded, sees, TONE_HZ, WITH_DEVICES } from "./media.ts";
+import { COLOUR, heard, hears, recorded, sees, tileOf, TONE_HZ, WITH_DEVICES } from "./media.ts";
 import { expect, type Person, test } from "./support.ts";
 
 test.use({ launchOptions: WITH_DEVICES });
@@ -87,5 +87,23 @@ test("a call between Chromium and Firefox carries sound and picture, and says ho
     await hears(fritz.page, recorded);
     await panel(anna).getByRole("button", { name: "Hang up" }).click();
     await says(fritz, "The other side hung up");
+  }, WITH_MICROPHONE);
+});
+
+test("in a call of a group Chromium and Firefox open what the other one sealed", async ({ relay, somebody }) => {
+  const anna = await somebody("anna");
+  await firefox(async (browser) => {
+    const fritz = new FirefoxPerson("fritz", await browser.newPage());
+    await withCamera(fritz.page);
+    await fritz.register(relay.url);
+    await anna.create("Group", "lake house", ["fritz"]);
+    await anna.page.getByRole("button", { name: "Video call" }).click();
+    await fritz.press("Join with video");
+    await hears(anna.page, heard, TONE_HZ, tileOf("fritz"));
+    await hears(fritz.page, recorded, TONE_HZ, tileOf("anna"));
+    await sees(anna.page, COLOUR, tileOf("fritz"));
+    await sees(fritz.page, COLOUR, tileOf("anna"));
+    await fritz.press("Leave");
+    await expect(panel(anna).locator(".tile")).toHaveCount(1);
   }, WITH_MICROPHONE);
 });

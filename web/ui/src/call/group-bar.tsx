@@ -20,7 +20,8 @@ export function Bar(props: { one: GroupCall }) {
         <Icon name="phone" />
         <p>
           <Show when={canCallGroups()} fallback={groupWords().cannot}>
-            <strong>{isElsewhere() ? groupWords().elsewhere : groupWords().goesOn}</strong>{" "}
+            <strong>{isElsewhere() ? groupWords().elsewhere : groupWords().goesOn}</strong>
+            {" · "}
             <span title={names()}>{groupWords().people(props.one.people.length)}</span>
           </Show>
         </p>
