@@ -89,6 +89,7 @@ pub async fn run(request: Request) -> Result<(), TuiError> {
     let options = Options {
         config,
         theme,
+        colours: has_colours(),
         link: request.link,
         room: request.room,
         size: screen.size()?,

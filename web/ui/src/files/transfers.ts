@@ -5,10 +5,11 @@
 import { createSignal } from "solid-js";
 import { createStore, produce } from "solid-js/store";
 import { relayOf } from "../engine/client.ts";
-import type { Failure, Id, Message } from "../engine/api.ts";
+import type { Failure, Id, Message, SmallPicture } from "../engine/api.ts";
 import { app, bus, call, failureOf } from "../state/app.ts";
 import { scriptUrl } from "../trusted.ts";
 import * as links from "./links.ts";
+import { smallOf } from "./preview.ts";
 import type { FileFailure, FromWorker, Got, Origin, Stage, Target, ToWorker } from "./messages.ts";
 import workerUrl from "./worker?worker&url";
 
@@ -231,11 +232,15 @@ export function again(id: number): void {
 export function send(conversation: Id, file: File, caption: string, replyTo: number | undefined): void {
   add({ what: "send", conversation, name: file.name, bytes: file.size, kind: file.type, caption }, (id) => {
     let about: string | undefined;
+    let small: ReturnType<typeof smallOf> | undefined;
     const start = (): void => {
+      small ??= smallOf(file);
       if (about === undefined) return tell({ type: "send", id, conversation, file });
       change(id, { stage: "saying" });
+      const put = about;
       const reply = replyTo === undefined ? {} : { reply_to: replyTo };
-      call("send_file", { conversation, file: about, caption, ...reply }).then(
+      const say = (preview: SmallPicture | undefined) => call("send_file", { conversation, file: put, caption, ...reply, ...(preview && { preview }) });
+      small.then(say).then(
         () => remove(id),
         (error: unknown) => fail(id, failureOf(error)),
       );
