@@ -16,10 +16,7 @@ pub fn has_colours() -> bool {
 /// As large as there is room, in points in a row and rows of points, of which two make a line: so rows are even. Nothing where there
 /// is no room for two by two.
 #[must_use]
-pub fn fitted(
-    (width, height): (usize, usize),
-    (widest, highest): (usize, usize),
-) -> Option<(usize, usize)> {
+pub fn fitted((width, height): (usize, usize), (widest, highest): (usize, usize)) -> Option<(usize, usize)> {
     let (width, height) = (width.max(1), height.max(1));
     let (wide, high) = if widest * height <= highest * width {
         (widest, widest * height / width)

@@ -11,8 +11,7 @@ fn file(format: ImageFormat, width: u32, height: u32) -> Vec<u8> {
     });
     let mut bytes = Cursor::new(Vec::new());
     let picture = DynamicImage::from(picture);
-    let picture =
-        if format == ImageFormat::Jpeg { DynamicImage::from(picture.to_rgb8()) } else { picture };
+    let picture = if format == ImageFormat::Jpeg { DynamicImage::from(picture.to_rgb8()) } else { picture };
     picture.write_to(&mut bytes, format).expect("it can be written");
     bytes.into_inner()
 }
@@ -67,7 +66,8 @@ fn what_is_no_picture_has_none_and_noise_is_made_small_enough() {
 #[test]
 fn a_picture_is_turned_as_its_camera_says_and_what_shows_through_is_white() {
     // EXIF of one entry: orientation 6, to be turned to the right.
-    let mut exif = b"\xff\xe1\0\x22Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0".to_vec();
+    let mut exif =
+        b"\xff\xe1\0\x22Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0".to_vec();
     exif.extend([0; 4]);
     let plain = file(ImageFormat::Jpeg, 400, 200);
     let turned = [&plain[..2], &exif, &plain[2..]].concat();

@@ -203,7 +203,8 @@ impl<H: Host> Engine<H> {
                 // A stranger's picture: only the browser's own decoder looks at it.
                 "preview" => {
                     let asked: LineAt = args(given)?;
-                    let preview = client.line(asked.conversation, asked.sequence)?.and_then(|line| line.preview);
+                    let preview =
+                        client.line(asked.conversation, asked.sequence)?.and_then(|line| line.preview);
                     json!({ "jpeg": preview.map(|preview| sotto_protocol::hex::text(preview.jpeg())) })
                 }
                 "pins" => {

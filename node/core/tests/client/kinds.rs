@@ -140,7 +140,8 @@ fn what_was_done_to_texts_is_there_after_a_repair() {
 
 /// The smallest that is taken for a JPEG: its head, and a scan of nothing.
 fn small_picture() -> Preview {
-    let jpeg = b"\xff\xd8\xff\xc0\0\x0b\x08\0\xf0\x01\x40\x01\x01\x11\0\xff\xda\0\x08\x01\x01\0\0\x3f\0".to_vec();
+    let jpeg =
+        b"\xff\xd8\xff\xc0\0\x0b\x08\0\xf0\x01\x40\x01\x01\x11\0\xff\xda\0\x08\x01\x01\0\0\x3f\0".to_vec();
     Preview::new(4_000, 3_000, [jpeg, vec![0x2a; 5_000]].concat()).expect("a head of 320 by 240")
 }
 
@@ -182,7 +183,10 @@ fn a_preview_comes_with_its_file_to_everybody_and_goes_with_it() {
     for who in [alice, bob, carol] {
         assert_eq!(line(&world, who, id, place).preview, None, "{}", world.story());
         let key = [&[0x56][..], id.as_bytes(), &place.0.to_be_bytes()].concat();
-        assert!(world.devices[who].client.store().get(&key).expect("memory").is_none(), "nothing is left of it");
+        assert!(
+            world.devices[who].client.store().get(&key).expect("memory").is_none(),
+            "nothing is left of it"
+        );
     }
 }
 

@@ -15,6 +15,7 @@ use super::input::{Effect, Input};
 use super::theme::ThemeName;
 use super::{App, Options};
 use crate::node::wall_clock;
+use crate::pictures::blocks::has_colours;
 use crate::profile::Profile;
 use effects::Shell;
 use ratatui::layout::Size;

@@ -143,7 +143,8 @@ fn previews_are_off_by_the_persons_wish_and_without_colours() {
         (true, true, ThemeName::Mono, false),
     ] {
         let config = Config { pictures, ..Config::default() };
-        let options = Options { config, theme, colours, link: None, room: None, size: (110, 30), clock: clock() };
+        let options =
+            Options { config, theme, colours, link: None, room: None, size: (110, 30), clock: clock() };
         assert_eq!(App::new(options).0.album().is_some(), shows);
     }
 }

@@ -291,7 +291,7 @@ fn a_preview_that_is_none_leaves_the_file_and_shows_nothing() {
     let read = |extensions: &[(u16, Vec<u8>)]| Content::from_body(kind, &body, extensions);
     assert_eq!(read(&extensions), Ok(content));
     let (last, cut) = extensions.split_last().expect("parts");
-    let swapped = [&cut[..3], &[last.clone()], &cut[3..]].concat();
+    let swapped = [&cut[..3], std::slice::from_ref(last), &cut[3..]].concat();
     let doubled = [&extensions[..], std::slice::from_ref(last)].concat();
     for (parts, why) in [(cut.to_vec(), "cut off"), (swapped, "in another order"), (doubled, "longer")] {
         assert_eq!(read(&parts), Ok(without.clone()), "{why}");

@@ -103,7 +103,8 @@ fn size_of_jpeg(bytes: &[u8]) -> Option<(u16, u16)> {
         match (marker, segment) {
             // Sequential or progressive, with Huffman's codes, of eight bits.
             (0xc0..=0xc2, [8, high, low, wide, narrow, ..]) if size.is_none() => {
-                let (rows, points) = (u16::from_be_bytes([*high, *low]), u16::from_be_bytes([*wide, *narrow]));
+                let (rows, points) =
+                    (u16::from_be_bytes([*high, *low]), u16::from_be_bytes([*wide, *narrow]));
                 let edges = 1..=PREVIEW_EDGE_MAX;
                 size = (edges.contains(&rows) && edges.contains(&points)).then_some((points, rows));
                 size?;
