@@ -3,7 +3,7 @@
 //! The heart is [`sotto_node_core`]: a whole client without I/O. This crate is the shell around it. Read in
 //! this order: [`profile`] (the folder of one installation), [`secret`] (the key that opens it), [`store`]
 //! (what lies in it, encrypted), [`tls`] (whom to trust), [`http`] (accounts), [`transport`] (frames over
-//! QUIC or WebSocket), [`node`] (the one visible loop that drives the client), [`peers`] (direct links to other devices), [`files`] (to and from the disk), [`calls`] (voice), [`portable`] (what exports
+//! QUIC or WebSocket), [`node`] (the one visible loop that drives the client), [`peers`] (direct links to other devices), [`files`] (to and from the disk), [`pictures`] (previews), [`calls`] (voice), [`portable`] (what exports
 //! are written in) and [`tui`] (the terminal interface).
 
 pub mod after;
@@ -12,6 +12,7 @@ pub mod files;
 pub mod http;
 pub mod node;
 pub mod peers;
+pub mod pictures;
 pub mod portable;
 pub mod profile;
 pub mod secret;

@@ -147,12 +147,13 @@ pub fn http_bodies(data: &[u8]) {
     sotto_signaling::fuzz_bodies(data);
 }
 
-/// What a stranger says about a file: its name, a chunk list, which chunks are there, a chunk. The first 8 bytes are a size.
+/// What a stranger says about a file: its name, what it looks like, a chunk list, which chunks are there, a chunk. The first 8 bytes are a size.
 pub fn files(data: &[u8]) {
     let name = FileName::lossy(&String::from_utf8_lossy(data));
     assert_eq!(FileName::lossy(name.as_str()), name);
     assert!(!name.as_str().is_empty() && name.as_str().len() <= FILE_NAME_BYTES_MAX);
     assert!(!name.as_str().starts_with('.') && !name.as_str().contains(['/', '\\']));
+    sotto_node::pictures::fuzz_preview(data);
     let Some((size, rest)) = data.split_first_chunk::<8>() else { return };
     let bytes = u64::from_be_bytes(*size);
     let key = FileKey::draw(&mut ChaCha20Rng::from_seed([7; 32]));

@@ -1,5 +1,6 @@
 //! A real terminal of a size, with a program in it: tmux on a server of its own, driven by keys, looked at by its screen.
 
+use crate::pictures::{Colour, are_like};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -157,6 +158,23 @@ impl Terminal {
     #[must_use]
     pub fn coloured_screen(&self) -> String {
         self.tmux(&["capture-pane", "-p", "-e"])
+    }
+
+    /// Waits until a cell of a picture has nearly this colour.
+    ///
+    /// # Panics
+    /// If none ever has.
+    pub fn shows_colour(&self, colour: Colour) {
+        self.waits(&format!("the colour {colour:?}"), |_| {
+            let screen = self.coloured_screen();
+            // As tmux writes it: 38 for what is above, 48 for what is below.
+            screen.split("38;2;").skip(1).any(|cell| {
+                let mut parts =
+                    cell.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse().unwrap_or_default());
+                let mut part = || parts.next().unwrap_or_default();
+                are_like([part(), part(), part()], colour)
+            })
+        });
     }
 
     /// Waits until the screen is as it should be; gives it.

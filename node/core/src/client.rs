@@ -453,7 +453,7 @@ impl<S: Store> Client<S> {
             text: match row.content {
                 Kept::Text(text) => Some(text),
                 Kept::Said(text) => Some(text.body),
-                Kept::File { about, caption } => {
+                Kept::File { about, caption } | Kept::Pictured { about, caption, .. } => {
                     Line::File { about, caption: caption.body }.words().map(Cow::into_owned)
                 }
                 _ => None,

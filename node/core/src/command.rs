@@ -3,7 +3,7 @@
 use crate::calls::{CallCommand, GroupCommand};
 use crate::peers::PeerCommand;
 use sotto_e2ee::archive_keys::ArchiveKey;
-use sotto_e2ee::file::FileAbout;
+use sotto_e2ee::file::{FileAbout, Preview};
 use sotto_mls::suite::Suite;
 use sotto_protocol::body::conversation::{HistoryPolicy, Kind, Role};
 use sotto_protocol::ids::{AccountId, ConversationId, DeviceId, MessageNumber, Sequence, UnixMillis};
@@ -82,6 +82,8 @@ pub enum Command {
         caption: String,
         /// The place of what it answers.
         reply_to: Option<Sequence>,
+        /// What it looks like, small. Left out where the caption leaves no room for it.
+        preview: Option<Preview>,
     },
     /// Puts another text in the place of an own one. *Kept.* Done: `Outcome::Sent`.
     Edit {

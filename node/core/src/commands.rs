@@ -35,8 +35,9 @@ impl Core {
             Command::Send { conversation, text, reply_to } => {
                 self.wished(ctx, token, conversation, Wish::Say { text, reply_to })?;
             }
-            Command::SendFile { conversation, about, caption, reply_to } => {
-                self.wished(ctx, token, conversation, Wish::SendFile { about, caption, reply_to })?;
+            Command::SendFile { conversation, about, caption, reply_to, preview } => {
+                let wish = Wish::SendFile { about, caption, reply_to, preview };
+                self.wished(ctx, token, conversation, wish)?;
             }
             Command::Edit { conversation, target, text } => {
                 self.wished(ctx, token, conversation, Wish::Edit { target, text })?;

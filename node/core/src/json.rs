@@ -3,7 +3,7 @@
 use crate::calls::outcome_name;
 use crate::view::{ConversationView, Line, Message, Origin, Standing};
 use serde_json::{Value, json};
-use sotto_e2ee::file::FileAbout;
+use sotto_e2ee::file::{FileAbout, Preview};
 use sotto_protocol::body::conversation::{HistoryPolicy, Kind, Role};
 
 /// A line of a history, for programs.
@@ -28,7 +28,11 @@ pub fn message_json(message: &Message, title: Option<&str>) -> Value {
                 "seconds": record.seconds,
             }),
         ),
-        Line::File { about, caption } => ("file", json!({ "caption": caption, "file": file_json(about) })),
+        Line::File { about, caption } => {
+            let edges = |preview: &Preview| json!({ "width": preview.width(), "height": preview.height() });
+            let preview = message.preview.as_ref().map(edges);
+            ("file", json!({ "caption": caption, "file": file_json(about), "preview": preview }))
+        }
         _ => ("unknown", json!({})),
     };
     let mut object = json!({

@@ -6,7 +6,7 @@ use crate::kinds::PINS_MAX;
 use crate::kinds::receipts::{Reader, covered};
 use crate::kinds::settle::{self, AboutRow};
 use crate::rows::{self, HistoryRow};
-use crate::view::{ConversationView, MemberView, Message, Quote, Reaction};
+use crate::view::{ConversationView, Line, MemberView, Message, Quote, Reaction};
 use sotto_e2ee::conversation::Conversation;
 use sotto_e2ee::identity::safety::{Party, qr_text, safety_number};
 use sotto_e2ee::pins;
@@ -58,6 +58,8 @@ impl Core {
         let readers = if own && row.line.is_said() { readers } else { &[] };
         let reply = about.reply_to.map(|target| self.quote(tx, conversation, target)).transpose()?;
         let reactions = about.reactions.into_iter();
+        let is_file = matches!(row.line, Line::File { .. });
+        let preview = if is_file { settle::preview(tx, conversation, sequence)? } else { None };
         Ok(Message {
             conversation,
             sequence,
@@ -69,6 +71,7 @@ impl Core {
             number: row.number,
             own,
             line: row.line,
+            preview,
             origin: row.origin,
             reply,
             edited_at: about.edited_at,

@@ -277,7 +277,8 @@ impl Core {
             }
             Line::File { about: file, caption: body } => {
                 let AboutRow { reply_to, expires_after, mentions, .. } = about;
-                Content::File { about: file, caption: Text { body, reply_to, expires_after, mentions } }
+                let caption = Text { body, reply_to, expires_after, mentions };
+                Content::File { about: file, caption, preview: settle::preview(ctx.tx, convo.id, sequence)? }
             }
             Line::Named(name) => Content::Info { name },
             Line::Timer(seconds) => Content::Timer { seconds },

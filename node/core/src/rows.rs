@@ -7,7 +7,7 @@ use crate::calls::CallRecord;
 use crate::view::{Line, Origin, Standing};
 use bincode::{Decode, Encode};
 use sotto_e2ee::content::{Content, RequestTag, Text};
-use sotto_e2ee::file::FileAbout;
+use sotto_e2ee::file::{FileAbout, Preview};
 use sotto_e2ee::store::{Scan, StoreError, Transaction};
 use sotto_protocol::body::conversation::{HistoryPolicy, Kind, Role};
 use sotto_protocol::ids::{AccountId, ConversationId, DeviceId, Epoch, MessageNumber, Sequence, UnixMillis};
@@ -16,8 +16,8 @@ use sotto_protocol::ordered::one_by_one_or;
 
 /// The format of the rows. 2 added, beside what was there and without changing it, what the `kinds` module keeps, and
 /// kinds of lines and of waiting contents; a program of format 1 would take those for damage, hence the number. So it is with 3,
-/// which added calls and files.
-pub(crate) const FORMAT: u32 = 3;
+/// which added calls and files, and with 4, which added previews of files.
+pub(crate) const FORMAT: u32 = 4;
 
 const META: u8 = 0x40;
 const CONVERSATION: u8 = 0x41;
@@ -27,7 +27,7 @@ pub(crate) const HISTORY: u8 = 0x44;
 const ACCOUNT: u8 = 0x45;
 const UPKEEP: u8 = 0x46;
 const BROKEN: u8 = 0x47;
-// 0x50 to 0x55 are what `kinds` keeps, 0x57 is of `presence`, 0x58 to 0x5a are of `search`, 0x5f is of `calls`, 0x60 of `peers`.
+// 0x50 to 0x56 are what `kinds` keeps, 0x57 is of `presence`, 0x58 to 0x5a are of `search`, 0x5f is of `calls`, 0x60 of `peers`.
 
 /// The one row that says whose store this is.
 #[derive(Encode, Decode)]
@@ -178,6 +178,8 @@ pub(crate) enum Kept {
     // Since format 3.
     Call(CallRecord),
     File { about: FileAbout, caption: Text },
+    // Since format 4.
+    Pictured { about: FileAbout, caption: Text, preview: Preview },
 }
 
 impl Kept {
@@ -198,9 +200,16 @@ impl Kept {
             Content::Pin { target, on } => Self::Pin { target, on },
             Content::Timer { seconds } => Self::Timer { seconds },
             Content::Call(record) => Self::Call(record),
-            Content::File { about, caption } => Self::File { about, caption },
+            Content::File { about, caption, preview } => Self::file(about, caption, preview),
             _ => return None,
         })
+    }
+
+    pub(crate) fn file(about: FileAbout, caption: Text, preview: Option<Preview>) -> Self {
+        match preview {
+            None => Self::File { about, caption },
+            Some(preview) => Self::Pictured { about, caption, preview },
+        }
     }
 
     pub(crate) fn content(&self) -> Content {
@@ -220,7 +229,10 @@ impl Kept {
             Self::Pin { target, on } => Content::Pin { target, on },
             Self::Timer { seconds } => Content::Timer { seconds },
             Self::Call(record) => Content::Call(record),
-            Self::File { about, caption } => Content::File { about, caption },
+            Self::File { about, caption } => Content::File { about, caption, preview: None },
+            Self::Pictured { about, caption, preview } => {
+                Content::File { about, caption, preview: Some(preview) }
+            }
         }
     }
 }

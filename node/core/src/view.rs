@@ -1,7 +1,7 @@
 //! What a person can look at: conversations, members, lines, queued texts, counters.
 
 use crate::calls::{CallOutcome, CallRecord};
-use sotto_e2ee::file::FileAbout;
+use sotto_e2ee::file::{FileAbout, Preview};
 use sotto_mls::suite::Suite;
 use sotto_protocol::body::conversation::{HistoryPolicy, Kind, Role};
 use sotto_protocol::ids::{AccountId, ConversationId, DeviceId, Epoch, MessageNumber, Sequence, UnixMillis};
@@ -94,6 +94,8 @@ pub struct Message {
     pub own: bool,
     /// What.
     pub line: Line,
+    /// What a file looks like, small, as its sender made it: a stranger's picture.
+    pub preview: Option<Preview>,
     /// How it came here.
     pub origin: Origin,
     /// What it answers.

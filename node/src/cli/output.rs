@@ -243,6 +243,7 @@ mod tests {
             number: MessageNumber(1),
             own: false,
             line: Line::Text(text.to_owned()),
+            preview: None,
             origin: Origin::Message,
             reply: None,
             edited_at: None,

@@ -5,6 +5,7 @@
 
 use ratatui::crossterm::terminal::size;
 use sotto_node::calls::Image;
+use sotto_node::pictures::blocks::{self, HALF_BLOCK};
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
 
@@ -14,9 +15,6 @@ const WIDEST: usize = 72;
 /// Rows that stay free for what is said about the call.
 const ROWS_FREE: usize = 4;
 
-/// One point above another.
-const HALF_BLOCK: char = '▀';
-
 /// Where the picture is drawn.
 pub(super) struct Screen {
     drawn: bool,
@@ -25,9 +23,7 @@ pub(super) struct Screen {
 impl Screen {
     /// If there is somebody who looks, at something that has colours.
     pub(super) fn new() -> Option<Self> {
-        let has = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        let dumb = std::env::var_os("TERM").is_none_or(|name| name == "dumb");
-        (std::io::stdout().is_terminal() && !dumb && !has("NO_COLOR")).then_some(Self { drawn: false })
+        (std::io::stdout().is_terminal() && blocks::has_colours()).then_some(Self { drawn: false })
     }
 
     /// Draws a picture in the place of the one before. A terminal that has no room for it shows none.
@@ -61,29 +57,17 @@ impl Drop for Screen {
 /// As large as there is room: points in a row and rows of points, of which two make a line.
 fn fitted(image: &Image, (columns, rows): (usize, usize)) -> Option<(usize, usize)> {
     let (widest, highest) = (columns.saturating_sub(1).min(WIDEST), 2 * rows.saturating_sub(ROWS_FREE));
-    let (width, height) = (image.width().max(1), image.height().max(1));
-    let (wide, high) = if widest * height <= highest * width {
-        (widest, widest * height / width)
-    } else {
-        (highest * width / height, highest)
-    };
-    // Whole lines only.
-    let high = high & !1;
-    (wide >= 2 && high >= 2).then_some((wide, high))
+    blocks::fitted((image.width(), image.height()), (widest, highest))
 }
 
 fn drawing(image: &Image) -> String {
     let mut text = String::from("\x1b[0J");
     let lines = image.height() / 2;
-    for line in 0..lines {
-        let mut before = None;
-        for x in 0..image.width() {
-            let colours = (image.colour(x, 2 * line), image.colour(x, 2 * line + 1));
-            if before.replace(colours) != Some(colours) {
-                let ([r, g, b], [red, green, blue]) = colours;
-                let _ = write!(text, "\x1b[38;2;{r};{g};{b};48;2;{red};{green};{blue}m");
-            }
-            text.push(HALF_BLOCK);
+    let drawn = blocks::lines((image.width(), image.height()), |x, y| image.colour(x, y));
+    for (line, cells) in drawn.enumerate() {
+        for (([r, g, b], [red, green, blue]), count) in cells {
+            let _ = write!(text, "\x1b[38;2;{r};{g};{b};48;2;{red};{green};{blue}m");
+            text.extend(std::iter::repeat_n(HALF_BLOCK, count));
         }
         text.push_str(if line + 1 < lines { "\x1b[0m\r\n" } else { "\x1b[0m\r" });
     }

@@ -137,6 +137,7 @@ pub(crate) mod tests {
             number: MessageNumber(1),
             own: origin == Origin::Own,
             line: Line::Text("hello".to_owned()),
+            preview: None,
             origin,
             reply: None,
             edited_at: None,

@@ -4,6 +4,7 @@ use super::pieces::Pieces;
 use super::{AT_ONCE, FileError, Stage, Step, Watch, blocking, disk, persist};
 use crate::http::blobs::BlobApi;
 use crate::node::{Node, Ticket, wall_clock};
+use crate::pictures;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use sotto_e2ee::file::{FILE_BYTES_MAX, FileAbout, FileKey, FileName, HEAD_BYTES, Sealer, guess};
@@ -69,7 +70,7 @@ pub async fn send<S: Store + Send + 'static>(
     node.keep_upload(conversation, upload.clone()).await?;
     let (about, size) = (upload.about.clone(), list.size());
     let shared = Shared { path: upload.path.clone(), about: about.clone(), since: wall_clock() };
-    let hashes = list.clone();
+    let (hashes, upload_path) = (list.clone(), upload.path.clone());
     let place = BlobPlace { conversation, root: about.root };
 
     let standing = persist(async || api.begin(&node.access_token().await?, place, list).await).await?;
@@ -79,7 +80,12 @@ pub async fn send<S: Store + Send + 'static>(
     }
     // Whoever asks for it later may have it from here, if this device is there.
     node.keep_shared(conversation, shared, hashes).await?;
-    let send = Command::SendFile { conversation, about: about.clone(), caption, reply_to };
+    let preview = if about.media_type.starts_with("image/") {
+        blocking(move || Ok(pictures::preview(Path::new(&upload_path)))).await?
+    } else {
+        None
+    };
+    let send = Command::SendFile { conversation, about: about.clone(), caption, reply_to, preview };
     Ok((about, node.submit(send).await))
 }
 

@@ -1,4 +1,4 @@
-//! `tui.toml` in the folder of the profile: theme, keys, mouse, notifications.
+//! `tui.toml` in the folder of the profile: theme, keys, mouse, notifications, pictures.
 //!
 //! A file that is not understood stops the start with one sentence that names the line or the key, and the nearest
 //! name for a key that does not exist; nothing is guessed and nothing is overwritten.
@@ -39,12 +39,21 @@ pub(crate) struct Config {
     pub(crate) mouse: bool,
     pub(crate) bell: bool,
     pub(crate) notify: Notify,
+    /// Whether previews of files are shown.
+    pub(crate) pictures: bool,
     pub(crate) keys: Keymap,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { theme: None, mouse: true, bell: true, notify: Notify::Osc9, keys: Keymap::default() }
+        Self {
+            theme: None,
+            mouse: true,
+            bell: true,
+            notify: Notify::Osc9,
+            pictures: true,
+            keys: Keymap::default(),
+        }
     }
 }
 
@@ -54,6 +63,7 @@ pub(crate) const SETTINGS: &[(&str, &str)] = &[
     ("mouse", "true or false"),
     ("bell", "true or false"),
     ("notify", "\"osc9\", \"osc777\" or \"off\""),
+    ("pictures", "true or false"),
     ("keys", "a table of actions and their keys"),
 ];
 
@@ -115,6 +125,7 @@ impl Config {
                     }
                 }
                 "mouse" => config.mouse = value.as_bool().ok_or_else(|| takes("mouse"))?,
+                "pictures" => config.pictures = value.as_bool().ok_or_else(|| takes("pictures"))?,
                 "bell" => config.bell = value.as_bool().ok_or_else(|| takes("bell"))?,
                 "notify" => {
                     let way = Notify::ALL.iter().find(|(name, _)| value.as_str() == Some(name));
@@ -187,11 +198,12 @@ mod tests {
 
     #[test]
     fn everything_can_be_set() {
-        let text = "theme = \"light\"\nmouse = false\nbell = false\nnotify = \"osc777\"\n\
+        let text = "theme = \"light\"\nmouse = false\nbell = false\nnotify = \"osc777\"\npictures = false\n\
                     [keys]\npalette = \"ctrl-o\"\ncopy = [\"C\", \"insert\"]\nconnection = []\n";
         let config = Config::parse(text).expect("it is right");
         assert_eq!(config.theme, Some(ThemeName::Light));
         assert_eq!((config.mouse, config.bell, config.notify), (false, false, Notify::Osc777));
+        assert!(!config.pictures && Config::default().pictures);
         assert_eq!(config.keys.all_shown(Action::Copy), "C, Ins");
         assert_eq!(config.keys.shown(Action::Connection), "");
     }

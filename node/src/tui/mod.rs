@@ -7,6 +7,7 @@
 //! Read in this order: `input`, `app`, `setup` (the first start), `pane` (the open conversation), `view`, `shell`;
 //! beneath them `measure`, `editor`, `complete`, `slash`, `keys`, `config`, `theme`, `layout`, `clock`.
 
+mod album;
 mod app;
 mod clock;
 mod complete;

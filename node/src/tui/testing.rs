@@ -17,6 +17,7 @@ pub(crate) fn line(sequence: u64, text: &str) -> Message {
         number: MessageNumber(sequence),
         own: false,
         line: Line::Text(text.to_owned()),
+        preview: None,
         origin: Origin::Message,
         reply: None,
         edited_at: None,

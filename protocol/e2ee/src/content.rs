@@ -20,12 +20,15 @@
 //! | 9 | reaction | target, emoji, on or off |
 //! | 10 | pin | target, on or off |
 //! | 11 | timer | seconds after which texts from now on disappear, or none |
-//! | 12 | file | name, bytes, media type, root of the blob, key, caption; extensions as of a text |
+//! | 12 | file | name, bytes, media type, root of the blob, key, caption; extensions as of a text, and 4: a [`Preview`] in parts |
 //! | 13 | call | what stays of a [`call`]: which, with a picture, when, how it went, seconds |
+//!
+//! A preview is longer than one extension may be. So it stands in several of the same number, one behind the other, which are read
+//! as one; whoever does not know them passes over each. One that is not what it should be is left out, and the file is there.
 //!
 //! A target is a place in the log of the same conversation. What these mean, and who may, is decided by the client core.
 
-use crate::file::{FileAbout, FileKey, FileName};
+use crate::file::{FileAbout, FileKey, FileName, PREVIEW_BYTES_MAX, Preview};
 use crate::padding::{self, PLAIN_BYTES_MAX};
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
 use bincode::{Decode, Encode};
@@ -48,6 +51,9 @@ pub const TEXT_BYTES_MAX: usize = CONTENT_BYTES_MAX - 1024;
 /// Bytes of the caption of a file: what a name, a media type, a root and a key leave of [`TEXT_BYTES_MAX`], 400 bytes less.
 pub const CAPTION_BYTES_MAX: usize = TEXT_BYTES_MAX - 512;
 
+/// Bytes of the caption of a file that has a preview: what that leaves, with the numbers around it.
+pub const CAPTION_WITH_PREVIEW_BYTES_MAX: usize = CAPTION_BYTES_MAX - PREVIEW_BYTES_MAX - 64;
+
 /// Contents that one [`Content::ResendRequest`] may ask for.
 pub const RESENDS_PER_REQUEST_MAX: usize = 64;
 
@@ -64,6 +70,7 @@ const VERSION: u8 = 1;
 const REPLY_TO: u16 = 1;
 const EXPIRES_AFTER: u16 = 2;
 const MENTIONS: u16 = 3;
+const PREVIEW: u16 = 4;
 
 /// Names one request for keys or contents: the start of the hash of its public key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
@@ -181,8 +188,11 @@ pub enum Content {
     File {
         /// What it is, and what opens it.
         about: FileAbout,
-        /// What the sender says about it, at most [`CAPTION_BYTES_MAX`]; the body may be empty.
+        /// What the sender says about it, at most [`CAPTION_BYTES_MAX`], or [`CAPTION_WITH_PREVIEW_BYTES_MAX`]; the body may be
+        /// empty.
         caption: Text,
+        /// What it looks like, small.
+        preview: Option<Preview>,
     },
     /// A call that is over.
     Call(CallRecord),
@@ -321,7 +331,13 @@ impl Content {
 
     fn extensions(&self) -> Vec<(u16, Vec<u8>)> {
         match self {
-            Self::Text(text) | Self::File { caption: text, .. } => text.extensions(),
+            Self::Text(text) => text.extensions(),
+            Self::File { caption, preview, .. } => {
+                let mut extensions = caption.extensions();
+                let parts = preview.as_ref().map(Preview::to_parts).unwrap_or_default();
+                extensions.extend(parts.into_iter().map(|part| (PREVIEW, part)));
+                extensions
+            }
             _ => Vec::new(),
         }
     }
@@ -341,7 +357,7 @@ impl Content {
             Self::React { target, emoji, on } => (9, write(&(target, emoji, on))),
             Self::Pin { target, on } => (10, write(&(target, on))),
             Self::Timer { seconds } => (11, write(seconds)),
-            Self::File { about, caption } => {
+            Self::File { about, caption, .. } => {
                 let FileAbout { name, bytes, media_type, root, key } = about;
                 (12, write(&(name.as_str(), bytes, media_type, root, key, &caption.body)))
             }
@@ -395,12 +411,19 @@ impl Content {
                 if !about.is_sound() {
                     return Err(Malformed);
                 }
-                Self::File { about, caption: Text::plain(caption).extended(extensions)? }
+                let caption = Text::plain(caption).extended(extensions)?;
+                Self::File { about, caption, preview: preview(extensions) }
             }
             13 => Self::Call(read(body)?),
             _ => Self::Unknown { kind },
         })
     }
+}
+
+/// The preview that stands in the extensions of a file.
+fn preview(extensions: &[(u16, Vec<u8>)]) -> Option<Preview> {
+    let parts = extensions.iter().filter(|(number, _)| *number == PREVIEW);
+    Preview::from_joined(&parts.flat_map(|(_, part)| part).copied().collect::<Vec<u8>>())
 }
 
 impl Ephemeral {

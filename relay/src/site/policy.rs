@@ -48,7 +48,7 @@ fn content_security_policy(host: Option<&str>, port: Option<u16>) -> String {
     };
     format!(
         "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' blob: data:; \
-         font-src 'self'; connect-src 'self'{webtransport}; worker-src 'self'; manifest-src 'self'; base-uri 'none'; \
+         media-src blob:; font-src 'self'; connect-src 'self'{webtransport}; worker-src 'self'; manifest-src 'self'; base-uri 'none'; \
          form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
          trusted-types {TRUSTED_TYPES}; report-uri {REPORTS}"
     )

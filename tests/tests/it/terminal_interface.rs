@@ -2,6 +2,7 @@
 //!
 //! With `SOTTO_SCREENS=1` they write what they see to `docs/screens`.
 
+use image::{Rgb, RgbImage};
 use sotto_tests::programs::{program, repository};
 use sotto_tests::relay_process::RelayProcess;
 use sotto_tests::terminal::Terminal;
@@ -295,6 +296,12 @@ fn a_file_is_sent_and_saved_with_the_keyboard_and_nothing_that_is_there_is_repla
     his.shows(&["already;"]);
     his.enters("/stop");
     his.shows(&["No file is on its way."]);
+    // A picture shows itself before it is got.
+    let (colour, picture) = ([200, 60, 40], folder.path().join("brick.png"));
+    RgbImage::from_pixel(800, 600, Rgb(colour)).save(&picture).expect("a picture is written");
+    hers.enters(&format!("/file {}", picture.display()));
+    keep("picture", &his.shows(&["brick.png", "image/png", "▀▀▀▀▀▀▀▀▀▀▀▀▀▀▀▀▀▀▀▀"]));
+    his.shows_colour(colour);
 }
 
 #[test]

@@ -201,6 +201,13 @@ impl<H: Host> Engine<H> {
                     };
                     json!({ "file": about })
                 }
+                // A stranger's picture: only the browser's own decoder looks at it.
+                "preview" => {
+                    let asked: LineAt = args(given)?;
+                    let preview =
+                        client.line(asked.conversation, asked.sequence)?.and_then(|line| line.preview);
+                    json!({ "jpeg": preview.map(|preview| sotto_protocol::hex::text(preview.jpeg())) })
+                }
                 "pins" => {
                     let One { conversation } = args(given)?;
                     client.pins(conversation)?.iter().map(shapes::message).collect()

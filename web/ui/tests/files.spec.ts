@@ -255,6 +255,45 @@ test("a picture shows itself and is looked at closely by keys; what only pretend
   await expect(open).toBeFocused();
 });
 
+test("a picture is seen small before any of it is fetched, from a browser and from a terminal, and its line does not move when it is there", async ({
+  relay,
+  somebody,
+}) => {
+  const [anna, bert] = await two(somebody);
+  const terminal = await Native.register(relay, "terry");
+  await anna.create("Group", "garden", ["bert", "terry"]);
+  await bert.open("garden");
+  const chunks = await held(bert, "GET", 0);
+  const look = (name: string) =>
+    card(bert, name)
+      .locator("img")
+      .evaluate((image: HTMLImageElement) => {
+        const canvas = document.createElement("canvas");
+        const brush = canvas.getContext("2d")!;
+        brush.drawImage(image, 0, 0, image.naturalWidth, image.naturalHeight, 0, 0, 1, 1);
+        const { width, height } = image.getBoundingClientRect();
+        return { points: [image.naturalWidth, image.naturalHeight], box: [width, height], sky: [...brush.getImageData(0, 0, 1, 1).data] };
+      });
+  const small = async (name: string) => {
+    await expect.poll(async () => (await look(name)).points).toEqual([320, 200]);
+    return look(name);
+  };
+  await sends(anna, { name: "hills.png", mimeType: "image/png", buffer: png(1600, 1000) });
+  const before = await small("hills.png");
+  // Above is sky, below are hills: what is seen is in between.
+  expect(before.sky[2]).toBeGreaterThan(100);
+  await inFolder(async (folder) => {
+    writeFileSync(join(folder, "lake.png"), png(800, 500));
+    await terminal.does("send", "garden", "--file", join(folder, "lake.png"));
+  });
+  await small("lake.png");
+  expect(await terminal.reads("garden")).toContainEqual(expect.objectContaining({ preview: { width: 1600, height: 1000 } }));
+  await chunks.release();
+  await expect.poll(async () => (await look("hills.png")).points).toEqual([1600, 1000]);
+  expect((await look("hills.png")).box).toEqual(before.box);
+  terminal.leave();
+});
+
 test("pictures wait to be asked for when one wants it so", async ({ somebody }) => {
   const [anna, bert] = await two(somebody);
   await bert.page.goto(`${bert.relay.url}#/settings`);

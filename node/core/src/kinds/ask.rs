@@ -10,8 +10,8 @@ use crate::command::Token;
 use crate::core::{Convo, Core, Ctx};
 use crate::event::{Failure, FailureCode};
 use crate::rows::{self, HistoryRow, Kept};
-use sotto_e2ee::content::{CAPTION_BYTES_MAX, TEXT_BYTES_MAX, Text};
-use sotto_e2ee::file::FileAbout;
+use sotto_e2ee::content::{CAPTION_BYTES_MAX, CAPTION_WITH_PREVIEW_BYTES_MAX, TEXT_BYTES_MAX, Text};
+use sotto_e2ee::file::{FileAbout, Preview};
 use sotto_e2ee::store::StoreError;
 use sotto_protocol::body::conversation::Role;
 use sotto_protocol::ids::{ConversationId, Sequence};
@@ -19,7 +19,7 @@ use sotto_protocol::ids::{ConversationId, Sequence};
 /// What is wanted.
 pub(crate) enum Wish {
     Say { text: String, reply_to: Option<Sequence> },
-    SendFile { about: FileAbout, caption: String, reply_to: Option<Sequence> },
+    SendFile { about: FileAbout, caption: String, reply_to: Option<Sequence>, preview: Option<Preview> },
     Edit { target: Sequence, text: String },
     Delete { target: Sequence },
     React { target: Sequence, emoji: String, on: bool },
@@ -170,13 +170,15 @@ impl Core {
                 text.expires_after = timer(convo);
                 if text == Text::plain(text.body.as_str()) { Kept::Text(text.body) } else { Kept::Said(text) }
             }
-            Wish::SendFile { about, caption, reply_to } => {
+            Wish::SendFile { about, caption, reply_to, preview } => {
                 let mut caption = self.text(convo, caption);
                 caption.reply_to = reply_to;
                 caption.expires_after = timer(convo);
                 // In the same commit, so that what was uploaded is sent once, whatever ends this process.
                 ctx.tx.delete(uploads::key(convo.id, about.root));
-                Kept::File { about, caption }
+                // The words of a person go before the picture that a program made.
+                let preview = preview.filter(|_| caption.body.len() <= CAPTION_WITH_PREVIEW_BYTES_MAX);
+                Kept::file(about, caption, preview)
             }
             Wish::Edit { target, text } => {
                 let mut text = self.text(convo, text);

@@ -11,6 +11,7 @@ use crate::sync::Place;
 use crate::view::{Line, Origin};
 use bincode::{Decode, Encode};
 use sotto_e2ee::content::{Content, Text};
+use sotto_e2ee::file::Preview;
 use sotto_e2ee::store::StoreError;
 use sotto_protocol::ids::{AccountId, DeviceId, MessageNumber, Sequence, UnixMillis};
 use unicode_segmentation::UnicodeSegmentation as _;
@@ -80,9 +81,10 @@ impl Core {
         content: Content,
     ) -> Result<bool, StoreError> {
         let (target, mark) = match content {
-            Content::Text(text) => return self.said(ctx, convo, speech, text, Line::Text),
-            Content::File { about, caption } => {
-                return self.said(ctx, convo, speech, caption, |caption| Line::File { about, caption });
+            Content::Text(text) => return self.said(ctx, convo, speech, text, None, Line::Text),
+            Content::File { about, caption, preview } => {
+                let line = |caption| Line::File { about, caption };
+                return self.said(ctx, convo, speech, caption, preview, line);
             }
             Content::Timer { seconds } => return self.timer_came(ctx, convo, speech, seconds),
             Content::Call(record) => {
@@ -129,6 +131,7 @@ impl Core {
         convo: &mut Convo,
         speech: &Speech,
         text: Text,
+        preview: Option<Preview>,
         line: impl FnOnce(String) -> Line,
     ) -> Result<bool, StoreError> {
         let sequence = speech.place.sequence;
@@ -159,6 +162,9 @@ impl Core {
         };
         let row = speech.row(line(text.body));
         rows::put(ctx.tx, key.clone(), &row);
+        if let Some(preview) = &preview {
+            settle::keep_preview(ctx.tx, convo.id, sequence, preview);
+        }
         let settled = settle::arrive(ctx.tx, scene(convo, false), sequence, row.clone(), &about)?;
         self.keep_contested(convo, &settled);
         let row = rows::get(ctx.tx, &key)?.unwrap_or(row);

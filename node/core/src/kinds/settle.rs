@@ -13,6 +13,7 @@ use super::marks::{self, Mark, MarkRow, Said};
 use crate::rows::{self, HistoryRow};
 use crate::view::Line;
 use bincode::{Decode, Encode};
+use sotto_e2ee::file::Preview;
 use sotto_e2ee::store::{Scan, StoreError, Transaction};
 use sotto_protocol::body::conversation::{Kind, Role};
 use sotto_protocol::ids::{AccountId, ConversationId, Sequence, UnixMillis};
@@ -76,6 +77,7 @@ pub(crate) struct Settled {
 
 const ABOUT: u8 = 0x51;
 const PIN: u8 = 0x52;
+const PREVIEW: u8 = 0x56;
 
 fn about_key(conversation: ConversationId, sequence: Sequence) -> Vec<u8> {
     rows::numbered(ABOUT, conversation, sequence.0)
@@ -115,6 +117,29 @@ fn keep_about(tx: &Transaction<'_>, conversation: ConversationId, sequence: Sequ
     } else {
         rows::put(tx, key, about);
     }
+}
+
+fn preview_key(conversation: ConversationId, sequence: Sequence) -> Vec<u8> {
+    rows::numbered(PREVIEW, conversation, sequence.0)
+}
+
+/// The small picture of a file. It stands beside its line, which is read far more often.
+pub(crate) fn preview(
+    tx: &Transaction<'_>,
+    conversation: ConversationId,
+    sequence: Sequence,
+) -> Result<Option<Preview>, StoreError> {
+    rows::get(tx, &preview_key(conversation, sequence))
+}
+
+/// Keeps one that came with its file.
+pub(crate) fn keep_preview(
+    tx: &Transaction<'_>,
+    conversation: ConversationId,
+    sequence: Sequence,
+    preview: &Preview,
+) {
+    rows::put(tx, preview_key(conversation, sequence), preview);
 }
 
 /// What is pinned, the newest pin first.
@@ -238,6 +263,7 @@ fn settle(
     let deleted = first_delete(&rows);
     if let Some(by) = deleted {
         line.line = Line::Deleted { by };
+        tx.delete(preview_key(id, target));
         // The line that is left goes when the text would have gone.
         now = AboutRow { expires_at: before.expires_at, ..AboutRow::default() };
         for (account, row) in &rows {
@@ -351,6 +377,7 @@ pub(crate) fn erase_about(
         tx.delete(rows::numbered(PIN, id, place.0));
     }
     tx.delete(about_key(id, target));
+    tx.delete(preview_key(id, target));
     for (account, _) in marks::all(tx, id, target)? {
         marks::keep(tx, id, target, account, &MarkRow::default());
     }

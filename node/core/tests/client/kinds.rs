@@ -4,10 +4,16 @@
 use super::world::net::Profile;
 use super::world::{Who, World};
 use super::{calm, direct, group, say};
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng as _;
+use sotto_e2ee::content::CAPTION_WITH_PREVIEW_BYTES_MAX;
+use sotto_e2ee::file::{FileAbout, FileKey, FileName, Preview};
+use sotto_e2ee::store::Store as _;
 use sotto_node_core::command::{ArchiveKeys, Command};
 use sotto_node_core::event::{Event, FailureCode, Outcome};
 use sotto_node_core::search::SearchQuery;
 use sotto_node_core::view::{Line, Message};
+use sotto_protocol::blob::BlobRoot;
 use sotto_protocol::body::conversation::{HistoryPolicy, Role};
 use sotto_protocol::ids::{ConversationId, Sequence};
 
@@ -130,6 +136,58 @@ fn what_was_done_to_texts_is_there_after_a_repair() {
     world.switch_on(carol);
     world.settle();
     assert_eq!(shown(&world, carol, id), expected, "{}", world.story());
+}
+
+/// The smallest that is taken for a JPEG: its head, and a scan of nothing.
+fn small_picture() -> Preview {
+    let jpeg =
+        b"\xff\xd8\xff\xc0\0\x0b\x08\0\xf0\x01\x40\x01\x01\x11\0\xff\xda\0\x08\x01\x01\0\0\x3f\0".to_vec();
+    Preview::new(4_000, 3_000, [jpeg, vec![0x2a; 5_000]].concat()).expect("a head of 320 by 240")
+}
+
+/// P-076.
+#[test]
+fn a_preview_comes_with_its_file_to_everybody_and_goes_with_it() {
+    let mut world = calm(907);
+    let (alice, bob, carol) = (world.person("alice"), world.person("bob"), world.person("carol"));
+    world.settle();
+    let id = group(&mut world, alice, "band", &["bob"], HistoryPolicy::All);
+    let about = FileAbout {
+        name: FileName::lossy("hills.jpg"),
+        bytes: 70_000,
+        media_type: "image/jpeg".to_owned(),
+        root: BlobRoot([5; 32]),
+        key: FileKey::draw(&mut ChaCha20Rng::seed_from_u64(5)),
+    };
+    let send = |caption: String| Command::SendFile {
+        conversation: id,
+        about: about.clone(),
+        caption,
+        reply_to: None,
+        preview: Some(small_picture()),
+    };
+    let place = does(&mut world, alice, send("from Sunday".to_owned()));
+    let long = does(&mut world, alice, send("x".repeat(CAPTION_WITH_PREVIEW_BYTES_MAX + 1)));
+    does(&mut world, alice, Command::Edit { conversation: id, target: place, text: "from Monday".into() });
+    let added = world.run(alice, Command::AddMembers { conversation: id, usernames: vec!["carol".into()] });
+    assert!(matches!(added, Ok(Outcome::Added { .. })), "{added:?}");
+    world.settle();
+    let all = Command::FetchHistory { conversation: id, before: None, limit: 100 };
+    assert!(matches!(world.run(carol, all), Ok(Outcome::History { .. })));
+    world.settle();
+    for who in [alice, bob, carol] {
+        assert_eq!(line(&world, who, id, place).preview, Some(small_picture()), "{}", world.story());
+        assert_eq!(line(&world, who, id, long).preview, None, "the words go before the picture");
+    }
+    does(&mut world, alice, Command::Delete { conversation: id, target: place });
+    for who in [alice, bob, carol] {
+        assert_eq!(line(&world, who, id, place).preview, None, "{}", world.story());
+        let key = [&[0x56][..], id.as_bytes(), &place.0.to_be_bytes()].concat();
+        assert!(
+            world.devices[who].client.store().get(&key).expect("memory").is_none(),
+            "nothing is left of it"
+        );
+    }
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod overlay;
 pub(crate) use marks::Purpose;
 pub(crate) use overlay::{Chooser, Entry, Overlay, Pick};
 
+use super::album::Album;
 use super::clock::Clock;
 use super::complete::Completion;
 use super::config::Config;
@@ -45,6 +46,8 @@ pub struct Options {
     pub(crate) config: Config,
     /// The theme that fits the terminal.
     pub(crate) theme: ThemeName,
+    /// Whether the terminal has colours for pictures.
+    pub(crate) colours: bool,
     /// The relay, where it is known already.
     pub(crate) link: Option<Invite>,
     /// The room to begin in.
@@ -104,12 +107,16 @@ pub struct App {
     /// Who came into a room and is greeted once the names are known.
     joined: Option<(ConversationId, Vec<AccountId>)>,
     transfers: files::Transfers,
+    /// The person wants previews of files, and the terminal has colours.
+    pictures: bool,
+    album: Album,
 }
 
 impl App {
     /// The application and what it asks for first.
     #[must_use]
     pub fn new(options: Options) -> (Self, Vec<Effect>) {
+        let pictures = options.config.pictures && options.colours;
         let app = Self {
             size: Size::new(options.size.0, options.size.1),
             theme: Theme::new(options.config.theme.unwrap_or(options.theme)),
@@ -137,6 +144,8 @@ impl App {
             notified_at: UnixMillis(0),
             joined: None,
             transfers: files::Transfers::default(),
+            pictures,
+            album: Album::default(),
         };
         (app, vec![Effect::Open(None)])
     }
@@ -185,6 +194,11 @@ impl App {
         };
         effects.extend(self.ask_for_lines());
         effects
+    }
+
+    /// Previews of files, where they are shown.
+    pub(crate) fn album(&self) -> Option<&Album> {
+        (self.pictures && self.theme.name != ThemeName::Mono).then_some(&self.album)
     }
 
     /// When something changes by itself; the shell gives a tick then.

@@ -15,6 +15,7 @@ use super::input::{Effect, Input};
 use super::theme::ThemeName;
 use super::{App, Options};
 use crate::node::wall_clock;
+use crate::pictures::blocks::has_colours;
 use crate::profile::Profile;
 use effects::Shell;
 use ratatui::layout::Size;
@@ -89,6 +90,7 @@ pub async fn run(request: Request) -> Result<(), TuiError> {
     let options = Options {
         config,
         theme,
+        colours: has_colours(),
         link: request.link,
         room: request.room,
         size: screen.size()?,

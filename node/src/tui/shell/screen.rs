@@ -2,6 +2,7 @@
 
 use super::super::config::Notify;
 use super::super::{App, Input, draw};
+use crate::pictures::is_shielded;
 use data_encoding::BASE64;
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
@@ -36,6 +37,10 @@ impl Screen {
         let broken = Arc::new(AtomicBool::new(false));
         let (before, is_broken) = (std::panic::take_hook(), broken.clone());
         std::panic::set_hook(Box::new(move |info| {
+            // What a stranger sent as a picture: it is not shown, and that is all.
+            if is_shielded() {
+                return;
+            }
             is_broken.store(true, Ordering::SeqCst);
             put_back();
             before(info);

@@ -3,7 +3,11 @@
 use super::*;
 use crate::files::{Stage, Step};
 use crate::tui::input::FileNews;
-use sotto_e2ee::file::{FileAbout, FileKey, FileName};
+use crate::tui::theme::Theme;
+use image::codecs::jpeg::JpegEncoder;
+use image::{Rgb, RgbImage};
+use ratatui::style::Color;
+use sotto_e2ee::file::{FileAbout, FileKey, FileName, Preview};
 use std::path::PathBuf;
 
 const MIB: u64 = 1 << 20;
@@ -77,6 +81,72 @@ fn the_last_file_is_saved_or_that_of_the_chosen_message() {
     assert!(matches!(effects.first(), Some(Effect::SaveFile { number: 2, to: None, .. })));
     desk.answer(Answer::File(2, FileNews::Failed("it is there already".to_owned())));
     desk.shows(&["film.mkv: it is there already"]);
+}
+
+/// A JPEG of one colour, with what says so.
+fn of_one_colour(colour: [u8; 3]) -> Preview {
+    let mut jpeg = Vec::new();
+    let picture = RgbImage::from_pixel(32, 24, Rgb(colour));
+    picture.write_with_encoder(JpegEncoder::new_with_quality(&mut jpeg, 90)).expect("memory");
+    Preview::new(3_200, 2_400, jpeg).expect("a small JPEG")
+}
+
+fn with_a_preview(mut desk: Desk, preview: Preview) -> Desk {
+    let mut message = line(4, "");
+    message.line = sotto_node_core::view::Line::File { about: film(), caption: "from Sunday".to_owned() };
+    message.preview = Some(preview);
+    desk.give(Input::Happened(Box::new(Event::Message(message))));
+    desk
+}
+
+#[test]
+fn a_file_with_a_preview_shows_it_in_its_colours_and_only_where_there_is_room_and_the_person_wants_it() {
+    let colour = [200, 60, 40];
+    let desk = with_a_preview(Desk::new(), of_one_colour(colour));
+    let size = desk.app.size;
+    let mut terminal = Terminal::new(TestBackend::new(size.width, size.height)).expect("memory");
+    // What was looked at once is not looked at again, and is the same.
+    for _ in 0..2 {
+        terminal.draw(|frame| draw(&desk.app, frame)).expect("memory");
+        let cells = terminal.backend().buffer().content().iter().filter(|cell| cell.symbol() == "▀");
+        let colours: Vec<_> = cells.flat_map(|cell| [cell.fg, cell.bg]).collect();
+        assert_eq!(colours.len(), 2 * 26 * 10, "{}", desk.screen());
+        for seen in colours {
+            let Color::Rgb(red, green, blue) = seen else { panic!("{seen:?}") };
+            assert!([red, green, blue].iter().zip(colour).all(|(seen, sent)| seen.abs_diff(sent) < 12));
+        }
+    }
+    desk.shows(&["from Sunday"]);
+    let shows_none = |desk: &Desk| {
+        desk.shows(&["film.mkv", "from Sunday"]);
+        assert!(!desk.screen().contains('▀'), "{}", desk.screen());
+    };
+    shows_none(&with_a_preview(Desk::sized(70, 13), of_one_colour(colour)));
+    let mut plain = Desk::new();
+    plain.app.theme = Theme::new(ThemeName::Mono);
+    shows_none(&with_a_preview(plain, of_one_colour(colour)));
+    // It begins well, and is none.
+    let mut broken = of_one_colour(colour).jpeg().to_vec();
+    broken.truncate(broken.len() - 300);
+    let broken = Preview::new(3_200, 2_400, broken);
+    if let Some(broken) = broken {
+        with_a_preview(Desk::new(), broken).shows(&["film.mkv", "from Sunday"]);
+    }
+}
+
+#[test]
+fn previews_are_off_by_the_persons_wish_and_without_colours() {
+    for (pictures, colours, theme, shows) in [
+        (true, true, ThemeName::Dark, true),
+        (false, true, ThemeName::Dark, false),
+        (true, false, ThemeName::Dark, false),
+        (true, true, ThemeName::Mono, false),
+    ] {
+        let config = Config { pictures, ..Config::default() };
+        let options =
+            Options { config, theme, colours, link: None, room: None, size: (110, 30), clock: clock() };
+        assert_eq!(App::new(options).0.album().is_some(), shows);
+    }
 }
 
 #[test]

@@ -86,6 +86,7 @@ impl Desk {
         let options = Options {
             config: Config::default(),
             theme: ThemeName::Dark,
+            colours: true,
             link: None,
             room: None,
             size: (columns, rows),

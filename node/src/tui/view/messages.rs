@@ -1,5 +1,6 @@
 //! The lines of the open conversation. Only those on the screen are laid out, from the lowest upwards.
 
+use super::super::album::Room;
 use super::super::app::App;
 use super::super::layout::Focus;
 use super::super::measure::{exactly, fit, width, wrap};
@@ -7,9 +8,10 @@ use super::super::pane::{Older, Pane};
 use super::rich::{Rich, plain};
 use super::{put, span};
 use crate::after::After;
+use crate::pictures::blocks::{self, Colour, HALF_BLOCK};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::Style;
+use ratatui::style::{Color, Style};
 use ratatui::text::Line;
 use sotto_node_core::format::harmless_line;
 use sotto_node_core::view::{Line as Said, Message, Quote};
@@ -121,6 +123,7 @@ pub(crate) fn block(app: &App, pane: &Pane, place: usize, cells: usize) -> Vec<L
             if let Some(quote) = &line.reply {
                 rows.push(quoted(app, quote, cells));
             }
+            rows.extend(picture(app, line, cells));
             let state = line.own.then(|| state(pane, place)).flatten();
             body(app, &text, state.as_deref(), chosen, cells, &mut rows);
             rows.extend(marks(app, line, cells));
@@ -195,6 +198,25 @@ fn body(
         }
         rows.push(Line::from(spans));
     }
+}
+
+/// What a file looks like, small, above what it is called.
+fn picture(app: &App, line: &Message, cells: usize) -> Vec<Line<'static>> {
+    let (Some(album), Some(preview)) = (app.album(), &line.preview) else { return Vec::new() };
+    let room = Room::of(cells.saturating_sub(INDENT + 1), app.size.height);
+    let Some(seen) = room.and_then(|room| album.picture(line.conversation, line.sequence, preview, room))
+    else {
+        return Vec::new();
+    };
+    let drawn = blocks::lines((seen.width(), seen.height()), |x, y| seen.colour(x, y));
+    let colour = |[red, green, blue]: Colour| Color::Rgb(red, green, blue);
+    let row = |cells: Vec<((Colour, Colour), usize)>| {
+        let blocks = cells.into_iter().map(|((upper, lower), count)| {
+            span(HALF_BLOCK.to_string().repeat(count), Style::new().fg(colour(upper)).bg(colour(lower)))
+        });
+        Line::from_iter(std::iter::once(span(" ".repeat(INDENT), app.theme.text)).chain(blocks))
+    };
+    drawn.map(row).collect()
 }
 
 /// What a text answers, on one row above it.

@@ -6,6 +6,7 @@ use super::call::{
 };
 use super::peer::{ADDRESSES_MAX, CHANNEL_SDP_BYTES_MAX, Carriers, PeerWord, Way};
 use super::*;
+use crate::file::jpeg;
 use proptest::prelude::*;
 use sotto_protocol::ids::{AskId, LinkId};
 
@@ -51,7 +52,15 @@ fn contents() -> Vec<Content> {
         file("holiday.jpg", rich()),
         Content::Call(CallRecord::new(CALL, true, UnixMillis(5), CallOutcome::Answered, 300)),
         Content::Call(CallRecord::new(CALL, false, UnixMillis(5), CallOutcome::Missed, 0)),
+        seen(file("holiday.jpg", rich()), jpeg(320, 240, 50)),
+        seen(file("holiday.jpg", Text::plain("")), jpeg(320, 240, 4_500)),
     ]
+}
+
+/// The same with a preview.
+fn seen(content: Content, jpeg: Vec<u8>) -> Content {
+    let Content::File { about, caption, .. } = content else { panic!("a file") };
+    Content::File { about, caption, preview: Preview::new(4_000, 3_000, jpeg) }
 }
 
 fn file(name: &str, caption: Text) -> Content {
@@ -62,7 +71,7 @@ fn file(name: &str, caption: Text) -> Content {
         root: BlobRoot([5; 32]),
         key: FileKey::of([6; 32]),
     };
-    Content::File { about, caption }
+    Content::File { about, caption, preview: None }
 }
 
 const CALL: CallId = CallId([8; 16]);
@@ -280,6 +289,54 @@ fn the_name_of_a_file_is_safe_whoever_wrote_it_and_its_size_and_type_keep_their_
         Text { body: "x".repeat(CAPTION_BYTES_MAX), mentions: vec![AccountId([7; 16]); 32], ..rich() };
     let name = "n".repeat(199);
     assert!(encode(&head(), &file(&name, caption)).is_ok(), "the longest");
+}
+
+/// P-076.
+#[test]
+fn a_preview_that_is_none_leaves_the_file_and_shows_nothing() {
+    let content = seen(file("a.jpg", rich()), jpeg(320, 240, 4_500));
+    let extensions = content.extensions();
+    assert_eq!(extensions.iter().filter(|(number, _)| *number == PREVIEW).count(), 2);
+    let (kind, body) = content.to_body().expect("a file");
+    let without = file("a.jpg", rich());
+    let read = |extensions: &[(u16, Vec<u8>)]| Content::from_body(kind, &body, extensions);
+    assert_eq!(read(&extensions), Ok(content));
+    let (last, cut) = extensions.split_last().expect("parts");
+    let swapped = [&cut[..3], std::slice::from_ref(last), &cut[3..]].concat();
+    let doubled = [&extensions[..], std::slice::from_ref(last)].concat();
+    for (parts, why) in [(cut.to_vec(), "cut off"), (swapped, "in another order"), (doubled, "longer")] {
+        assert_eq!(read(&parts), Ok(without.clone()), "{why}");
+    }
+    for (width, picture, why) in [
+        (1, vec![0x89, b'P', b'N', b'G'], "another format"),
+        (1, jpeg(40_000, 40_000, 9), "of a size that nobody could hold"),
+        (u32::MAX, jpeg(320, 240, 9), "of more than anybody has"),
+        (1, jpeg(320, 240, 3 * PREVIEW_BYTES_MAX), "too long"),
+    ] {
+        let joined = write(&(width, 1_u32, picture));
+        let parts = joined.chunks(EXTENSION_BYTES_MAX).map(|part| (PREVIEW, part.to_vec()));
+        let parts: Vec<_> = cut[..3].iter().cloned().chain(parts).collect();
+        assert_eq!(read(&parts), Ok(without.clone()), "{why}");
+    }
+}
+
+/// P-076.
+#[test]
+fn a_file_with_a_preview_is_a_file_for_who_does_not_know_previews_and_fills_8_kib_at_most() {
+    let largest = jpeg(320, 320, PREVIEW_BYTES_MAX - jpeg(1, 1, 0).len());
+    let name = "n".repeat(199);
+    let content = seen(file(&name, Text { body: "x".repeat(300), ..Text::default() }), largest.clone());
+    let padded = encode(&head(), &content).expect("small");
+    assert_eq!(padded.len(), 8_192);
+    let wire: Wire = read_versioned(&padded).expect("a content");
+    assert!(check_extensions(&wire.extensions).is_ok());
+    let known: Vec<_> = wire.extensions.iter().filter(|(number, _)| *number < PREVIEW).cloned().collect();
+    let Ok(Content::File { preview: None, .. }) = Content::from_body(wire.kind, &wire.body, &known) else {
+        panic!("a file")
+    };
+    let body = "x".repeat(CAPTION_WITH_PREVIEW_BYTES_MAX);
+    let caption = Text { body, mentions: vec![AccountId([7; 16]); 32], ..rich() };
+    assert!(encode(&head(), &seen(file(&name, caption), largest)).is_ok(), "the longest");
 }
 
 #[test]

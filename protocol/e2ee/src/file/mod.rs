@@ -17,9 +17,11 @@
 mod cipher;
 mod kind;
 mod name;
+mod preview;
 
 pub use kind::{HEAD_BYTES, guess, picture};
 pub use name::FileName;
+pub use preview::{PICTURE_EDGE_MAX, PREVIEW_BYTES_MAX, PREVIEW_EDGE_MAX, Preview};
 
 use crate::content::{self, Malformed};
 use bincode::{Decode, Encode};
@@ -225,6 +227,9 @@ impl Sealer {
         chunk + 1 == self.size.chunks()
     }
 }
+
+#[cfg(test)]
+pub(crate) use preview::tests::jpeg;
 
 #[cfg(test)]
 #[allow(clippy::cast_possible_truncation, reason = "files of tests are small")]

@@ -37,7 +37,14 @@ asked! {
     Http { method: String, path: String, body: Option<Value> }
     Inviting { conversation: Option<ConversationId>, uses: Option<u32>, expires_in: Option<u64> }
     Redeeming { code: String }
-    FileSending { conversation: ConversationId, file: String, caption: String, reply_to: Option<Sequence> }
+    FileSending {
+        conversation: ConversationId,
+        file: String,
+        caption: String,
+        reply_to: Option<Sequence>,
+        preview: Option<SmallPicture>,
+    }
+    SmallPicture { width: u32, height: u32, jpeg: String }
     Texting { conversation: ConversationId, text: String, reply_to: Option<Sequence> }
     Editing { conversation: ConversationId, target: Sequence, text: String }
     At { conversation: ConversationId, target: Sequence }

@@ -3,7 +3,7 @@
 use super::asked::*;
 use super::{CallError, LINES_MAX, args, group, invalid, links, voice};
 use serde_json::{Value, json};
-use sotto_e2ee::file::FileAbout;
+use sotto_e2ee::file::{FileAbout, Preview};
 use sotto_mls::suite::Suite;
 use sotto_node_core::command::{Command, Who};
 use sotto_node_core::event::{Failure, FailureCode, Outcome};
@@ -37,11 +37,15 @@ pub(super) fn command(method: &str, given: &str) -> Result<(Command, bool), Call
             return Ok((Command::Send { conversation, text, reply_to }, true));
         }
         "send_file" => {
-            let FileSending { conversation, file, caption, reply_to } = args(given)?;
+            let FileSending { conversation, file, caption, reply_to, preview } = args(given)?;
             let about = sotto_protocol::hex::read_all(&file);
             let about = about.and_then(|about| FileAbout::read(&Zeroizing::new(about)).ok());
             let about = about.ok_or_else(|| invalid("this is no file"))?;
-            return Ok((Command::SendFile { conversation, about, caption, reply_to }, true));
+            // One that is too large, or none, is no reason not to send.
+            let preview = preview.and_then(|SmallPicture { width, height, jpeg }| {
+                Preview::new(width, height, sotto_protocol::hex::read_all(&jpeg)?)
+            });
+            return Ok((Command::SendFile { conversation, about, caption, reply_to, preview }, true));
         }
         "edit" => {
             let Editing { conversation, target, text } = args(given)?;

@@ -110,6 +110,13 @@ export interface FileAbout {
   root: string;
 }
 
+/** A small picture that goes with a file: a JPEG in hex, and the edges of the whole one. */
+export interface SmallPicture {
+  width: number;
+  height: number;
+  jpeg: string;
+}
+
 export interface Message {
   type: "message";
   conversation: Id;
@@ -138,6 +145,8 @@ export interface Message {
   spans?: Span[];
   /** With `text`, of a file: its first span is the file's, and the text and the other spans are its caption's. */
   file?: FileAbout;
+  /** Of a file with a small picture (`preview` has it): the edges of the whole one, as the sender says. */
+  preview?: { width: number; height: number } | null;
   /** With `named`. */
   name?: string;
   /** With `added`, `removed`, `rejoined`, `left`. */
@@ -366,7 +375,9 @@ export interface Calls {
   /** Done when the text is safe in this browser's outbox; a `message` event follows when the relay has it. */
   send: [{ conversation: Id; text: string; reply_to?: number }, None];
   /** Says that a file is there, once the relay has all of it. `file` is what the worker for files gave, for nobody else to read. */
-  send_file: [{ conversation: Id; file: string; caption: string; reply_to?: number }, None];
+  send_file: [{ conversation: Id; file: string; caption: string; reply_to?: number; preview?: SmallPicture }, None];
+  /** The small picture of a file, as its sender made it; null where there is none. */
+  preview: [{ conversation: Id; sequence: number }, { jpeg: string | null }];
   /** What opens a file, for that worker; null where there is none. */
   file: [{ conversation: Id; sequence: number }, { file: string | null }];
   /** A token for the relay's HTTP API, for that worker. */

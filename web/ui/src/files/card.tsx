@@ -9,8 +9,9 @@ import { openDialog } from "../ui/overlay.tsx";
 import { explainFile } from "./failure.ts";
 import { FileIcon } from "./icon.tsx";
 import type { FileFailure } from "./messages.ts";
+import { look, seenOf } from "./preview.ts";
 import { fromWhom, Progress } from "./progress.tsx";
-import { cancel, MEMORY_BYTES_MAX, pause, pictureOf, save, show, transfers } from "./transfers.ts";
+import { cancel, MEMORY_BYTES_MAX, type Picture, pause, pictureOf, save, show, transfers } from "./transfers.ts";
 import { Viewer } from "./viewer.tsx";
 import { kindName, kindOf, words } from "./words.ts";
 
@@ -29,6 +30,27 @@ export function Card(props: { message: Message; tab: boolean }) {
   const mayShow = (): boolean => PICTURES.test(file().media_type) && file().bytes <= MEMORY_BYTES_MAX;
   const failure = (): FileFailure | undefined => refused() ?? saving()?.failure ?? showing()?.failure;
   const tab = () => (props.tab ? 0 : -1);
+  /** Whoever wants no picture to show itself wants no small one either. */
+  const wanted = (): boolean => prefs.pictureBytes > 0 || !!showing();
+  /** What is shown above the line: the picture, else the small one that came with it, whose place is kept until it is there. */
+  const shown = createMemo((): Picture | undefined => {
+    const whole = picture();
+    const { preview } = props.message;
+    return whole ?? (whole === undefined && preview && wanted() ? { url: seenOf(props.message) ?? "", ...preview } : undefined);
+  });
+  createEffect(() => {
+    if (props.message.preview && wanted() && !picture()) untrack(() => look(props.message));
+  });
+
+  function open(): void {
+    if (!picture()) show(props.message);
+    // While the dialog is open, what it shows may be deleted.
+    const last = (before?: Picture): Picture | undefined => shown() ?? before;
+    openDialog((close) => {
+      const seen = createMemo(last);
+      return <Viewer picture={seen() ?? { url: "", width: 1, height: 1 }} name={file().name} onSave={saveIt} close={close} />;
+    });
+  }
 
   createEffect(() => {
     if (mayShow() && file().bytes <= prefs.pictureBytes && picture() === undefined && !showing()) untrack(() => show(props.message));
@@ -60,18 +82,15 @@ export function Card(props: { message: Message; tab: boolean }) {
   return (
     <div class="file" role="group" aria-labelledby={id} onDblClick={(event) => event.stopPropagation()}>
       <Switch>
-        <Match when={picture()}>
-          {(got) => (
-            <button
-              type="button"
-              class="file-picture"
-              tabindex={tab()}
-              aria-label={words().openOf(file().name)}
-              onClick={() => openDialog((close) => <Viewer picture={got()} name={file().name} onSave={saveIt} close={close} />)}
-            >
-              <img src={got().url} width={got().width} height={got().height} alt="" draggable={false} />
-            </button>
-          )}
+        <Match when={shown() && mayShow()}>
+          <button type="button" class="file-picture" tabindex={tab()} aria-label={words().openOf(file().name)} aria-busy={!picture()} onClick={open}>
+            <Small of={shown()} alt="" />
+          </button>
+        </Match>
+        <Match when={shown()}>
+          <div class="file-picture still">
+            <Small of={shown()} alt={words().previewOf(file().name)} />
+          </div>
         </Match>
         <Match when={showing() && !showing()?.failure}>
           <div class="file-picture waiting" role="status" aria-label={words().loading}>
@@ -80,7 +99,7 @@ export function Card(props: { message: Message; tab: boolean }) {
         </Match>
       </Switch>
       <div class="file-row">
-        <Show when={!picture()}>
+        <Show when={!(shown() && mayShow())}>
           <span class="file-icon">
             <FileIcon name={kindOf(file().media_type)} />
           </span>
@@ -156,5 +175,14 @@ export function Card(props: { message: Message; tab: boolean }) {
         )}
       </Show>
     </div>
+  );
+}
+
+/** A picture in the room that it will take, which is there before anything is drawn: no line moves when it comes. */
+function Small(props: { of: Picture | undefined; alt: string }) {
+  return (
+    <span class="file-room" style={{ "--wide": String(props.of?.width ?? 1), "--high": String(props.of?.height ?? 1) }}>
+      <Show when={props.of?.url}>{(url) => <img src={url()} alt={props.alt} draggable={false} />}</Show>
+    </span>
   );
 }

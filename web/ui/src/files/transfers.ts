@@ -9,6 +9,7 @@ import type { Failure, Id, Message } from "../engine/api.ts";
 import { app, bus, call, failureOf } from "../state/app.ts";
 import { scriptUrl } from "../trusted.ts";
 import * as links from "./links.ts";
+import { smallOf } from "./preview.ts";
 import type { FileFailure, FromWorker, Got, Left, Note, Origin, Stage, Target, ToWorker } from "./messages.ts";
 import workerUrl from "./worker?worker&url";
 
@@ -285,11 +286,16 @@ function outgoing(of: Omit<Note, "at">, file: File | undefined, left?: Left): vo
   const closed: FileFailure | undefined = file || left?.copied ? undefined : { code: "file_closed", text: "" };
   add({ what: "send", conversation, name, bytes, kind, caption, failure: closed }, (id) => {
     let put: { about: string; root: string } | undefined;
+    let small: ReturnType<typeof smallOf> | undefined;
     const say = async (about: string, root: string): Promise<void> => {
       if (left && (await wasSaid(conversation, root, left.note.at))) return;
-      await call("send_file", { conversation, file: about, caption, ...(replyTo !== undefined && { reply_to: replyTo }) });
+      const preview = await small;
+      const reply = replyTo === undefined ? {} : { reply_to: replyTo };
+      await call("send_file", { conversation, file: about, caption, ...reply, ...(preview && { preview }) });
     };
     const start = (): void => {
+      // What goes out from its copy, after the page was closed, goes without: the copy is sealed.
+      small ??= file && smallOf(file);
       if (!put) return tell({ type: "send", id, conversation, file });
       change(id, { stage: "saying" });
       say(put.about, put.root).then(

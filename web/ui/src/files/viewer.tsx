@@ -1,5 +1,5 @@
 /** A picture over the whole window, to be looked at closely: by keys, wheel and pointer. */
-import { createSignal, onCleanup, onMount, Show } from "solid-js";
+import { createEffect, createSignal, on, onCleanup, onMount, Show } from "solid-js";
 import { t } from "../i18n/index.ts";
 import { Icon } from "../ui/icon.tsx";
 import { FileIcon } from "./icon.tsx";
@@ -69,6 +69,8 @@ export function Viewer(props: { picture: Picture; name: string; onSave: () => vo
   onMount(() => {
     dialog.showModal();
     stage.focus();
+    // The whole picture takes the place of its preview, as large as that was drawn.
+    createEffect(on(() => [props.picture.width, props.picture.height], fit));
     const watch = new ResizeObserver(fit);
     watch.observe(dialog);
     onCleanup(() => watch.disconnect());
@@ -141,7 +143,7 @@ export function Viewer(props: { picture: Picture; name: string; onSave: () => vo
         onPointerUp={() => (held = undefined)}
         onPointerCancel={() => (held = undefined)}
       >
-        <img ref={image} src={props.picture.url} alt="" draggable={false} />
+        <img ref={image} src={props.picture.url || undefined} width={props.picture.width} height={props.picture.height} alt="" draggable={false} />
       </div>
     </dialog>
   );
