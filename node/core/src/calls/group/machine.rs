@@ -366,7 +366,8 @@ impl Calls {
     pub(super) fn tell_group(&mut self, conversation: ConversationId, reason: Option<GroupReason>) {
         let Some(room) = self.groups.rooms.get(&conversation) else { return };
         let mut view = room.view((self.account, self.me));
-        view.reason = reason.or((view.state == GroupState::Ended).then_some(GroupReason::Over));
+        let over = (view.state == GroupState::Ended).then_some(GroupReason::Over);
+        view.reason = reason.or(over);
         self.acts.push(Act::TellGroup(view));
     }
 

@@ -42,10 +42,9 @@ impl Calls {
                 room.went(device, self.me, now);
                 self.tell_group(conversation, None);
             }
-            Signal::Decline if account == self.account => {
-                if room.rings.take().is_some() {
-                    self.tell_group(conversation, None);
-                }
+            Signal::Decline if account == self.account && room.rings.is_some() => {
+                room.rings = None;
+                self.tell_group(conversation, None);
             }
             signal if to.is_some() => {
                 let _never_fails =

@@ -262,7 +262,8 @@ impl Calls {
     pub(in super::super) fn group_under_way(&self) -> Option<UnderWay> {
         let room = self.groups.rooms.values().find(|room| room.stay.is_some() && room.people.is_empty())?;
         let since = room.speakers.values().filter_map(|speaker| speaker.left).max();
-        let record = room.record(since.or(room.stay.as_ref().map(|stay| stay.joined))?);
+        let since = since.or_else(|| room.stay.as_ref().map(|stay| stay.joined))?;
+        let record = room.record(since);
         Some(UnderWay { conversation: room.conversation, record })
     }
 }
