@@ -13,7 +13,7 @@ const ROWS_MAX: usize = 10;
 
 /// In fewer cells, or on a screen with fewer rows, a picture takes the room of what is said.
 const CELLS_MIN: usize = 24;
-const SCREEN_ROWS_MIN: u16 = 14;
+const SCREEN_ROWS_MIN: u16 = 20;
 
 /// Previews that are kept, of 2.4 KB at most: several screens of them.
 const KEPT_MAX: usize = 128;

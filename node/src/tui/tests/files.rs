@@ -121,7 +121,7 @@ fn a_file_with_a_preview_shows_it_in_its_colours_and_only_where_there_is_room_an
         desk.shows(&["film.mkv", "from Sunday"]);
         assert!(!desk.screen().contains('▀'), "{}", desk.screen());
     };
-    shows_none(&with_a_preview(Desk::sized(70, 13), of_one_colour(colour)));
+    shows_none(&with_a_preview(Desk::sized(70, 17), of_one_colour(colour)));
     let mut plain = Desk::new();
     plain.app.theme = Theme::new(ThemeName::Mono);
     shows_none(&with_a_preview(plain, of_one_colour(colour)));
