@@ -258,7 +258,7 @@ fn a_time_for_the_call_ends_it_and_what_is_no_sound_is_refused_before_anybody_is
     world.alice.does(&["create", "garden", "bob"]);
     let (exit, why) = world.alice.fails_to(&["call", "garden"]);
     assert_eq!(exit, Some(USAGE), "{why}");
-    assert!(why.contains("between two people"), "{why}");
+    assert!(why.contains("calls one person"), "{why}");
 }
 
 #[test]
