@@ -95,6 +95,9 @@ export async function leftOver(): Promise<Left[]> {
 }
 
 export class Shelf {
+  /** Done when what is being written is. */
+  private last: Promise<void> = Promise.resolve();
+
   private constructor(
     readonly id: Id,
     private readonly folder: FileSystemDirectoryHandle,
@@ -185,8 +188,14 @@ export class Shelf {
     );
   }
 
-  /** Fails when there is no room. */
-  async write(name: string | number, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+  /** One after the other: from members chunks come faster than they can be kept. Fails when there is no room. */
+  write(name: string | number, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    const written = this.last.then(() => this.put(name, bytes));
+    this.last = written.catch(() => undefined);
+    return written;
+  }
+
+  private async put(name: string | number, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
     const file = await this.folder.getFileHandle(String(name), { create: true });
     const open = await file.createSyncAccessHandle();
     try {
