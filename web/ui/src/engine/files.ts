@@ -31,9 +31,6 @@ const SECRETS = "secrets";
 const DATABASE = "sotto";
 const KEYS = "keys";
 const KEY = "store";
-/** Files that are on their way (`web/ui/src/files/shelf.ts`), and the key of what is kept about them. */
-export const SHELVES = "sotto-files";
-export const SHELVES_KEY = "files";
 
 class Handle implements PrivateFile {
   constructor(private readonly handle: FileSystemSyncAccessHandle) {}
@@ -91,27 +88,17 @@ export async function open(): Promise<Place> {
   };
 }
 
-/** Deletes everything. The files must be closed; a tab may be about to close one that is on its way. */
+/** Deletes everything. The files must be closed. */
 export async function wipe(): Promise<void> {
-  // The keys first: without them the rest is noise.
-  await withKeys("readwrite", (keys) => keys.clear()).catch(() => undefined);
-  for (const folder of [FOLDER, SHELVES]) await removeFolder(folder);
-}
-
-/** A worker that was just ended may hold a file of it for a moment longer. */
-export async function removeFolder(name: string, within?: FileSystemDirectoryHandle): Promise<void> {
-  for (let attempt = 0; attempt < 100; attempt += 1) {
-    try {
-      return await (within ?? (await navigator.storage.getDirectory())).removeEntry(name, { recursive: true });
-    } catch (error) {
-      // There was nothing, or nothing can be there.
-      if (!isHeld(error)) return;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+  // The key first: without it the rest is noise.
+  await withKeys("readwrite", (keys) => keys.delete(KEY)).catch(() => undefined);
+  try {
+    const root = await navigator.storage.getDirectory();
+    await root.removeEntry(FOLDER, { recursive: true });
+  } catch {
+    // There was nothing.
   }
 }
-
-const isHeld = (error: unknown): boolean => error instanceof DOMException && error.name === "NoModificationAllowedError";
 
 /** A worker that was just ended may hold its files for a moment longer. */
 async function access(folder: FileSystemDirectoryHandle, name: string): Promise<Handle> {
@@ -120,7 +107,8 @@ async function access(folder: FileSystemDirectoryHandle, name: string): Promise<
     try {
       return new Handle(await file.createSyncAccessHandle());
     } catch (error) {
-      if (!isHeld(error) || attempt >= 100) throw error;
+      const held = error instanceof DOMException && error.name === "NoModificationAllowedError";
+      if (!held || attempt >= 100) throw error;
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }
@@ -149,7 +137,7 @@ async function storeKey(folder: FileSystemDirectoryHandle): Promise<Uint8Array> 
   return key;
 }
 
-export async function withKeys<T>(mode: IDBTransactionMode, work: (keys: IDBObjectStore) => IDBRequest): Promise<T> {
+async function withKeys<T>(mode: IDBTransactionMode, work: (keys: IDBObjectStore) => IDBRequest): Promise<T> {
   const database = await new Promise<IDBDatabase>((resolve, reject) => {
     const opening = indexedDB.open(DATABASE, 1);
     opening.onupgradeneeded = () => opening.result.createObjectStore(KEYS);

@@ -76,9 +76,7 @@ export function Card(props: { message: Message; tab: boolean }) {
     const accounts = new Set(saving()?.dropped ?? []);
     return [...accounts].map((account) => nameOf(account, conversation(props.message.conversation))).join(", ");
   };
-  /** All is here of what was begun before the page was closed; a click says where to. */
-  const isReady = (): boolean => saving()?.stage === "ready" && !saving()?.failure;
-  const moving = (): boolean => !!saving() && !saving()?.failure && saving()?.stage !== "done" && !isReady();
+  const moving = (): boolean => !!saving() && !saving()?.failure && saving()?.stage !== "done";
   return (
     <div class="file" role="group" aria-labelledby={id} onDblClick={(event) => event.stopPropagation()}>
       <Switch>
@@ -122,20 +120,18 @@ export function Card(props: { message: Message; tab: boolean }) {
             <FileIcon name="save" />
           </button>
         </Show>
-        <Show when={(moving() || isReady()) && saving()}>
+        <Show when={moving() && saving()}>
           {(one) => (
             <>
-              <Show when={moving()}>
-                <button
-                  type="button"
-                  class="icon-button small"
-                  tabindex={tab()}
-                  aria-label={one().paused ? words().resume : words().pause}
-                  onClick={() => pause(one().id, !one().paused)}
-                >
-                  <FileIcon name={one().paused ? "resume" : "pause"} />
-                </button>
-              </Show>
+              <button
+                type="button"
+                class="icon-button small"
+                tabindex={tab()}
+                aria-label={one().paused ? words().resume : words().pause}
+                onClick={() => pause(one().id, !one().paused)}
+              >
+                <FileIcon name={one().paused ? "resume" : "pause"} />
+              </button>
               <button type="button" class="icon-button small" tabindex={tab()} aria-label={words().cancelOf(file().name)} title={words().cancel} onClick={() => cancel(one().id)}>
                 <Icon name="close" />
               </button>
