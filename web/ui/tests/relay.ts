@@ -75,6 +75,12 @@ export class Relay {
     return all.filter((path) => /\/[0-9a-f]{64}\/\d{5}$/.test(path)).sort().map((path) => join(this.data, path));
   }
 
+  /** The ids of the devices that were registered, in order. */
+  devices(): string[] {
+    const registered = readFileSync(this.log, "utf8").matchAll(/device registered .*device=([0-9a-f]{32})/g);
+    return Array.from(registered, ([, id = ""]) => id);
+  }
+
   /** A command of the program beside the running one, as an operator gives it. */
   command(...args: string[]): string {
     return execFileSync(PROGRAM, args, { encoding: "utf8", env: { ...process.env, ...this.environment() } });

@@ -10,6 +10,7 @@ import { prefs } from "../state/prefs.ts";
 import { addWay, Gathering, iceServers } from "./ice.ts";
 import type { Local, TrackKind } from "./local.ts";
 import { measure, type Counters, type Quality } from "./quality.ts";
+import { withoutStrays } from "./sdp.ts";
 
 export type Media = "connected" | "disconnected" | "failed";
 
@@ -97,7 +98,7 @@ export class Connection {
 
   private async described(pc: RTCPeerConnection): Promise<void> {
     const sdp = pc.localDescription?.sdp;
-    if (sdp) await this.settings.wire.description(this.round, sdp);
+    if (sdp) await this.settings.wire.description(this.round, withoutStrays(sdp));
   }
 
   private async connection(): Promise<RTCPeerConnection | undefined> {
