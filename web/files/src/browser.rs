@@ -95,11 +95,11 @@ impl WebReading {
         place(self.0.part(chunk))
     }
 
-    /// Takes the next part.
+    /// Takes the next part; gives it sealed.
     ///
     /// # Errors
     /// If the file changed.
-    pub fn take(&mut self, part: &[u8]) -> Result<(), JsError> {
+    pub fn take(&mut self, part: &[u8]) -> Result<Vec<u8>, JsError> {
         self.0.take(part).map_err(thrown)
     }
 
@@ -128,6 +128,24 @@ impl WebOutgoing {
     #[wasm_bindgen(getter)]
     pub fn list(&self) -> Vec<u8> {
         self.0.list().to_bytes()
+    }
+
+    /// Bytes of its blob.
+    #[wasm_bindgen(getter)]
+    pub fn size(&self) -> f64 {
+        number(self.0.list().size().bytes())
+    }
+
+    /// Bytes of the file.
+    #[wasm_bindgen(getter)]
+    pub fn bytes(&self) -> f64 {
+        number(self.0.about().bytes)
+    }
+
+    /// Whether this is that chunk, sealed.
+    #[wasm_bindgen(js_name = isChunk)]
+    pub fn is_chunk(&self, chunk: u32, sealed: &[u8]) -> bool {
+        self.0.is_chunk(chunk, sealed)
     }
 
     /// The chunks that are to be put, by what the relay says is there; nothing if that does not read.
@@ -331,10 +349,10 @@ impl WebChunks {
         AT_ONCE
     }
 
-    /// All chunks of a file are missing. The relay is not asked before `hold`.
+    /// Of a file of which these are missing. The relay is not asked before `hold`.
     #[wasm_bindgen(constructor)]
-    pub fn new(chunks: u32, hold: f64) -> Self {
-        Self(Chunks::new(0..chunks, length(hold)))
+    pub fn new(missing: Vec<u32>, hold: f64) -> Self {
+        Self(Chunks::new(missing, length(hold)))
     }
 
     /// Another hold for the relay.

@@ -39,18 +39,18 @@ impl Reading {
         self.sealer.part(chunk)
     }
 
-    /// Takes the next part.
+    /// Takes the next part; gives it sealed, for who keeps a copy of the file as it goes out.
     ///
     /// # Errors
     /// If it is shorter or longer than it was to be.
-    pub fn take(&mut self, part: &[u8]) -> Result<(), Changed> {
+    pub fn take(&mut self, part: &[u8]) -> Result<Vec<u8>, Changed> {
         let chunk = u32::try_from(self.hashes.len()).map_err(|_| Changed)?;
         if chunk == 0 {
             self.media_type = guess(part.get(..HEAD_BYTES).unwrap_or(part));
         }
         let sealed = self.sealer.seal(chunk, part).map_err(|_| Changed)?;
         self.hashes.push(self.sealer.hash(chunk, &sealed).ok_or(Changed)?);
-        Ok(())
+        Ok(sealed)
     }
 
     /// All parts were taken.
@@ -98,6 +98,12 @@ impl Outgoing {
     #[must_use]
     pub fn part(&self, chunk: u32) -> Option<(u64, usize)> {
         self.sealer.part(chunk)
+    }
+
+    /// Whether this is that chunk, sealed: what was kept of the file may have been damaged.
+    #[must_use]
+    pub fn is_chunk(&self, chunk: u32, sealed: &[u8]) -> bool {
+        self.list.is_chunk(chunk, sealed)
     }
 
     /// Seals a part once more.

@@ -49,6 +49,23 @@ fn a_file_of_several_chunks_comes_back_as_it_was_and_one_that_is_empty_too() {
 }
 
 #[test]
+fn what_was_kept_of_a_file_that_goes_out_is_what_goes_out_later_and_nothing_else() {
+    let file = vec![9; PART_BYTES as usize + 5];
+    let mut reading = Reading::new(file.len() as u64, &mut ChaCha20Rng::from_seed([5; 32])).expect("small");
+    let kept: Vec<Vec<u8>> =
+        parts(&file).into_iter().map(|part| reading.take(part).expect("the next part")).collect();
+    let out = reading.done("film.bin").expect("all of it");
+    // After the page was closed there are its key, its list and the copy: no file.
+    let again = incoming(&out).done();
+    assert_eq!(again.about().to_bytes(), out.about().to_bytes());
+    assert!(again.is_chunk(0, &kept[0]) && again.is_chunk(1, &kept[1]));
+    assert!(!again.is_chunk(0, &kept[1]) && !again.is_chunk(2, &kept[1]));
+    assert!(!again.is_chunk(1, &kept[1][1..]), "half of it was written");
+    assert_eq!(again.seal(1, parts(&file)[1]).as_ref(), Ok(&kept[1]), "the same file, chosen again, goes on");
+    assert_eq!(again.seal(0, &vec![8; PART_BYTES as usize]), Err(Changed), "another one does not");
+}
+
+#[test]
 fn a_part_that_changed_since_it_was_read_is_not_sealed_for_anybody() {
     let out = outgoing(b"the first version");
     assert_eq!(out.seal(0, b"the other version"), Err(Changed));

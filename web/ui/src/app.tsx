@@ -9,6 +9,7 @@ import { Banners } from "./main/banners.tsx";
 import { Main } from "./main/main.tsx";
 import { explain } from "./ui/failure.tsx";
 import { Logo } from "./ui/icon.tsx";
+import { goOn } from "./files/open.ts";
 import { EmojiHost } from "./emoji/open.ts";
 import { MenuHost } from "./ui/menu.tsx";
 import { Overlay } from "./ui/overlay.tsx";
@@ -25,10 +26,13 @@ export function App() {
     applyPrefs();
     watchMessages();
     watchCalls();
+    // The tab beside may be the one that was closed.
+    document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && app.listed && void goOn());
   });
   createEffect(() => void speak().catch(() => undefined));
   createEffect(() => {
     if (app.state?.phase === "empty") document.title = "Sotto";
+    if (app.listed) void goOn();
   });
   return (
     <>

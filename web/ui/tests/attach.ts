@@ -56,26 +56,35 @@ export async function hides(context: BrowserContext): Promise<void> {
   await context.addInitScript(() => localStorage.setItem("sotto.prefs", JSON.stringify({ relayOnly: true })));
 }
 
-/** Holds chunks back from the given one on, as a slow line does; `reached` comes with the first that is held. */
-export async function held(who: Person, method: "GET" | "PUT", from: number): Promise<{ reached: Promise<void>; release: () => Promise<void> }> {
+interface Held {
+  /** With the first that is held. */
+  reached: Promise<void>;
+  /** `pace`: each takes so many milliseconds from now on. */
+  release: (pace?: number) => Promise<void>;
+}
+
+/** Holds chunks back from the given one on, as a slow line does. */
+export async function held(who: Person, method: "GET" | "PUT", from: number): Promise<Held> {
   let reach!: () => void;
   let free!: () => void;
   const reached = new Promise<void>((resolve) => (reach = resolve));
   const released = new Promise<void>((resolve) => (free = resolve));
   const chunks = /\/chunks\/\d+$/;
-  let seen = 0;
+  let [seen, slow] = [0, 0];
   await who.context.route(chunks, async (route) => {
     if (route.request().method() !== method) return route.continue();
     seen += 1;
     if (seen > from) {
       reach();
       await released;
+      await new Promise((resolve) => setTimeout(resolve, slow));
     }
     await route.continue().catch(() => undefined);
   });
-  const release = async (): Promise<void> => {
+  const release = async (pace = 0): Promise<void> => {
+    slow = pace;
     free();
-    await who.context.unroute(chunks);
+    if (pace === 0) await who.context.unroute(chunks);
   };
   return { reached, release };
 }

@@ -31,6 +31,9 @@ const SECRETS = "secrets";
 const DATABASE = "sotto";
 const KEYS = "keys";
 const KEY = "store";
+/** Files that are on their way (`web/ui/src/files/shelf.ts`), and the key of what is kept about them. */
+export const SHELVES = "sotto-files";
+export const SHELVES_KEY = "files";
 
 class Handle implements PrivateFile {
   constructor(private readonly handle: FileSystemSyncAccessHandle) {}
@@ -88,15 +91,38 @@ export async function open(): Promise<Place> {
   };
 }
 
-/** Deletes everything. The files must be closed. */
+/** Deletes everything. The files must be closed; a tab may be about to close one that is on its way. */
 export async function wipe(): Promise<void> {
-  // The key first: without it the rest is noise.
-  await withKeys("readwrite", (keys) => keys.delete(KEY)).catch(() => undefined);
+  // The keys first: without them the rest is noise.
+  await withKeys("readwrite", (keys) => keys.clear()).catch(() => undefined);
+  for (const folder of [FOLDER, SHELVES]) await removeFolder(folder);
+}
+
+/** A worker that was just ended may hold a file of it for a moment longer. */
+export async function removeFolder(name: string, within?: FileSystemDirectoryHandle): Promise<void> {
+  for (let attempt = 0; attempt < 100; attempt += 1) {
+    try {
+      return await (within ?? (await navigator.storage.getDirectory())).removeEntry(name, { recursive: true });
+    } catch (error) {
+      // There was nothing, or nothing can be there.
+      if (!isHeld(error)) return;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+}
+
+const isHeld = (error: unknown): boolean => error instanceof DOMException && error.name === "NoModificationAllowedError";
+
+/** Files that are being opened. */
+const opening = new Set<FileSystemFileHandle>();
+
+/** Chromium never answers for a file whose handle was collected as garbage meanwhile, so it is held. */
+export async function openSync(file: FileSystemFileHandle): Promise<FileSystemSyncAccessHandle> {
+  opening.add(file);
   try {
-    const root = await navigator.storage.getDirectory();
-    await root.removeEntry(FOLDER, { recursive: true });
-  } catch {
-    // There was nothing.
+    return await file.createSyncAccessHandle();
+  } finally {
+    opening.delete(file);
   }
 }
 
@@ -105,10 +131,9 @@ async function access(folder: FileSystemDirectoryHandle, name: string): Promise<
   const file = await folder.getFileHandle(name, { create: true });
   for (let attempt = 0; ; attempt += 1) {
     try {
-      return new Handle(await file.createSyncAccessHandle());
+      return new Handle(await openSync(file));
     } catch (error) {
-      const held = error instanceof DOMException && error.name === "NoModificationAllowedError";
-      if (!held || attempt >= 100) throw error;
+      if (!isHeld(error) || attempt >= 100) throw error;
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }
@@ -137,7 +162,7 @@ async function storeKey(folder: FileSystemDirectoryHandle): Promise<Uint8Array> 
   return key;
 }
 
-async function withKeys<T>(mode: IDBTransactionMode, work: (keys: IDBObjectStore) => IDBRequest): Promise<T> {
+export async function withKeys<T>(mode: IDBTransactionMode, work: (keys: IDBObjectStore) => IDBRequest): Promise<T> {
   const database = await new Promise<IDBDatabase>((resolve, reject) => {
     const opening = indexedDB.open(DATABASE, 1);
     opening.onupgradeneeded = () => opening.result.createObjectStore(KEYS);

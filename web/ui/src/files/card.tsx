@@ -76,7 +76,9 @@ export function Card(props: { message: Message; tab: boolean }) {
     const accounts = new Set(saving()?.dropped ?? []);
     return [...accounts].map((account) => nameOf(account, conversation(props.message.conversation))).join(", ");
   };
-  const moving = (): boolean => !!saving() && !saving()?.failure && saving()?.stage !== "done";
+  /** All is here of what was begun before the page was closed; a click says where to. */
+  const isReady = (): boolean => saving()?.stage === "ready" && !saving()?.failure;
+  const moving = (): boolean => !!saving() && !saving()?.failure && saving()?.stage !== "done" && !isReady();
   return (
     <div class="file" role="group" aria-labelledby={id} onDblClick={(event) => event.stopPropagation()}>
       <Switch>
@@ -120,18 +122,20 @@ export function Card(props: { message: Message; tab: boolean }) {
             <FileIcon name="save" />
           </button>
         </Show>
-        <Show when={moving() && saving()}>
+        <Show when={(moving() || isReady()) && saving()}>
           {(one) => (
             <>
-              <button
-                type="button"
-                class="icon-button small"
-                tabindex={tab()}
-                aria-label={one().paused ? words().resume : words().pause}
-                onClick={() => pause(one().id, !one().paused)}
-              >
-                <FileIcon name={one().paused ? "resume" : "pause"} />
-              </button>
+              <Show when={moving()}>
+                <button
+                  type="button"
+                  class="icon-button small"
+                  tabindex={tab()}
+                  aria-label={one().paused ? words().resume : words().pause}
+                  onClick={() => pause(one().id, !one().paused)}
+                >
+                  <FileIcon name={one().paused ? "resume" : "pause"} />
+                </button>
+              </Show>
               <button type="button" class="icon-button small" tabindex={tab()} aria-label={words().cancelOf(file().name)} title={words().cancel} onClick={() => cancel(one().id)}>
                 <Icon name="close" />
               </button>

@@ -4,7 +4,7 @@ import { remark } from "../ui/overlay.tsx";
 import { words } from "./words.ts";
 
 export { Card } from "./card.tsx";
-export { send } from "./transfers.ts";
+export { goOn, send } from "./transfers.ts";
 export { Tray } from "./tray.tsx";
 
 /** Files that go with one message text. */

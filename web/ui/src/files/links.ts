@@ -44,12 +44,12 @@ const isConnected = (): boolean => app.state?.status.status === "synchronised";
 /** What cannot be said now is said again, or the file comes from the relay. */
 const quietly = (said: Promise<unknown>): void => void said.catch(() => undefined);
 
-/** Whether somebody could be there who gives a file of this conversation. */
-export function mayCome(id: Id): boolean {
+/** Whether somebody could be there who gives a file of this conversation; or could come, while nobody knows yet who is there. */
+export function mayCome(id: Id, later = false): boolean {
   const one = conversation(id);
   if (!isOn() || !one || one.kind === "room") return false;
   const own = one.people.find(({ account }) => account === me());
-  return one.present.some((account) => account !== me()) || (own?.devices.length ?? 0) > 1;
+  return later || one.present.some((account) => account !== me()) || (own?.devices.length ?? 0) > 1;
 }
 
 /** Begins; what comes for the worker goes there. */

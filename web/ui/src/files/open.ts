@@ -4,6 +4,7 @@
  */
 import { createSignal, lazy } from "solid-js";
 import type { Id } from "../engine/api.ts";
+import { SHELVES } from "../engine/files.ts";
 import { t } from "../i18n/index.ts";
 import { remark } from "../ui/overlay.tsx";
 
@@ -44,6 +45,18 @@ export function sendAttached(conversation: Id, caption: string, replyTo: number 
   void load().then(({ send }) => {
     for (const [at, file] of files.entries()) send(conversation, file, at === 0 ? caption : "", at === 0 ? replyTo : undefined);
   });
+}
+
+/** Goes on with files that were on their way when a page was closed, if there are any. */
+export async function goOn(): Promise<void> {
+  try {
+    const shelves = await (await navigator.storage.getDirectory()).getDirectoryHandle(SHELVES);
+    if ((await shelves.keys().next()).done) return;
+    (await load()).goOn();
+    setWanted(true);
+  } catch {
+    // There are none, or the browser keeps nothing.
+  }
 }
 
 /** A caption whose file is not sent after all. */

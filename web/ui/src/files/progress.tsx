@@ -24,6 +24,7 @@ export function Progress(props: { of: Transfer }) {
     if (stage === "queued") return words().queued;
     if (stage === "checking") return words().checking;
     if (stage === "saying") return words().saying;
+    if (stage === "ready") return words().ready;
     const parts = [words().moving(bytes(done), bytes(all))];
     const from = fromWhom(props.of);
     if (from) parts.push(from);

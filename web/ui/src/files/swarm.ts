@@ -25,11 +25,17 @@ const TELL_EVERY_MS = 500;
 
 const RELAY = 0;
 
+/** A chunk that was held against the file's hashes, as it came and as a part of the file. */
+export interface Piece {
+  sealed: Uint8Array<ArrayBuffer>;
+  part: Uint8Array<ArrayBuffer>;
+}
+
 export interface Doing {
-  /** Fetches a chunk from the relay, as a part of the file. */
-  relay: (job: Job, chunk: number) => Promise<Uint8Array<ArrayBuffer>>;
-  /** Writes a part. */
-  take: (chunk: number, part: Uint8Array<ArrayBuffer>) => Promise<void>;
+  /** Fetches a chunk from the relay. */
+  relay: (job: Job, chunk: number) => Promise<Piece>;
+  /** Writes it. */
+  take: (chunk: number, piece: Piece) => Promise<void>;
   say: (link: Id, question: Uint8Array) => void;
   drop: (link: Id, again: boolean) => void;
   tell: (origins: Origin[], dropped: Id[]) => void;
@@ -59,11 +65,11 @@ export class Swarm {
   constructor(
     private readonly job: Job,
     private readonly file: WebIncoming,
-    count: number,
+    missing: Uint32Array,
     private readonly seeks: boolean,
     private readonly doing: Doing,
   ) {
-    this.chunks = new WebChunks(count, seeks ? FIRST_ANSWER_MS : 0);
+    this.chunks = new WebChunks(missing, seeks ? FIRST_ANSWER_MS : 0);
     this.relayJob = new Job(job.id, (on) => job.waiting(on));
     this.join(RELAY, { origin: { account: null, bytes: 0 } }, AT_ONCE);
     job.signal.addEventListener("abort", () => this.end.reject(job.signal.reason), { once: true });
@@ -109,23 +115,23 @@ export class Swarm {
     if (this.isOver || !found || !link) return;
     const [at] = found;
     link.heard = this.now();
-    let part: Uint8Array<ArrayBuffer> | undefined;
+    let piece: Piece | undefined;
     let chunk: number;
     try {
       const answer = link.asking.take(message);
       if (!answer) return;
       chunk = answer.chunk;
-      const sealed = answer.sealed();
+      const sealed = answer.sealed() as Uint8Array<ArrayBuffer> | undefined;
       link.since.delete(chunk);
-      part = sealed && (this.file.open(chunk, sealed) as Uint8Array<ArrayBuffer>);
+      piece = sealed && { sealed, part: this.file.open(chunk, sealed) as Uint8Array<ArrayBuffer> };
     } catch (error) {
       // A module that has trapped is in no state to go on from.
       if (error instanceof WebAssembly.RuntimeError) return this.end.reject(error);
       return this.lies(at);
     }
-    if (!part) return this.leave(at, true);
+    if (!piece) return this.leave(at, true);
     this.job.waiting(false);
-    await this.arrived(at, chunk, part);
+    await this.arrived(at, chunk, piece);
   }
 
   private now(): number {
@@ -173,10 +179,10 @@ export class Swarm {
   }
 
   private async askRelay(chunk: number): Promise<void> {
-    let part: Uint8Array<ArrayBuffer>;
+    let piece: Piece;
     try {
       await this.job.turn();
-      part = await this.doing.relay(this.relayJob, chunk);
+      piece = await this.doing.relay(this.relayJob, chunk);
     } catch (error) {
       if (this.isOver) return;
       // What the relay does not give members may have.
@@ -185,18 +191,18 @@ export class Swarm {
       this.leave(RELAY, false);
       return;
     }
-    await this.arrived(RELAY, chunk, part);
+    await this.arrived(RELAY, chunk, piece);
   }
 
-  private async arrived(at: number, chunk: number, part: Uint8Array<ArrayBuffer>): Promise<void> {
+  private async arrived(at: number, chunk: number, piece: Piece): Promise<void> {
     if (this.isOver || !this.chunks.came(at, chunk, this.now())) return;
     const source = this.sources.get(at);
-    if (source) source.origin.bytes += part.length;
+    if (source) source.origin.bytes += piece.part.length;
     this.writing += 1;
     try {
       // The next is asked for while this one is written.
       this.look();
-      await this.doing.take(chunk, part);
+      await this.doing.take(chunk, piece);
     } catch (error) {
       return this.end.reject(error);
     } finally {

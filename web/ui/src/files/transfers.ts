@@ -10,7 +10,7 @@ import { app, bus, call, failureOf } from "../state/app.ts";
 import { scriptUrl } from "../trusted.ts";
 import * as links from "./links.ts";
 import { smallOf } from "./preview.ts";
-import type { FileFailure, FromWorker, Got, Origin, Stage, Target, ToWorker } from "./messages.ts";
+import type { FileFailure, FromWorker, Got, Left, Note, Origin, Stage, Target, ToWorker } from "./messages.ts";
 import workerUrl from "./worker?worker&url";
 
 /** Pictures that are fetched at once by themselves. */
@@ -33,12 +33,15 @@ export interface Transfer {
   sequence?: number;
   name: string;
   bytes: number;
-  stage: "queued" | Stage | "saying" | "done";
+  /** `ready`: all of it is here, and the person is asked where to. */
+  stage: "queued" | Stage | "ready" | "saying" | "done";
   done: number;
   /** Bytes a second. */
   rate?: number;
   waiting: boolean;
   paused: boolean;
+  /** Closing the page does not end it. */
+  kept?: boolean;
   failure?: FileFailure | undefined;
   /** Of what goes out. */
   caption?: string;
@@ -63,9 +66,13 @@ export { transfers };
 const [pictures, setPictures] = createSignal<ReadonlyMap<string, (Picture & { bytes: number }) | null>>(new Map());
 
 interface Way {
+  /** Where it is kept so that it goes on after the page was closed. */
+  shelf?: { shelf: Id; note: Note; left: boolean };
   start: () => void;
+  /** The file of one that goes out was chosen again. */
+  chosen?: (file: File) => void;
   got?: (got: Got) => void;
-  uploaded?: (about: string) => void;
+  uploaded?: (about: string, root: string) => void;
   samples: [at: number, done: number][];
 }
 
@@ -100,7 +107,7 @@ function broken(text: string): void {
 
 addEventListener("online", () => worker && tell({ type: "hurry" }));
 addEventListener("beforeunload", (event) => {
-  const busy = transfers.some((one) => one.what !== "show" && !one.failure && one.stage !== "done");
+  const busy = transfers.some((one) => one.what !== "show" && !one.failure && !one.kept && one.stage !== "done");
   if (busy) event.preventDefault();
 });
 bus.on((event) => {
@@ -128,6 +135,7 @@ function hear(said: FromWorker): void {
     );
     return;
   }
+  if (said.type === "left") return said.left.forEach(goOnWith);
   if (said.type === "held" || said.type === "seek" || said.type === "found" || said.type === "say" || said.type === "drop")
     return links.said(said);
   const way = ways.get(said.id);
@@ -143,8 +151,17 @@ function hear(said: FromWorker): void {
     case "origins":
       change(said.id, { origins: said.origins, dropped: said.dropped });
       break;
+    case "kept":
+      change(said.id, { kept: said.on });
+      break;
+    case "ready":
+      change(said.id, { stage: "ready", waiting: false });
+      break;
+    case "elsewhere":
+      drop(said.id);
+      break;
     case "uploaded":
-      way.uploaded?.(said.about);
+      way.uploaded?.(said.about, said.root);
       break;
     case "got":
       way.got?.(said.got);
@@ -173,14 +190,30 @@ function fail(id: number, failure: Failure): void {
   next();
 }
 
-function add(transfer: Omit<Transfer, "id" | "stage" | "done" | "waiting" | "paused">, way: (id: number) => Omit<Way, "samples">): number {
+type Begun = Omit<Transfer, "id" | "stage" | "done" | "waiting" | "paused"> & { paused?: boolean };
+
+function add(transfer: Begun, way: (id: number) => Omit<Way, "samples">): number {
   const id = (last += 1);
   const over = transfers.filter((one) => one.stage === "done").slice(DONE_MAX);
   for (const one of over) remove(one.id);
-  ways.set(id, { ...way(id), samples: [] });
-  setTransfers(transfers.length, { ...transfer, id, stage: "queued", done: 0, waiting: false, paused: false });
+  const made = { ...way(id), samples: [] };
+  ways.set(id, made);
+  setTransfers(transfers.length, { paused: false, ...transfer, id, stage: "queued", done: 0, waiting: false });
+  note(id);
   next();
   return id;
+}
+
+/** Said again to a worker that may be another one than then. */
+function note(id: number): void {
+  const shelf = ways.get(id)?.shelf;
+  if (shelf) tell({ type: "note", id, ...shelf });
+}
+
+/** A place for what is kept of a file on its way, of its own name. */
+function shelfOf(note: Omit<Note, "at">, left: Left | undefined): { shelf: Id; note: Note; left: boolean } {
+  if (left) return { ...left, left: true };
+  return { shelf: crypto.getRandomValues(new Uint8Array(16)).toHex(), note: { ...note, at: Date.now() }, left: false };
 }
 
 /** Starts what has its turn. */
@@ -192,6 +225,7 @@ function next(): void {
     const most = one.what === "send" ? 1 : one.what === "show" ? SHOWN_AT_ONCE : Number.POSITIVE_INFINITY;
     if (active(one.what) >= most) continue;
     change(one.id, { stage: one.what === "send" ? "checking" : "moving" });
+    note(one.id);
     ways.get(one.id)?.start();
   }
 }
@@ -206,7 +240,12 @@ function remove(id: number): void {
 export function cancel(id: number): void {
   const one = transfers.find((each) => each.id === id);
   if (!one) return;
-  if (one.stage !== "queued" && worker) tell({ type: "cancel", id });
+  drop(id);
+}
+
+/** With all that was kept of it. */
+function drop(id: number): void {
+  if (worker) tell({ type: "cancel", id });
   remove(id);
 }
 
@@ -228,80 +267,162 @@ export function again(id: number): void {
   else tell({ type: "again", id });
 }
 
+/** An upload goes on with the file, which the person chose again. */
+export function chooseAgain(id: number, file: File): void {
+  change(id, { failure: undefined, stage: "queued" });
+  ways.get(id)?.chosen?.(file);
+  next();
+}
+
 /** Sends a file; the message goes when the relay has all of it. */
 export function send(conversation: Id, file: File, caption: string, replyTo: number | undefined): void {
-  add({ what: "send", conversation, name: file.name, bytes: file.size, kind: file.type, caption }, (id) => {
-    let about: string | undefined;
-    let small: ReturnType<typeof smallOf> | undefined;
-    const start = (): void => {
-      small ??= smallOf(file);
-      if (about === undefined) return tell({ type: "send", id, conversation, file });
-      change(id, { stage: "saying" });
-      const put = about;
+  const { name, size: bytes, type: kind } = file;
+  outgoing({ what: "send", conversation, name, bytes, kind, caption, ...(replyTo !== undefined && { replyTo }) }, file);
+}
+
+function outgoing(of: Omit<Note, "at">, file: File | undefined, left?: Left): void {
+  const { conversation, name, bytes, kind = "", caption = "", replyTo } = of;
+  const shelf = shelfOf(of, left);
+  const closed: FileFailure | undefined = file || left?.copied ? undefined : { code: "file_closed", text: "" };
+  add({ what: "send", conversation, name, bytes, kind, caption, failure: closed }, (id) => {
+    let put: { about: string; root: string } | undefined;
+    let small: Promise<SmallPicture | undefined> | undefined = left?.preview && Promise.resolve(left.preview);
+    const say = async (about: string, root: string): Promise<void> => {
+      if (left && (await wasSaid(conversation, root, left.note.at))) return;
+      const preview = await small;
       const reply = replyTo === undefined ? {} : { reply_to: replyTo };
-      const say = (preview: SmallPicture | undefined) => call("send_file", { conversation, file: put, caption, ...reply, ...(preview && { preview }) });
-      small.then(say).then(
-        () => remove(id),
+      await call("send_file", { conversation, file: about, caption, ...reply, ...(preview && { preview }) });
+    };
+    const start = (): void => {
+      small ??= file && drawn(id, file);
+      if (!put) return tell({ type: "send", id, conversation, file });
+      change(id, { stage: "saying" });
+      say(put.about, put.root).then(
+        () => drop(id),
         (error: unknown) => fail(id, failureOf(error)),
       );
     };
-    const uploaded = (put: string): void => {
-      about = put;
+    const uploaded = (about: string, root: string): void => {
+      put = { about, root };
       start();
     };
-    return { start, uploaded };
+    const chosen = (again: File): void => {
+      file = again;
+    };
+    return { shelf, start, chosen, uploaded };
   });
 }
 
-function incoming(what: "save" | "show", message: Message, target: Target, got: (id: number, got: Got) => void): void {
-  const { conversation, sequence, file } = message;
-  if (!file) return;
+/** The small picture of a file, which is kept, as it cannot be drawn from a sealed copy. */
+async function drawn(id: number, file: File): Promise<SmallPicture | undefined> {
+  const preview = await smallOf(file);
+  if (preview) tell({ type: "preview", id, preview });
+  return preview;
+}
+
+/** So many lines are looked through at a time. */
+const LINES = 100;
+/** This device's clock and the relay's may differ by so much. */
+const CLOCKS_MS = 24 * 60 * 60 * 1000;
+
+/** Whether the message of a file went out just before the page was closed. */
+async function wasSaid(conversation: Id, root: string, since: number): Promise<boolean> {
+  const now = Date.now();
+  // What still waits for the relay does not tell its file.
+  while ((await call("outbox", { conversation })).some(({ since_ms }) => since_ms < now))
+    await new Promise<void>((resolve) => {
+      const stop = bus.on(() => {
+        stop();
+        resolve();
+      });
+    });
+  for (let before: number | undefined; ; ) {
+    const lines = await call("history", { conversation, limit: LINES, ...(before !== undefined && { before }) });
+    if (lines.some(({ own, file }) => own && file?.root === root)) return true;
+    const [first] = lines;
+    if (!first || first.time_ms < since - CLOCKS_MS) return false;
+    before = first.sequence;
+  }
+}
+
+/** Goes on with what was under way when a page was closed. */
+export function goOn(): void {
+  tell({ type: "look" });
+}
+
+function goOnWith(left: Left): void {
+  const { shelf, note } = left;
+  if ([...ways.values()].some((way) => way.shelf?.shelf === shelf)) return;
+  if (note.what === "send") return outgoing(note, undefined, left);
+  const { conversation, sequence = 0, name, bytes } = note;
+  const target = hasPlaces() ? "later" : "memory";
+  incoming("save", { conversation, sequence, name, bytes }, target, (id, got) => saved(id, got, name), left);
+}
+
+/** A file of a message. */
+interface Of {
+  conversation: Id;
+  sequence: number;
+  name: string;
+  bytes: number;
+}
+
+function incoming(what: "save" | "show", of: Of, target: Target, got: (id: number, got: Got) => void, left?: Left): void {
+  const { conversation, sequence, bytes } = of;
   for (const old of transfers.filter((one) => one.what === what && one.conversation === conversation && one.sequence === sequence)) cancel(old.id);
-  add({ what, conversation, sequence, name: file.name, bytes: file.bytes }, (id) => ({
+  const way = (id: number): Omit<Way, "samples"> => ({
+    ...(what === "save" && { shelf: shelfOf({ what, ...of }, left) }),
     start: () => {
       call("file", { conversation, sequence }).then(
         ({ file: about }) => {
-          if (about === null) fail(id, { code: "not_found", text: "" });
-          else tell({ type: "get", id, conversation, about, bytes: file.bytes, target, seeks: links.mayCome(conversation) });
+          // What was deleted meanwhile is wanted by nobody.
+          if (about === null) return left ? drop(id) : fail(id, { code: "not_found", text: "" });
+          tell({ type: "get", id, conversation, about, bytes, target, seeks: links.mayCome(conversation, left !== undefined) });
+          if (left?.paused) tell({ type: "pause", id });
         },
         (error: unknown) => fail(id, failureOf(error)),
       );
     },
     got: (what) => got(id, what),
-  }));
+  });
+  add({ what, ...of, paused: left?.paused ?? false }, way);
 }
 
 interface Picker {
   showSaveFilePicker?: (options: { suggestedName: string }) => Promise<FileSystemFileHandle>;
 }
 
+const hasPlaces = (): boolean => (window as Picker).showSaveFilePicker !== undefined;
+
 /** Saves a file of a message: where the browser can, piece by piece to a place that the person chooses. */
 export async function save(message: Message): Promise<void> {
-  const { file } = message;
+  const { conversation, sequence, file } = message;
   if (!file) return;
+  const { name, bytes } = file;
+  const of = { conversation, sequence, name, bytes };
   const picker = (window as Picker).showSaveFilePicker;
   if (picker) {
     let target: FileSystemFileHandle;
     try {
-      target = await picker.call(window, { suggestedName: file.name });
+      target = await picker.call(window, { suggestedName: name });
     } catch (error) {
       // The person thought better of it.
       if (error instanceof DOMException && error.name === "AbortError") return;
       throw error;
     }
-    incoming("save", message, target, (id, got) => done(id, got));
-    return;
+    const ready = transfers.find((one) => one.what === "save" && one.stage === "ready" && one.conversation === conversation && one.sequence === sequence);
+    if (!ready) return incoming("save", of, target, (id, got) => saved(id, got, name));
+    change(ready.id, { stage: "moving" });
+    return tell({ type: "place", id: ready.id, target });
   }
-  if (file.bytes > MEMORY_BYTES_MAX)
+  if (bytes > MEMORY_BYTES_MAX)
     throw { code: "file_no_room", text: "", room: MEMORY_BYTES_MAX } satisfies FileFailure;
-  incoming("save", message, "memory", (id, got) => {
-    done(id, got);
-    if (got.blob) hand(got.blob, file.name);
-  });
+  incoming("save", of, "memory", (id, got) => saved(id, got, name));
 }
 
-function done(id: number, got: Got): void {
+function saved(id: number, got: Got, name: string): void {
   change(id, { stage: "done", kind: got.kind, waiting: false });
+  if (got.blob) hand(got.blob, name);
   next();
 }
 
@@ -322,11 +443,12 @@ export function pictureOf(message: Message): Picture | null | undefined {
 
 /** Gets a picture to be shown. */
 export function show(message: Message): void {
-  const root = message.file?.root;
-  if (!root || pictures().has(root)) return;
-  const under = transfers.some((one) => one.what === "show" && one.sequence === message.sequence && one.conversation === message.conversation && !one.failure);
+  const { conversation, sequence, file } = message;
+  if (!file || pictures().has(file.root)) return;
+  const { root, name, bytes } = file;
+  const under = transfers.some((one) => one.what === "show" && one.sequence === sequence && one.conversation === conversation && !one.failure);
   if (under) return;
-  incoming("show", message, "memory", (id, got) => {
+  incoming("show", { conversation, sequence, name, bytes }, "memory", (id, got) => {
     void decode(got).then((picture) => {
       remove(id);
       keep(root, picture);

@@ -7,7 +7,7 @@ import { explainFile } from "./failure.ts";
 import { FileIcon } from "./icon.tsx";
 import { attached, giveBack, setAttached } from "./open.ts";
 import { Progress } from "./progress.tsx";
-import { again, cancel, type Transfer, transfers } from "./transfers.ts";
+import { again, cancel, chooseAgain, type Transfer, transfers } from "./transfers.ts";
 import { kindOf, words } from "./words.ts";
 
 /** A picture of one's own larger than this shows no preview: drawing it would take a while. */
@@ -18,6 +18,19 @@ const PREVIEWS = /^image\/(png|jpeg|gif|webp|avif)$/;
 function stop(one: Transfer): void {
   if (one.caption && one.stage !== "saying") giveBack(one.conversation, one.caption);
   cancel(one.id);
+}
+
+/** The page was closed, and the browser gives the file to no other one. */
+const isAsked = ({ failure }: Transfer): boolean => failure?.code === "file_closed" || failure?.code === "file_other";
+
+function ask(id: number): void {
+  const picker = document.createElement("input");
+  picker.type = "file";
+  picker.onchange = () => {
+    const file = picker.files?.[0];
+    if (file) chooseAgain(id, file);
+  };
+  picker.click();
 }
 
 export function Tray(props: { conversation: Id }) {
@@ -53,8 +66,8 @@ export function Tray(props: { conversation: Id }) {
                   </Show>
                 </span>
                 <Show when={one.failure && one.failure.code !== "file_changed"}>
-                  <button type="button" class="button quiet small" onClick={() => again(one.id)}>
-                    {words().again}
+                  <button type="button" class="button quiet small" onClick={() => (isAsked(one) ? ask(one.id) : again(one.id))}>
+                    {isAsked(one) ? words().choose : words().again}
                   </button>
                 </Show>
                 <button type="button" class="icon-button small" aria-label={words().cancelOf(one.name)} title={words().cancel} onClick={() => stop(one)}>

@@ -4,21 +4,30 @@
  */
 
 import { answer, hold } from "./giving.ts";
-import type { FileFailure, FromWorker, Got, Target, ToWorker } from "./messages.ts";
-import { AT_ONCE, Swarm } from "./swarm.ts";
+import type { FileFailure, FromWorker, Got, Note, Target, ToWorker } from "./messages.ts";
+import { openPlace, type Place } from "./place.ts";
+import { hasRoom, leftOver, Shelf } from "./shelf.ts";
+import { AT_ONCE, type Piece, Swarm } from "./swarm.ts";
 import init, { Head, WebReading, type WebIncoming, type WebOutgoing, WebWanted } from "./wasm/sotto_web_files.js";
 import wasm from "./wasm/sotto_web_files_bg.wasm?url";
 import { hurry, Job, pathOf, Refused, Wire } from "./wire.ts";
 
 /** Files of so many chunks come from the relay: that is over before a link stands. */
 const SMALL_CHUNKS = 4;
+/** Of what goes out a copy is kept up to this size: larger files are chosen again after the page was closed. */
+const COPY_BYTES_MAX = 4 * 1024 * 1024 * 1024;
 
 interface Upload {
   what: "send";
   conversation: string;
-  file: File;
+  /** Without one, it goes out from the copy. */
+  file: File | undefined;
   /** Read once already: trying again goes on with the same key, so with what the relay has. */
   read?: WebOutgoing;
+  /** It was read before the page was closed. */
+  begun?: boolean;
+  /** All of it is on the shelf. */
+  copied?: boolean;
 }
 
 interface Download {
@@ -28,6 +37,8 @@ interface Download {
   bytes: number;
   target: Target;
   seeks: boolean;
+  /** The place that was chosen in the end. */
+  chosen: PromiseWithResolvers<FileSystemFileHandle>;
 }
 
 interface Entry {
@@ -37,6 +48,7 @@ interface Entry {
 
 const say = (said: FromWorker, transfer: Transferable[] = []): void => postMessage(said, { transfer });
 const jobs = new Map<number, Entry>();
+const shelves = new Map<number, Promise<Shelf | undefined>>();
 const swarms = new Map<number, Swarm>();
 let ready: Promise<unknown>;
 let wire: Wire;
@@ -56,12 +68,28 @@ addEventListener("message", ({ data }: MessageEvent<ToWorker>) => {
     case "hurry":
       hurry();
       break;
+    case "note":
+      if (!shelves.has(data.id)) shelves.set(data.id, shelve(data.id, data.shelf, data.note, data.left));
+      break;
+    case "preview":
+      // Without it the file goes out all the same.
+      void shelves.get(data.id)?.then((shelf) => shelf?.seal("preview", data.preview)).catch(() => undefined);
+      break;
+    case "look":
+      void leftOver().then((left) => say({ type: "left", left }));
+      break;
     case "send":
+      forget(data.id);
       void run(data.id, { what: "send", conversation: data.conversation, file: data.file });
       break;
     case "get": {
       const { conversation, about, bytes, target, seeks } = data;
-      void run(data.id, { what: "get", conversation, about, bytes, target, seeks });
+      void run(data.id, { what: "get", conversation, about, bytes, target, seeks, chosen: Promise.withResolvers() });
+      break;
+    }
+    case "place": {
+      const work = jobs.get(data.id)?.work;
+      if (work?.what === "get") work.chosen.resolve(data.target);
       break;
     }
     case "link_coming":
@@ -89,16 +117,17 @@ addEventListener("message", ({ data }: MessageEvent<ToWorker>) => {
     }
     case "pause":
       jobs.get(data.id)?.job.pause();
+      void shelves.get(data.id)?.then((shelf) => shelf?.pause(true));
       break;
     case "resume":
       jobs.get(data.id)?.job.resume();
+      void shelves.get(data.id)?.then((shelf) => shelf?.pause(false));
       break;
-    case "cancel": {
-      const ended = jobs.get(data.id);
-      ended?.job.cancel();
+    case "cancel":
+      jobs.get(data.id)?.job.cancel();
       forget(data.id);
+      void leave(data.id, false);
       break;
-    }
   }
 });
 
@@ -107,16 +136,48 @@ async function run(id: number, work: Upload | Download): Promise<void> {
   jobs.set(id, { job, work });
   try {
     await ready;
-    if (work.what === "send") say({ type: "uploaded", id, about: await upload(job, work) });
-    else say({ type: "got", id, got: await download(job, work) });
+    if (work.what === "send") say({ type: "uploaded", id, ...(await upload(job, work)) });
+    else {
+      say({ type: "got", id, got: await download(job, work) });
+      await leave(id, false);
+    }
     forget(id);
   } catch (error) {
     if (job.signal.aborted) return;
     job.waiting(false);
-    say({ type: "failed", id, failure: failureOf(error) });
-    // An upload may be tried again from where it is; a download begins anew.
-    if (work.what === "get") forget(id);
+    const failure = failureOf(error);
+    // An upload may be tried again from where it is; a download begins anew, with what was kept if that may still be of use.
+    if (work.what === "get") {
+      forget(id);
+      await leave(id, failure.code !== "file_damaged" && failure.code !== "not_found");
+    }
+    say({ type: "failed", id, failure });
   }
+}
+
+/** Where a file is kept while it is on its way. What is saved a second time goes on with what was kept of the first. */
+async function shelve(id: number, name: string, note: Note, left: boolean): Promise<Shelf | undefined> {
+  if (left) {
+    const shelf = await Shelf.open(name, undefined);
+    // Another tab was faster.
+    if (!shelf) say({ type: "elsewhere", id });
+    return shelf;
+  }
+  if (note.what === "send") return Shelf.open(name, note);
+  const begun = (await leftOver()).find(({ note: { what, conversation, sequence } }) => {
+    return what === "save" && conversation === note.conversation && sequence === note.sequence;
+  });
+  if (begun) return Shelf.open(begun.shelf, undefined);
+  return (await hasRoom(note.bytes).catch(() => false)) ? Shelf.open(name, note) : undefined;
+}
+
+/** What was kept of it goes, or stays for another time. */
+async function leave(id: number, keeps: boolean): Promise<void> {
+  const of = shelves.get(id);
+  shelves.delete(id);
+  const shelf = await of;
+  if (keeps) shelf?.letGo();
+  else await shelf?.remove();
 }
 
 async function answered(link: string, conversation: string, question: Uint8Array): Promise<void> {
@@ -146,14 +207,16 @@ function failureOf(error: unknown): FileFailure {
   return { code: "internal", text: error instanceof Error ? error.message : String(error) };
 }
 
-async function upload(job: Job, work: Upload): Promise<string> {
+async function upload(job: Job, work: Upload): Promise<{ about: string; root: string }> {
   const { file, conversation } = work;
-  work.read ??= await read(job, file);
+  const shelf = await shelves.get(job.id);
+  work.read ??= (await begun(work, shelf)) ?? (await read(job, work, shelf));
   const outgoing = work.read;
-  const path = pathOf(conversation, outgoing.root);
-  const size = sizeOf(file);
+  const { root } = outgoing;
+  const path = pathOf(conversation, root);
+  if (work.copied) say({ type: "kept", id: job.id, on: true });
   const standing = await wire
-    .json<{ complete: boolean; present: string }>(job, "PUT", `${path}?size=${size}`, bytesOf(outgoing.list))
+    .json<{ complete: boolean; present: string }>(job, "PUT", `${path}?size=${outgoing.size}`, bytesOf(outgoing.list))
     .catch((error: unknown) => {
       // Others of the account may have filled it meanwhile.
       throw error instanceof Refused && error.code === "limit_reached" ? new Refused("file_quota", error.text) : error;
@@ -161,23 +224,44 @@ async function upload(job: Job, work: Upload): Promise<string> {
   if (!standing.complete) {
     const missing = outgoing.missing(Uint8Array.fromBase64(standing.present));
     if (!missing) throw new Refused("malformed_answer", "which chunks are there does not read");
-    let done = file.size - missing.reduce((sum: number, chunk: number) => sum + placeOf(outgoing, chunk).bytes, 0);
+    let done = outgoing.bytes - missing.reduce((sum: number, chunk: number) => sum + placeOf(outgoing, chunk).bytes, 0);
     say({ type: "step", id: job.id, stage: "moving", done });
     await together([...missing], async (chunk) => {
       await job.turn();
-      const { start, bytes } = placeOf(outgoing, chunk);
-      const part = await slice(file, start, bytes);
-      const sealed = changedIfItThrows(() => outgoing.seal(chunk, part));
-      await wire.request(job, "PUT", `${path}/chunks/${chunk}`, 0, bytesOf(sealed));
-      done += bytes;
+      const sealed = await sealedChunk(work, outgoing, shelf, chunk);
+      await wire.request(job, "PUT", `${path}/chunks/${chunk}`, 0, sealed);
+      done += placeOf(outgoing, chunk).bytes;
       say({ type: "step", id: job.id, stage: "moving", done });
     });
     await wire.json(job, "POST", `${path}/complete`);
   }
   const about = outgoing.about.toHex();
   delete work.read;
-  keep(conversation, outgoing, 0, () => file);
-  return about;
+  if (file) keep(conversation, outgoing, 0, () => file);
+  else outgoing.free();
+  return { about, root };
+}
+
+/** A file that was read before the page was closed. */
+async function begun(work: Upload, shelf: Shelf | undefined): Promise<WebOutgoing | undefined> {
+  const kept = await shelf?.outgoing();
+  if (!kept) return undefined;
+  const outgoing = new WebWanted(Uint8Array.fromHex(kept.about)).list(Uint8Array.fromBase64(kept.list)).done();
+  work.begun = true;
+  work.copied = kept.copied;
+  if (!work.file || work.file.size === outgoing.bytes) return outgoing;
+  outgoing.free();
+  throw new Refused("file_other", "");
+}
+
+/** From the copy, or else from the file. */
+async function sealedChunk(work: Upload, outgoing: WebOutgoing, shelf: Shelf | undefined, chunk: number): Promise<Uint8Array<ArrayBuffer>> {
+  const kept = work.copied ? await shelf?.read(chunk) : undefined;
+  if (kept && outgoing.isChunk(chunk, kept)) return kept;
+  if (!work.file) throw new Refused("file_closed", "");
+  const { start, bytes } = placeOf(outgoing, chunk);
+  const part = await slice(work.file, start, bytes);
+  return bytesOf(changedIfItThrows(() => outgoing.seal(chunk, part), work.begun ? "file_other" : "file_changed"));
 }
 
 /** What is large enough to be asked for is kept for those who ask. */
@@ -194,8 +278,10 @@ function isLarge(file: WebOutgoing | WebIncoming): boolean {
   return beyond !== undefined;
 }
 
-/** Asks first, so that no large file is read for nothing; then reads it once. */
-async function read(job: Job, file: File): Promise<WebOutgoing> {
+/** Asks first, so that no large file is read for nothing; then reads it once, and keeps a sealed copy where there is room. */
+async function read(job: Job, work: Upload, shelf: Shelf | undefined): Promise<WebOutgoing> {
+  const { file } = work;
+  if (!file) throw new Refused("file_closed", "");
   const limits = await wire
     .json<{ largest_bytes: number; used_bytes: number; limit_bytes: number | null }>(job, "GET", "blobs")
     .catch((error: unknown) => {
@@ -206,6 +292,7 @@ async function read(job: Job, file: File): Promise<WebOutgoing> {
   const left = limits.limit_bytes === null ? Number.POSITIVE_INFINITY : Math.max(0, limits.limit_bytes - limits.used_bytes);
   if (size > left) throw new Refused("file_quota", "", 0, left);
   const reading = new WebReading(file.size);
+  let copy = file.size <= COPY_BYTES_MAX && (await hasRoom(size).catch(() => false)) ? shelf : undefined;
   try {
     for (let chunk = 0; ; chunk += 1) {
       const place = reading.part(chunk);
@@ -214,7 +301,11 @@ async function read(job: Job, file: File): Promise<WebOutgoing> {
       place.free();
       await job.turn();
       const part = await slice(file, start, bytes);
-      changedIfItThrows(() => reading.take(part));
+      const sealed = changedIfItThrows(() => reading.take(part));
+      copy = await copy?.write(chunk, bytesOf(sealed)).then(
+        () => copy,
+        () => shelf?.clear(),
+      );
       say({ type: "step", id: job.id, stage: "checking", done: start + bytes });
     }
   } catch (error) {
@@ -222,7 +313,13 @@ async function read(job: Job, file: File): Promise<WebOutgoing> {
     throw error;
   }
   // This takes `reading`.
-  return changedIfItThrows(() => reading.done(file.name));
+  const outgoing = changedIfItThrows(() => reading.done(file.name));
+  const known = { about: outgoing.about.toHex(), list: outgoing.list.toBase64(), copied: copy !== undefined };
+  work.copied = await (shelf?.seal("outgoing", known) ?? Promise.reject()).then(
+    () => known.copied,
+    () => false,
+  );
+  return outgoing;
 }
 
 /** Bytes of the blob of a file. */
@@ -247,54 +344,96 @@ async function slice(file: File, start: number, bytes: number): Promise<Uint8Arr
   }
 }
 
-function changedIfItThrows<T>(work: () => T): T {
+function changedIfItThrows<T>(work: () => T, code = "file_changed"): T {
   try {
     return work();
   } catch (error) {
     // A module that has trapped is in no state to go on from.
     if (error instanceof WebAssembly.RuntimeError) throw error;
-    throw new Refused("file_changed", String(error));
+    throw new Refused(code, String(error));
   }
 }
 
 async function download(job: Job, work: Download): Promise<Got> {
-  const { conversation, target } = work;
+  const { id } = job;
+  const { conversation } = work;
+  const shelf = await shelves.get(id);
   const wanted = new WebWanted(Uint8Array.fromHex(work.about));
-  const { root } = wanted;
-  const path = pathOf(conversation, root);
-  const list = await wire.request(job, "GET", `${path}/list`, wanted.listBytes);
-  const incoming = damagedIfItThrows(() => wanted.list(list));
-  let place: Memory | Disk | undefined;
+  const path = pathOf(conversation, wanted.root);
+  const known = await shelf?.list();
+  const list = known ? Uint8Array.fromBase64(known) : await wire.request(job, "GET", `${path}/list`, wanted.listBytes);
+  const file: Coming = { path, root: wanted.root, incoming: damagedIfItThrows(() => wanted.list(list)), shelf };
+  let place: Place | undefined;
   try {
-    place = target === "memory" ? new Memory() : await Disk.open(target);
-    const head = await fill(job, work, incoming, path, root, place);
+    if (shelf && !known) file.shelf = await shelf.seal("list", list.toBase64()).then(() => shelf, () => undefined);
+    if (file.shelf) say({ type: "kept", id, on: true });
+    const there = (await file.shelf?.chunks()) ?? new Set();
+    // What is there from before is put to its place in the end, and no memory is filled before that.
+    const isDirect = work.target !== "memory" && work.target !== "later" && there.size === 0;
+    if (isDirect || !file.shelf) place = await placeOfAll(job, work);
+    let head = await fill(job, work, file, there, place);
+    if (!place) {
+      place = await placeOfAll(job, work);
+      head = await putDown(job, file, place);
+    }
     job.signal.throwIfAborted();
     const blob = await place.done(head.picture);
+    const { target } = work;
     // This takes `incoming`.
-    keep(conversation, incoming.done(), blob ? work.bytes : 0, () => blob ?? (target as FileSystemFileHandle).getFile());
+    keep(conversation, file.incoming.done(), blob ? work.bytes : 0, () => blob ?? (target as FileSystemFileHandle).getFile());
     return blob ? { ...head, blob } : head;
   } catch (error) {
     await place?.drop();
-    incoming.free();
+    file.incoming.free();
     throw error;
   }
 }
 
-/** Brings all chunks, from the relay and from members who have them. */
-async function fill(job: Job, work: Download, incoming: WebIncoming, path: string, root: string, place: Memory | Disk): Promise<Got> {
+/** A file that comes in. */
+interface Coming {
+  path: string;
+  root: string;
+  incoming: WebIncoming;
+  /** Where it is kept meanwhile. */
+  shelf: Shelf | undefined;
+}
+
+/** Where all of it goes; if nobody has said that since the page was closed, the person is asked. */
+async function placeOfAll(job: Job, work: Download): Promise<Place> {
+  if (work.target === "later") {
+    say({ type: "ready", id: job.id });
+    const ended = new Promise<never>((_, reject) => job.signal.addEventListener("abort", () => reject(job.signal.reason)));
+    work.target = await Promise.race([work.chosen.promise, ended]);
+  }
+  return openPlace(work.target);
+}
+
+/** Brings all chunks that are not there, from the relay and from members who have them. */
+async function fill(job: Job, work: Download, file: Coming, there: Set<number>, place: Place | undefined): Promise<Got> {
   const { id } = job;
   const { conversation } = work;
-  const seeks = work.seeks && isLarge(incoming);
+  const { incoming, path, root } = file;
   let head: Got = { kind: Head.kind(new Uint8Array()) };
   let done = 0;
-  let count = 0;
-  while (incoming.chunkBytes(count) !== undefined) count += 1;
-  const swarm = new Swarm(job, incoming, count, seeks, {
-    relay: async (relayJob, chunk) => bytesOf(await opened(relayJob, incoming, path, chunk)),
-    take: async (chunk, part) => {
+  const missing: number[] = [];
+  for (let chunk = 0; incoming.chunkBytes(chunk) !== undefined; chunk += 1)
+    if (there.has(chunk)) done += placeOf(incoming, chunk).bytes;
+    else missing.push(chunk);
+  if (done > 0) say({ type: "step", id, stage: "moving", done });
+  const seeks = work.seeks && isLarge(incoming) && missing.length > 0;
+  const swarm = new Swarm(job, incoming, Uint32Array.from(missing), seeks, {
+    relay: (relayJob, chunk) => opened(relayJob, incoming, path, chunk),
+    take: async (chunk, { sealed, part }) => {
       if (chunk === 0) head = known(part.subarray(0, Head.bytes()));
       const { length } = part;
-      await place.write(chunk, placeOf(incoming, chunk).start, part);
+      await file.shelf?.write(chunk, sealed).catch((error: unknown) => {
+        if (!place) throw new Refused("file_disk", String(error));
+        // It comes all the same; closing the page ends it.
+        file.shelf = undefined;
+        void leave(id, false);
+        say({ type: "kept", id, on: false });
+      });
+      await place?.write(chunk, placeOf(incoming, chunk).start, part);
       done += length;
       say({ type: "step", id, stage: "moving", done });
     },
@@ -313,23 +452,47 @@ async function fill(job: Job, work: Download, incoming: WebIncoming, path: strin
   return head;
 }
 
+/** Puts what was kept to its place. What was damaged meanwhile is fetched again. */
+async function putDown(job: Job, { incoming, path, shelf }: Coming, place: Place): Promise<Got> {
+  let head: Got = { kind: Head.kind(new Uint8Array()) };
+  for (let chunk = 0; incoming.chunkBytes(chunk) !== undefined; chunk += 1) {
+    await job.turn();
+    const { part } = (await keptPiece(incoming, shelf, chunk)) ?? (await opened(job, incoming, path, chunk));
+    if (chunk === 0) head = known(part.subarray(0, Head.bytes()));
+    await place.write(chunk, placeOf(incoming, chunk).start, part);
+  }
+  return head;
+}
+
+async function keptPiece(incoming: WebIncoming, shelf: Shelf | undefined, chunk: number): Promise<Piece | undefined> {
+  const sealed = await shelf?.read(chunk);
+  if (!sealed) return undefined;
+  try {
+    return { sealed, part: bytesOf(incoming.open(chunk, sealed)) };
+  } catch (error) {
+    if (error instanceof WebAssembly.RuntimeError) throw error;
+    return undefined;
+  }
+}
+
 function known(head: Uint8Array): Got {
   const shown = Head.picture(head);
   return { kind: Head.kind(head), ...(shown !== undefined && { picture: shown }) };
 }
 
 /** A chunk as it was sent. One that is not may have been spoilt in the browser's cache: it is fetched once more, past that. */
-async function opened(job: Job, incoming: WebIncoming, path: string, chunk: number): Promise<Uint8Array> {
-  const fetched = (anew: boolean) =>
-    wire.request(job, "GET", `${path}/chunks/${chunk}`, incoming.chunkBytes(chunk) ?? 0, undefined, anew);
+async function opened(job: Job, incoming: WebIncoming, path: string, chunk: number): Promise<Piece> {
+  const fetched = async (anew: boolean): Promise<Piece> => {
+    const sealed = await wire.request(job, "GET", `${path}/chunks/${chunk}`, incoming.chunkBytes(chunk) ?? 0, undefined, anew);
+    return { sealed, part: bytesOf(damagedIfItThrows(() => incoming.open(chunk, sealed))) };
+  };
   try {
-    return incoming.open(chunk, await fetched(false));
+    return await fetched(false);
   } catch (error) {
-    if (error instanceof WebAssembly.RuntimeError || (error instanceof Refused && error.code !== "file_damaged")) throw error;
+    if (!(error instanceof Refused) || error.code !== "file_damaged") throw error;
     job.signal.throwIfAborted();
   }
-  const again = await fetched(true);
-  return damagedIfItThrows(() => incoming.open(chunk, again));
+  return fetched(true);
 }
 
 function damagedIfItThrows<T>(work: () => T): T {
@@ -338,66 +501,6 @@ function damagedIfItThrows<T>(work: () => T): T {
   } catch (error) {
     if (error instanceof WebAssembly.RuntimeError) throw error;
     throw new Refused("file_damaged", String(error));
-  }
-}
-
-/** What came lies in the browser's memory, which it moves to its disk when there is much of it. */
-class Memory {
-  private readonly parts: Blob[] = [];
-
-  write(chunk: number, _start: number, part: Uint8Array<ArrayBuffer>): Promise<void> {
-    this.parts[chunk] = new Blob([part]);
-    return Promise.resolve();
-  }
-
-  /** Nothing else than a picture gets a type by which a browser would show it. */
-  done(type: string | undefined): Promise<Blob> {
-    return Promise.resolve(new Blob(this.parts, { type: type ?? "application/octet-stream" }));
-  }
-
-  drop(): Promise<void> {
-    this.parts.length = 0;
-    return Promise.resolve();
-  }
-}
-
-/** A place that the person chose. The browser writes beside it, and puts it there when all is through. */
-class Disk {
-  private constructor(
-    private readonly handle: FileSystemFileHandle,
-    private readonly writable: FileSystemWritableFileStream,
-    /** There was nothing before. */
-    private readonly made: boolean,
-  ) {}
-
-  static async open(handle: FileSystemFileHandle): Promise<Disk> {
-    return onDisk(async () => {
-      const made = (await handle.getFile()).size === 0;
-      return new Disk(handle, await handle.createWritable(), made);
-    });
-  }
-
-  write(_chunk: number, start: number, part: Uint8Array<ArrayBuffer>): Promise<void> {
-    return onDisk(() => this.writable.write({ type: "write", position: start, data: part }));
-  }
-
-  async done(): Promise<undefined> {
-    await onDisk(() => this.writable.close());
-    return undefined;
-  }
-
-  async drop(): Promise<void> {
-    await this.writable.abort().catch(() => undefined);
-    // The browser makes an empty file when a place is chosen.
-    if (this.made) await (this.handle as { remove?: () => Promise<void> }).remove?.().catch(() => undefined);
-  }
-}
-
-async function onDisk<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    throw new Refused("file_disk", error instanceof Error ? error.message : String(error));
   }
 }
 
