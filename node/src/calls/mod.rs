@@ -2,8 +2,8 @@
 //!
 //! Who rings where, and when the two devices try to connect, the client core decides (`sotto_node_core::calls`, as for browsers); here
 //! are the connection, the sound and the picture. Read in this order: this file (a call until it ends), `session` (what the core wants, carried
-//! out), `connection` (WebRTC), `describe` (its steps), `found` (candidates on their way out), `ways` (how devices find each other), `tunnel`
-//! (where no UDP goes out), `sound` (every 20 ms), `audio` (sound into packets), `jitter` (packets into sound), `devices` (what is spoken
+//! out), `connection` (WebRTC), `describe` (its steps), `found` (candidates on their way out), `ways` (how devices find each other), `lent`
+//! (what the relay lends for it), `tunnel` (where no UDP goes out), `sound` (every 20 ms), `audio` (sound into packets), `jitter` (packets into sound), `devices` (what is spoken
 //! into and heard from: files, or with `machine` the machine's own, `server` on Linux and `system` elsewhere, `rate` from their rates to ours
 //! and `slack` between their clocks and ours), `quality` (how good it is).
 //! The picture has the same steps: `picture` (some times a second), `camera` and `film` (files in the place of a camera and a recorder),
@@ -26,6 +26,7 @@ pub(crate) mod found;
 mod frames;
 mod image;
 mod jitter;
+pub(crate) mod lent;
 #[cfg_attr(not(any(windows, target_os = "macos")), path = "server.rs")]
 #[cfg_attr(any(windows, target_os = "macos"), path = "system.rs")]
 mod machine;
@@ -48,6 +49,7 @@ pub use image::Image;
 pub use picture::{Pictures, fuzz_picture};
 pub use quality::Quality;
 pub use sound::Sound;
+pub(crate) use tunnel::{Load, SOCKET_BYTES, Tunnel};
 pub(crate) use ways::Ways;
 
 use crate::node::Node;
@@ -59,15 +61,6 @@ use std::sync::Arc;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
-use webrtc::peer_connection::RTCIceServer;
-
-/// The servers that find out where this device is, without those that would carry something; `None` if the relay does not say.
-pub(crate) async fn stun_servers<S: Store + Send + 'static>(node: &Node<S>) -> Option<Vec<RTCIceServer>> {
-    let mut servers = Session::lent(node).await?;
-    servers.iter_mut().for_each(|server| server.urls.retain(|url| url.starts_with("stun:")));
-    servers.retain(|server| !server.urls.is_empty());
-    Some(servers)
-}
 
 /// What happens in a call.
 #[derive(Debug, Clone, PartialEq)]

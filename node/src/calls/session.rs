@@ -8,21 +8,21 @@ use super::News;
 use super::connection::{Connection, Senses, SharedEar, Told};
 use super::found::{Found, at};
 use super::jitter::Ear;
+use super::lent;
 use super::picture::{self, Eye, Going, Pictures, Seen, Shown};
 use super::quality::{Counters, between};
 use super::sound::{self, Playing, Sound};
-use super::tunnel::Tunnel;
-use super::ways::{Lent, Ways};
+use super::tunnel::{Load, Tunnel};
+use super::ways::Ways;
 use crate::node::Node;
 use crate::transport::Carrier;
 use sotto_e2ee::store::Store;
-use sotto_node_core::account::Method;
 use sotto_node_core::calls::{CallCommand, CallId, CallState, MediaReport, MediaState, Negotiation};
 use sotto_node_core::command::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 use webrtc::peer_connection::{RTCIceServer, RTCPeerConnectionState};
 
 /// The core takes a call as over after four times this without a word ([`sotto_node_core::calls::ALIVE_MS`]).
@@ -30,9 +30,6 @@ const ALIVE_EVERY: Duration = Duration::from_secs(5);
 
 /// How often the quality is told.
 const MEASURE_EVERY: Duration = Duration::from_secs(2);
-
-/// How long the relay is waited for when it is asked for servers. A direct way needs none.
-const LEND: Duration = Duration::from_secs(3);
 
 /// What is to be done.
 pub(super) enum Job {
@@ -196,22 +193,23 @@ impl<S: Store + Send + 'static> Session<S> {
         self.round = round;
         if self.connection.is_none() || round > 0 {
             // A relay that was started again lends others. Without an answer, those of before stay.
-            if let Some(servers) = Self::lent(&self.node).await {
+            if let Some(servers) = lent::servers(&self.node).await {
                 self.servers = servers;
             }
-            self.tunnel = if self.is_udp_doubtful(round) { self.tunnelled().await } else { None };
+            self.tunnel =
+                if self.is_udp_doubtful(round) { lent::tunnel(&self.node, Load::Media).await } else { None };
             self.stood = false;
             let relay = self.node.api().0.relay();
             let tunnel = self.tunnel.as_ref().map(Tunnel::address);
             self.ways.lead(&self.servers, (relay.host.as_str(), relay.port), tunnel).await;
             if let Some(connection) = &self.connection {
-                connection.lend(self.named()).await?;
+                connection.lend(lent::named(&self.servers, self.tunnel.as_ref())).await?;
             }
         }
         let connection = match self.connection.take() {
             Some(connection) => connection,
             None => {
-                let (servers, ways) = (self.named(), self.ways.clone());
+                let (servers, ways) = (lent::named(&self.servers, self.tunnel.as_ref()), self.ways.clone());
                 let (ear, eye) = (Arc::clone(&self.ear), self.eye.clone());
                 let senses = Senses { ear, eye, camera: self.camera };
                 Connection::open(servers, ways, self.hides, senses, self.tell.clone()).await?
@@ -227,45 +225,6 @@ impl<S: Store + Send + 'static> Session<S> {
             None => self.tunnel.is_some(),
         };
         is_blocked || (round > 0 && !self.stood)
-    }
-
-    async fn tunnelled(&self) -> Option<Tunnel> {
-        let node = self.node.clone();
-        let dial = move || {
-            let node = node.clone();
-            async move { node.api().0.route_turn(&node.access_token().await?).await }
-        };
-        let opened = Tunnel::open(dial).await;
-        opened.inspect_err(|error| tracing::warn!(%error, "no way through the relay's stream")).ok()
-    }
-
-    /// The servers that the connection is told of.
-    fn named(&self) -> Vec<RTCIceServer> {
-        let routed = self.tunnel.as_ref().and_then(|tunnel| tunnel.server(&self.servers));
-        self.servers.iter().cloned().chain(routed).collect()
-    }
-
-    /// What the relay lends; `None` if it does not say.
-    pub(super) async fn lent(node: &Node<S>) -> Option<Vec<RTCIceServer>> {
-        let ask = async {
-            let access = node.access_token().await?;
-            node.api().call(Method::Get, "/ice", Some(&access), None).await
-        };
-        let answer = match timeout(LEND, ask).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => {
-                tracing::debug!(%error, "the relay lends nothing");
-                return None;
-            }
-            Err(_) => return None,
-        };
-        match serde_json::from_slice::<Lent>(&answer) {
-            Ok(lent) => Some(lent.usable()),
-            Err(error) => {
-                tracing::debug!(%error, "what the relay lends is not understood");
-                None
-            }
-        }
     }
 
     async fn heard(&mut self, told: Told) {

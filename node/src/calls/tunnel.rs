@@ -11,6 +11,7 @@ use crate::http::HttpError;
 use crate::transport::Messages;
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
+use socket2::SockRef;
 use sotto_protocol::limits::TURN_MESSAGE_BYTES_MAX;
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -23,12 +24,33 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use webrtc::peer_connection::RTCIceServer;
 
+/// What the system keeps of packets each way. With what it keeps by itself a channel is eight times slower: a burst of a window
+/// overflows it, and what is lost is waited for.
+pub(crate) const SOCKET_BYTES: usize = 4 * 1024 * 1024;
+
 /// Sockets that are served: the client has one on loopback in each attempt.
 const SOURCES_MAX: usize = 4;
 
-/// Datagrams that wait for a slow network: a second of a voice call with a small picture. Of more the oldest are dropped: media are
-/// for now, and what asks for an answer asks again.
-const WAITING_MAX: usize = 128;
+/// What a tunnel carries.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Load {
+    /// Sound and pictures: they are for now.
+    Media,
+    /// Pieces of files: none is better late than again.
+    Files,
+}
+
+impl Load {
+    /// Datagrams that wait for a slow network. Of more the oldest are dropped: what asks for an answer asks again.
+    const fn waiting_max(self) -> usize {
+        match self {
+            // A second of a voice call with a small picture.
+            Self::Media => 128,
+            // What a data channel has under way at most, 1 MiB.
+            Self::Files => 1_024,
+        }
+    }
+}
 
 /// How long the relay is waited for.
 const DIAL: Duration = Duration::from_secs(10);
@@ -37,7 +59,7 @@ const DIAL: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// See the module. It ends when this is dropped.
-pub(super) struct Tunnel {
+pub(crate) struct Tunnel {
     address: SocketAddr,
     // Its task ends with it.
     _listening: JoinSet<()>,
@@ -49,28 +71,30 @@ struct Source {
     carrying: AbortHandle,
 }
 
-#[derive(Default)]
 struct Queue {
+    load: Load,
     waiting: Mutex<VecDeque<Bytes>>,
     more: Notify,
 }
 
 impl Tunnel {
     /// Listens for the client. Streams are dialled when something is to be carried.
-    pub(super) async fn open<F, D>(dial: F) -> io::Result<Self>
+    pub(super) async fn open<F, D>(load: Load, dial: F) -> io::Result<Self>
     where
         F: Fn() -> D + Clone + Send + 'static,
         D: Future<Output = Result<Messages, HttpError>> + Send + 'static,
     {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        // What the system does not allow is no reason to have no tunnel.
+        let _ = SockRef::from(&socket).set_recv_buffer_size(SOCKET_BYTES);
         let address = socket.local_addr()?;
         let mut listening = JoinSet::new();
-        listening.spawn(listen(Arc::new(socket), dial));
+        listening.spawn(listen(Arc::new(socket), load, dial));
         Ok(Self { address, _listening: listening })
     }
 
     /// Where the client finds it.
-    pub(super) const fn address(&self) -> SocketAddr {
+    pub(crate) const fn address(&self) -> SocketAddr {
         self.address
     }
 
@@ -82,7 +106,7 @@ impl Tunnel {
     }
 }
 
-async fn listen<F, D>(socket: Arc<UdpSocket>, dial: F)
+async fn listen<F, D>(socket: Arc<UdpSocket>, load: Load, dial: F)
 where
     F: Fn() -> D + Clone + Send + 'static,
     D: Future<Output = Result<Messages, HttpError>> + Send + 'static,
@@ -109,7 +133,7 @@ where
             continue;
         }
         let source = sources.entry(from).or_insert_with(|| {
-            let queue = Arc::new(Queue::default());
+            let queue = Arc::new(Queue::new(load));
             let task = carry(Arc::clone(&socket), from, Arc::clone(&queue), dial.clone());
             Source { queue, carrying: carrying.spawn(task) }
         });
@@ -145,9 +169,13 @@ where
 }
 
 impl Queue {
+    fn new(load: Load) -> Self {
+        Self { load, waiting: Mutex::default(), more: Notify::new() }
+    }
+
     fn push(&self, datagram: Bytes) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.len() >= WAITING_MAX {
+        if waiting.len() >= self.load.waiting_max() {
             waiting.pop_front();
         }
         waiting.push_back(datagram);
@@ -221,7 +249,7 @@ mod tests {
             let number = count.fetch_add(1, Ordering::Relaxed);
             async move { Ok(echo(number)) }
         };
-        let tunnel = Tunnel::open(dial).await.expect("a tunnel");
+        let tunnel = Tunnel::open(Load::Media, dial).await.expect("a tunnel");
         let mut clients = Vec::new();
         for number in 0..u8::try_from(SOURCES_MAX).expect("a few") {
             let client = client().await;
@@ -245,24 +273,25 @@ mod tests {
             let number = count.fetch_add(1, Ordering::Relaxed);
             async move { if number == 0 { Err(refusal()) } else { Ok(echo(number)) } }
         };
-        let tunnel = Tunnel::open(dial).await.expect("a tunnel");
+        let tunnel = Tunnel::open(Load::Media, dial).await.expect("a tunnel");
         assert_eq!(answer(&client().await, &tunnel, b"there").await, b"\x01there");
     }
 
     #[tokio::test]
     async fn of_what_waits_too_long_the_oldest_is_dropped() {
-        let queue = Queue::default();
-        for number in 0..=WAITING_MAX {
+        let queue = Queue::new(Load::Media);
+        let most = Load::Media.waiting_max();
+        for number in 0..=most {
             queue.push(Bytes::from(number.to_be_bytes().to_vec()));
         }
         assert_eq!(queue.next().await[..], 1_usize.to_be_bytes());
-        assert_eq!(queue.waiting.lock().expect("nobody panicked").len(), WAITING_MAX - 1);
+        assert_eq!(queue.waiting.lock().expect("nobody panicked").len(), most - 1);
     }
 
     #[tokio::test]
     async fn the_client_is_told_of_it_with_what_was_lent() {
         let dial = || async { Err(refusal()) };
-        let tunnel = Tunnel::open(dial).await.expect("a tunnel");
+        let tunnel = Tunnel::open(Load::Media, dial).await.expect("a tunnel");
         assert!(tunnel.server(&[]).is_none(), "nothing was lent");
         let urls = vec!["turn:relay.example:3478?transport=udp".to_owned()];
         let lent = RTCIceServer { urls, username: "u".to_owned(), credential: "c".to_owned() };

@@ -115,7 +115,7 @@ impl Ways {
     }
 
     /// Whether the other one is told of this address: not of the one that leads into a tunnel, where nobody finds this device.
-    pub(super) fn may_tell(&self, own: &str) -> bool {
+    pub(crate) fn may_tell(&self, own: &str) -> bool {
         self.led().is_near || !own.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
     }
 

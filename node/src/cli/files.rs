@@ -157,8 +157,9 @@ fn dropped_json(dropped: &Dropped) -> serde_json::Value {
 fn giver_json(giver: &Giver) -> serde_json::Value {
     match giver {
         Giver::Relay => json!({ "carrier": "relay" }),
-        Giver::Member { account, username, device } => {
-            json!({ "carrier": "direct", "account": account, "username": username, "device": device })
+        Giver::Member { account, username, device, routed } => {
+            let carrier = if *routed { "routed" } else { "direct" };
+            json!({ "carrier": carrier, "account": account, "username": username, "device": device })
         }
     }
 }
@@ -178,8 +179,11 @@ fn shown_sources(sources: &[Source]) -> String {
 fn shown_giver(giver: &Giver) -> String {
     match giver {
         Giver::Relay => "the relay".to_owned(),
-        Giver::Member { username, account, .. } if username.is_empty() => format!("{account} directly"),
-        Giver::Member { username, .. } => format!("{username} directly"),
+        Giver::Member { account, username, routed, .. } => {
+            let name = if username.is_empty() { account.to_string() } else { username.clone() };
+            let way = if *routed { "by way of the relay" } else { "directly" };
+            format!("{name} {way}")
+        }
     }
 }
 

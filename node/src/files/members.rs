@@ -16,6 +16,9 @@ use tokio::time::{Instant, timeout_at};
 /// Whoever is there and has the file has said so by then.
 const FIRST_ANSWER: Duration = Duration::from_millis(1_500);
 
+/// The same for who makes a way over the relay first.
+const FIRST_ROUTED: Duration = Duration::from_secs(4);
+
 /// A link that is on its way stands by then, or it is known that it does not.
 const LINK: Duration = Duration::from_secs(9);
 
@@ -36,6 +39,14 @@ struct Question {
     coming: usize,
     /// Somebody else is there, as the relay says.
     others: bool,
+    /// It may come by way of what the relay lends.
+    routed: bool,
+}
+
+impl Question {
+    const fn patience(&self) -> Duration {
+        if self.routed { FIRST_ROUTED } else { FIRST_ANSWER }
+    }
 }
 
 impl<S: Store + Send + 'static> Members<S> {
@@ -43,18 +54,22 @@ impl<S: Store + Send + 'static> Members<S> {
         Self { node: node.clone(), place, asked: None, links: Vec::new() }
     }
 
-    /// Asks who has it, unless no link could come of it.
+    /// Asks who has it, unless no direct link could come of it.
     pub(super) async fn ask(&mut self) -> Result<(), FileError> {
+        if self.node.hub().is_listening() { self.ask_anyway().await } else { Ok(()) }
+    }
+
+    async fn ask_anyway(&mut self) -> Result<(), FileError> {
         let BlobPlace { conversation, root } = self.place;
         let (hidden, here) =
             self.node.ask(move |client| (client.is_relay_only(), client.present_count(conversation))).await?;
-        if hidden || self.asked.is_some() || !self.node.hub().is_listening() {
+        if hidden || self.asked.is_some() {
             return Ok(());
         }
         let ask = AskId(rand::random());
         let news = self.node.hub().asking(ask);
         let others = here.is_some_and(|here| here > 1);
-        self.asked = Some(Question { ask, news, since: Instant::now(), coming: 0, others });
+        self.asked = Some(Question { ask, news, since: Instant::now(), coming: 0, others, routed: false });
         let want = PeerCommand::Want { ask, conversation, root };
         if let Err(failure) = self.node.command(Command::Peer(want)).await {
             // The relay has it too.
@@ -62,6 +77,17 @@ impl<S: Store + Send + 'static> Members<S> {
             self.asked = None;
         }
         Ok(())
+    }
+
+    /// Nobody gives it directly: what the relay lends may carry it. False if that has been tried, or there is nobody to ask.
+    pub(super) async fn route(&mut self) -> Result<bool, FileError> {
+        self.ask_anyway().await?;
+        let Some(asked) = self.asked.as_mut().filter(|asked| !asked.routed) else { return Ok(false) };
+        (asked.routed, asked.since) = (true, Instant::now());
+        let ask = asked.ask;
+        self.node.hub().route(ask);
+        drop(self.node.submit(Command::Peer(PeerCommand::Route { ask })).await);
+        Ok(true)
     }
 
     /// Others who want it too may have from here what is here of it.
@@ -79,7 +105,8 @@ impl<S: Store + Send + 'static> Members<S> {
 
     /// Whether a link may still come of it.
     pub(super) fn may_come(&self) -> bool {
-        let may = |asked: &Question| asked.coming > 0 || asked.others && asked.since.elapsed() < FIRST_ANSWER;
+        let may =
+            |asked: &Question| asked.coming > 0 || asked.others && asked.since.elapsed() < asked.patience();
         !self.links.is_empty() || self.asked.as_ref().is_some_and(may)
     }
 
@@ -120,8 +147,18 @@ impl<S: Store + Send + 'static> Members<S> {
     /// The hashes of the chunks, from a member; `None` if nobody gives them.
     pub(super) async fn list(&mut self, size: BlobSize) -> Result<Option<ChunkList>, FileError> {
         self.ask().await?;
+        loop {
+            let list = self.list_of_who_comes(size).await;
+            if list.is_some() || !self.route().await? {
+                return Ok(list);
+            }
+        }
+    }
+
+    async fn list_of_who_comes(&mut self, size: BlobSize) -> Option<ChunkList> {
         while self.may_come() {
-            let patience = if self.is_coming() { LINK } else { FIRST_ANSWER };
+            let first = self.asked.as_ref().map_or(FIRST_ANSWER, Question::patience);
+            let patience = if self.is_coming() { LINK } else { first };
             let Ok(link) = timeout_at(Instant::now() + patience, self.next()).await else { break };
             let Some(link) = link else { continue };
             let root = self.place.root;
@@ -129,14 +166,14 @@ impl<S: Store + Send + 'static> Members<S> {
             match list.map(|list| ChunkList::read(root, size, &list)) {
                 Ok(Ok(list)) => {
                     self.links.push(link);
-                    return Ok(Some(list));
+                    return Some(list);
                 }
                 Ok(Err(error)) => tracing::info!(%error, "a member gave another list than the file's"),
                 Err(error) => tracing::debug!(%error, "a member gave no list"),
             }
             link.close();
         }
-        Ok(None)
+        None
     }
 }
 

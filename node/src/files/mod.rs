@@ -84,7 +84,7 @@ pub type Watch = Arc<dyn Fn(Report) + Send + Sync>;
 pub enum Giver {
     /// The relay.
     Relay,
-    /// A device of a member, directly.
+    /// A device of a member.
     Member {
         /// Whose.
         account: AccountId,
@@ -92,6 +92,8 @@ pub enum Giver {
         username: String,
         /// Which.
         device: DeviceId,
+        /// By way of the relay, which had the file no more; else directly.
+        routed: bool,
     },
 }
 

@@ -137,7 +137,8 @@ impl<'a, S: Store + Send + 'static> Swarm<'a, S> {
             if chunks.is_done() {
                 break;
             }
-            if !chunks.has_sources() && !members.may_come() {
+            let gives = self.origins.values().any(|origin| !origin.is_over);
+            if !gives && !members.may_come() && !members.route().await? {
                 // Without a source the relay is none, and there is its reason.
                 std::mem::replace(&mut self.relay, Ok(()))?;
             }
@@ -251,7 +252,7 @@ impl<'a, S: Store + Send + 'static> Swarm<'a, S> {
         let account = link.account;
         let contact = self.node.ask(move |client| client.contact(&Who::Account(account))).await?;
         let username = contact.ok().flatten().map(|contact| contact.username).unwrap_or_default();
-        let giver = Giver::Member { account, username, device: link.device };
+        let giver = Giver::Member { account, username, device: link.device, routed: link.is_routed() };
         let source = SourceId(self.next);
         self.next += 1;
         self.origins.insert(source, Origin { link: Some(link), giver, bytes: 0, is_over: false });

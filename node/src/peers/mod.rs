@@ -22,7 +22,7 @@ pub use give::Gives;
 pub(crate) use give::{Disk, is_there};
 pub(crate) use take::{News, TakeError, Taker};
 
-use crate::calls;
+use crate::calls::lent;
 use crate::files::Arriving;
 use crate::node::{Node, WeakNode};
 use crate::transport::Socket;
@@ -72,12 +72,20 @@ struct State {
     gives: Option<Arc<dyn Gives>>,
     /// Files that are on their way here.
     arriving: HashMap<BlobPlace, Arc<Arriving>>,
-    asking: HashMap<AskId, mpsc::Sender<News>>,
+    asking: HashMap<AskId, Asking>,
     links: JoinSet<()>,
     /// Links over channels, by what they are told of.
     channels: HashMap<LinkId, Channel>,
     /// What the relay lends to find out where this device is, once it was asked.
     stun: Option<Vec<RTCIceServer>>,
+}
+
+/// A question of this device.
+#[derive(Clone)]
+struct Asking {
+    tell: mpsc::Sender<News>,
+    /// What comes of it may lead over what the relay lends.
+    routed: bool,
 }
 
 /// A link over a channel.
@@ -181,8 +189,15 @@ impl Hub {
     /// What comes of a question of this device.
     pub(crate) fn asking(&self, ask: AskId) -> mpsc::Receiver<News> {
         let (tell, told) = mpsc::channel(NEWS_MAX);
-        self.state().asking.insert(ask, tell);
+        self.state().asking.insert(ask, Asking { tell, routed: false });
         told
+    }
+
+    /// What comes of it from now on may lead over what the relay lends.
+    pub(crate) fn route(&self, ask: AskId) {
+        if let Some(asking) = self.state().asking.get_mut(&ask) {
+            asking.routed = true;
+        }
     }
 
     /// Nobody waits for it any more.
@@ -201,7 +216,7 @@ impl Hub {
         }
         match meeting.ask {
             Some(ask) => {
-                let Some(tell) = state.asking.get(&ask).cloned() else { return };
+                let Some(Asking { tell, .. }) = state.asking.get(&ask).cloned() else { return };
                 state.links.spawn(meet::take(self.clone(), socket, meeting, tell));
             }
             None => {
@@ -232,7 +247,7 @@ impl Hub {
     /// Something came of a channel. What is of none here is of a question that is over.
     pub(crate) fn negotiate<S: Store + Send + 'static>(&self, node: &WeakNode<S>, news: ChannelNews) {
         let ChannelNews { link, ask, account, device, what } = news;
-        let tell = {
+        let asking = {
             let state = self.state();
             if let Some(known) = state.channels.get(&link) {
                 // A link that does not keep up comes to nothing by itself.
@@ -242,8 +257,8 @@ impl Hub {
             ask.and_then(|ask| state.asking.get(&ask).cloned())
         };
         let is_first = matches!(what, Negotiation::Description { round: 0, offer: true, .. });
-        let Some(tell) = tell.filter(|_| is_first) else { return };
-        match self.begin_channel(node.clone(), link, Role::Takes { account, device, tell }) {
+        let Some(Asking { tell, routed }) = asking.filter(|_| is_first) else { return };
+        match self.begin_channel(node.clone(), link, Role::Takes { account, device, tell, routed }) {
             Some(told) => drop(told.try_send(what)),
             None => {
                 let node = node.clone();
@@ -288,7 +303,7 @@ impl Hub {
         if let Some(known) = self.state().stun.clone() {
             return known;
         }
-        let lent = calls::stun_servers(node).await;
+        let lent = lent::stun_servers(node).await;
         if lent.is_some() {
             self.state().stun.clone_from(&lent);
         }

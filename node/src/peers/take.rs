@@ -70,6 +70,14 @@ impl Taker {
         }
     }
 
+    /// The relay carries it.
+    pub(crate) const fn is_routed(&self) -> bool {
+        match &self.carrier {
+            Carrier::Quic(_) => false,
+            Carrier::Channel(channel) => channel.is_routed(),
+        }
+    }
+
     /// Takes one piece, of so many bytes.
     pub(crate) async fn take(
         &self,

@@ -12,8 +12,8 @@ use tokio::sync::{mpsc, watch};
 /// How often it is looked whether the client still has a reason to be here.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Packets that wait for a client's connection. More are dropped, as datagrams are.
-const WAITING_MAX: usize = 256;
+/// Packets that wait for a client's connection: a data channel sends a window of 1 MiB in one burst. More are dropped, as datagrams are.
+const WAITING_MAX: usize = 1_024;
 
 /// Packets that are written at once.
 const WRITTEN_AT_ONCE: usize = 32;

@@ -36,6 +36,7 @@ mod quota;
 mod register;
 mod relay_kill;
 mod routed_calls;
+mod routed_files;
 mod search;
 mod sound_devices;
 mod terminal_interface;

@@ -301,7 +301,14 @@ mod tests {
     }
 
     fn asked(by: u8) -> Asked {
-        Asked { ask: ASK, conversation: PLACE, root: ROOT, by: DeviceId([by; 16]), channel: true }
+        Asked {
+            ask: ASK,
+            conversation: PLACE,
+            root: ROOT,
+            by: DeviceId([by; 16]),
+            channel: true,
+            routed: false,
+        }
     }
 
     fn offer(round: u32) -> ChannelCommand {

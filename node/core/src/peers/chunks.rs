@@ -66,12 +66,6 @@ impl Chunks {
         self.missing.is_empty() && self.under_way.is_empty()
     }
 
-    /// Whether anybody is there to ask.
-    #[must_use]
-    pub fn has_sources(&self) -> bool {
-        !self.sources.is_empty()
-    }
-
     /// Another hold for the relay: earlier when nobody else is there, later when somebody is on the way.
     pub const fn hold_until(&mut self, hold: u64) {
         self.hold = hold;

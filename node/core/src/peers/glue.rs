@@ -82,6 +82,7 @@ impl Core {
                 }
             }
             PeerCommand::HasSome { ask } => self.peers.has_some(ask),
+            PeerCommand::Route { ask } => self.peers.route(ask, ctx.now),
             PeerCommand::EndWant { ask } => self.peers.end_want(ask),
             PeerCommand::Lost { ask, device } => self.peers.lost(ask, device),
             PeerCommand::Offer(asked) => self.peers.offer(asked, ctx.now, ctx.rng),

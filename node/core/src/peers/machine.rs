@@ -71,6 +71,8 @@ pub(super) struct Ask {
     was_said: bool,
     /// Some of it is here, for others who want it.
     has_some: bool,
+    /// It may come by way of what the relay lends.
+    routed: bool,
     /// Who answered, and the link that came of it.
     pub(super) sources: Vec<DeviceId>,
 }
@@ -100,7 +102,7 @@ pub(crate) struct Peers {
     asks: Vec<Ask>,
     pending: Vec<Pending>,
     offers: Vec<Offer>,
-    answered: VecDeque<(AskId, UnixMillis)>,
+    answered: VecDeque<(Question, UnixMillis)>,
     incoming: Bucket,
     /// Files that a shell which makes channels has.
     pub(super) held: Vec<(ConversationId, BlobRoot)>,
@@ -112,16 +114,27 @@ pub(super) const fn after(now: UnixMillis, ms: u64) -> UnixMillis {
     UnixMillis(now.0.saturating_add(ms))
 }
 
-/// Whether a question is answered over QUIC, or by a channel; `None` for one that is answered by others.
-fn answers(reach: &Reach, word: &PeerWord) -> Option<(AskId, BlobRoot, bool)> {
+/// A question, and whether it is answered by a channel, which the relay may route; else it is over QUIC. It is another one once it may be routed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Question {
+    ask: AskId,
+    channel: bool,
+    routed: bool,
+}
+
+/// How a question is answered here; `None` for one that is answered by others.
+fn answers(reach: &Reach, word: &PeerWord) -> Option<(Question, BlobRoot)> {
     let has_quic = QUIC && matches!(reach, Reach::Both(_));
+    let over_quic = |ask| Question { ask, channel: false, routed: false };
     match *word {
-        PeerWord::Wanted { ask, root } if has_quic => Some((ask, root, false)),
+        PeerWord::Wanted { ask, root } if has_quic => Some((over_quic(ask), root)),
         PeerWord::Sought { ask, root, carriers } if has_quic && carriers.has(Carriers::QUIC) => {
-            Some((ask, root, false))
+            Some((over_quic(ask), root))
         }
         PeerWord::Sought { ask, root, carriers } if carriers.has(Carriers::CHANNEL) => {
-            Some((ask, root, true))
+            // A browser finds its ways itself.
+            let routed = QUIC && carriers.has(Carriers::ROUTED);
+            (routed || *reach != Reach::Routed).then_some((Question { ask, channel: true, routed }, root))
         }
         _ => None,
     }
@@ -213,7 +226,8 @@ impl Peers {
             return Err(Failure::new(FailureCode::Invalid, text));
         }
         let (id, sources, again) = (ask, Vec::new(), now);
-        self.asks.push(Ask { id, conversation, root, again, was_said: false, has_some: false, sources });
+        let (was_said, has_some, routed) = (false, false, false);
+        self.asks.push(Ask { id, conversation, root, again, was_said, has_some, routed, sources });
         self.say_what_is_due(now);
         Ok(())
     }
@@ -223,6 +237,13 @@ impl Peers {
         if let Some(ask) = self.ask(ask) {
             ask.has_some = true;
         }
+    }
+
+    /// What is wanted may come by way of what the relay lends: that is asked at once.
+    pub(super) fn route(&mut self, ask: AskId, now: UnixMillis) {
+        let Some(ask) = self.ask(ask).filter(|_| QUIC) else { return };
+        (ask.routed, ask.again) = (true, now);
+        self.say_what_is_due(now);
     }
 
     /// Whether a file that is on its way here may be had from here.
@@ -262,11 +283,12 @@ impl Peers {
     pub(crate) fn heard(&mut self, heard: Heard, now: UnixMillis, rng: &mut dyn CryptoRng) {
         let Heard { conversation, account, device, signal, is_kept, members } = heard;
         let Some(reach) = self.reach.clone().filter(|_| device != self.me) else { return };
-        if let Some((ask, root, channel)) = answers(&reach, &signal.word) {
+        if let Some((Question { ask, channel, routed }, root)) = answers(&reach, &signal.word) {
             let is_here = is_kept && self.serves || self.holds(conversation, root);
             // Who takes a channel asks for any piece, and not first which are here.
             if is_here || !channel && self.has_some_of(conversation, root) {
-                self.wanted(Asked { ask, conversation, root, by: device, channel }, members, now, rng);
+                let asked = Asked { ask, conversation, root, by: device, channel, routed };
+                self.wanted(asked, members, now, rng);
             }
             return;
         }
@@ -313,15 +335,17 @@ impl Peers {
 
     fn wanted(&mut self, asked: Asked, members: usize, now: UnixMillis, rng: &mut dyn CryptoRng) {
         let recently = |at: UnixMillis| now.0.saturating_sub(at.0) < AGAIN_AFTER_MS;
-        let is_repeat = self.answered.iter().any(|(ask, at)| *ask == asked.ask && recently(*at));
+        let Asked { ask, channel, routed, .. } = asked;
+        let question = Question { ask, channel, routed };
+        let is_repeat = self.answered.iter().any(|(one, at)| *one == question && recently(*at));
         if is_repeat || self.pending.len() >= WAITING_MAX || !self.incoming.take(now) {
             return;
         }
-        self.answered.retain(|(ask, _)| *ask != asked.ask);
+        self.answered.retain(|(one, _)| *one != question);
         if self.answered.len() >= ANSWERED_MAX {
             self.answered.pop_front();
         }
-        self.answered.push_back((asked.ask, now));
+        self.answered.push_back((question, now));
         let crowd = u64::try_from(members.saturating_sub(CROWD_FROM)).unwrap_or(u64::MAX);
         let spread = crowd.saturating_mul(SPREAD_MS_PER_MEMBER).min(SPREAD_MS_MAX);
         let wait = if spread == 0 { 0 } else { rng.next_u64() % spread };
@@ -355,9 +379,11 @@ impl Peers {
     }
 
     fn say_what_is_due(&mut self, now: UnixMillis) {
-        let carriers = match &self.reach {
-            Some(Reach::Both(_)) if QUIC => Carriers::BOTH,
-            Some(_) => Carriers::CHANNEL,
+        // Without UDP nobody is asked before it may come by way of the relay.
+        let direct = match &self.reach {
+            Some(Reach::Both(_)) if QUIC => Some(Carriers::BOTH),
+            Some(Reach::Routed) => None,
+            Some(_) => Some(Carriers::CHANNEL),
             None => return,
         };
         let mut due = Vec::new();
@@ -365,8 +391,9 @@ impl Peers {
             if ask.again <= now {
                 ask.again = after(now, if ask.was_said { ASK_EVERY_MS } else { ASK_AGAIN_MS });
                 ask.was_said = true;
-                if ask.sources.len() < SOURCES_MAX {
-                    let (id, root) = (ask.id, ask.root);
+                let carriers = if ask.routed { Some(Carriers::ROUTED_CHANNEL) } else { direct };
+                let (id, root) = (ask.id, ask.root);
+                if let Some(carriers) = carriers.filter(|_| ask.sources.len() < SOURCES_MAX) {
                     due.push((ask.conversation, PeerWord::Sought { ask: id, root, carriers }));
                 }
             }

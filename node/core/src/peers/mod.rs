@@ -14,6 +14,8 @@
 //! Where a browser is an end they make a data channel instead (`channels`), which has words of its own: a device asks by what it can make,
 //! browsers channels and nodes both, and is answered by QUIC where both ends speak it.
 //!
+//! Between nodes of which neither reaches the other, there is a channel by way of what the relay lends, where it has the file no more.
+//!
 //! Where a device is, is told to nobody by a device that is [relay-only](PeerCommand::SetRelayOnly), and by others only to a
 //! conversation in which they asked for a file or offer one, and to no room, since anybody may be in there. Everything that a member can set off is bounded: words that are answered,
 //! links that are waited for, addresses that are tried.
@@ -52,6 +54,8 @@ pub enum Reach {
     Both(Way),
     /// A browser: data channels; its shell finds the way for each.
     Channels,
+    /// A node whose network lets no UDP out: data channels by way of the relay, for who asks for that.
+    Routed,
 }
 
 /// What the shell, or a person, wants of links.
@@ -74,6 +78,11 @@ pub enum PeerCommand {
     },
     /// Some of a file that is wanted is here: members who want it too may have that from here.
     HasSome {
+        /// As it was named.
+        ask: AskId,
+    },
+    /// Nobody gives it directly, and the relay has it no more: it may come by way of what the relay lends.
+    Route {
         /// As it was named.
         ask: AskId,
     },
@@ -183,6 +192,8 @@ pub struct Asked {
     pub by: DeviceId,
     /// It takes a data channel and nothing else.
     pub channel: bool,
+    /// That may lead over what the relay lends.
+    pub routed: bool,
 }
 
 /// Two devices that are to connect; both are told at about the same time.

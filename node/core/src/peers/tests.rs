@@ -102,13 +102,44 @@ fn who_has_a_file_and_who_wants_it_meet_with_the_certificate_and_addresses_of_ea
 }
 
 #[test]
+fn what_nobody_gives_directly_is_asked_for_by_way_of_the_relay_and_by_that_alone_without_udp() {
+    let sought = |carriers| PeerWord::Sought { ask: ASK, root: ROOT, carriers };
+    let all = |word| PeerSignal { to: None, word };
+    let (mut taker, mut giver, mut behind_a_wall) = (peer(1), peer(2), peer(3));
+    behind_a_wall.network(Some(Reach::Routed), UnixMillis(0));
+    for one in [&mut taker, &mut behind_a_wall] {
+        one.want(ASK, PLACE, ROOT, UnixMillis(0)).unwrap();
+    }
+    assert_eq!(said(taker.take_acts()), all(sought(Carriers::BOTH)));
+    behind_a_wall.on_time(UnixMillis(60_000));
+    assert_eq!(behind_a_wall.take_acts(), [], "nothing direct would come of it");
+    assert!(!asked(&hears(&mut giver, 1, wanted(), 0)).channel);
+    for sought in [Carriers::BOTH, Carriers::CHANNEL, Carriers::QUIC].map(sought) {
+        assert_eq!(hears(&mut behind_a_wall, 1, all(sought), 0), []);
+    }
+
+    let routed = all(sought(Carriers::ROUTED_CHANNEL));
+    for one in [&mut taker, &mut behind_a_wall] {
+        one.route(ASK, UnixMillis(60_000));
+        assert_eq!(said(one.take_acts()), routed);
+    }
+    // At once, though it has just answered: it is another question.
+    giver.network(Some(Reach::Both(way(2))), UnixMillis(0));
+    for one in [&mut giver, &mut behind_a_wall] {
+        let asked = asked(&hears(one, 1, routed.clone(), 1));
+        assert!(asked.channel && asked.routed);
+        assert_eq!(hears(one, 1, routed.clone(), 2), [], "it was answered");
+    }
+}
+
+#[test]
 fn a_device_that_hides_its_address_neither_asks_nor_answers_nor_connects() {
     let mut giver = peer(2);
     giver.set_relay_only(true);
     giver.network(Some(Reach::Both(way(2))), UnixMillis(0));
     assert_eq!(hears(&mut giver, 1, wanted(), 0), []);
     giver.offer(
-        Asked { ask: ASK, conversation: PLACE, root: ROOT, by: device(1), channel: false },
+        Asked { ask: ASK, conversation: PLACE, root: ROOT, by: device(1), channel: false, routed: false },
         UnixMillis(0),
         &mut rng(),
     );
@@ -243,6 +274,7 @@ fn a_flood_of_questions_and_offers_is_cut() {
             root: ROOT,
             by: device(1),
             channel: false,
+            routed: false,
         };
         let mut seeded = ChaCha20Rng::seed_from_u64(number.into());
         giver.offer(asked, UnixMillis(0), &mut seeded);

@@ -252,8 +252,12 @@ impl<S: Store + Send + 'static> Runner<S> {
                 self.tell(*token, progress, false);
             }
             Event::Ready { observed_address, .. } => {
-                if let Some(way) = self.hub.way(observed_address) {
-                    self.own_command(Command::Peer(PeerCommand::Network(Some(Reach::Both(way)))));
+                let reach = match self.hub.way(observed_address) {
+                    Some(way) => Some(Reach::Both(way)),
+                    None => (self.carrier == Some(Carrier::WebSocket)).then_some(Reach::Routed),
+                };
+                if reach.is_some() {
+                    self.own_command(Command::Peer(PeerCommand::Network(reach)));
                 }
                 self.backoff.reset();
                 self.store_failures = 0;

@@ -4,6 +4,7 @@ use super::roomy::runtime;
 use crate::calls::{Ways, describe};
 use async_trait::async_trait;
 use rtc::ice::mdns::MulticastDnsMode;
+use rtc::peer_connection::transport::RTCIceCandidateType;
 use rtc::statistics::StatsSelector;
 use rtc::statistics::report::RTCStatsReportEntry;
 use sotto_node_core::calls::Candidate;
@@ -55,7 +56,7 @@ impl Connection {
             .with_configuration(RTCConfigurationBuilder::new().with_ice_servers(servers).build())
             .with_setting_engine(settings)
             .with_runtime(runtime().ok_or_else(|| Error::Other("there is no runtime".to_owned()))?)
-            .with_handler(Arc::new(Handler(tell)))
+            .with_handler(Arc::new(Handler { tell, ways: ways.clone() }))
             .with_udp_addrs(vec![ways])
             .with_data_channel_send_buffer_limit(BUFFERED_MAX)
             .build()
@@ -85,18 +86,40 @@ impl Connection {
         describe::try_way(&*self.pc, candidate).await;
     }
 
-    /// How long it takes there and back, as the check of the way found it.
-    pub(super) async fn round_trip(&self) -> Option<Duration> {
+    /// The other end's address at a server may have shown itself by a packet before its candidate came.
+    async fn leads_over_server(&self) -> bool {
+        let Some(sctp) = self.pc.sctp().await else { return false };
+        let pair = sctp.transport().ice_transport().get_selected_candidate_pair().await;
+        let leads_over = [RTCIceCandidateType::Relay, RTCIceCandidateType::Prflx];
+        pair.ok()
+            .flatten()
+            .is_some_and(|pair| [pair.local(), pair.remote()].iter().any(|end| leads_over.contains(&end.typ)))
+    }
+
+    /// How it stands, as the check of the way found it.
+    pub(super) async fn standing(&self) -> Standing {
         let report = self.pc.get_stats(Instant::now(), StatsSelector::None).await;
         let chosen = report.transport().map(|transport| transport.selected_candidate_pair_id.clone());
-        let seconds = report.iter().find_map(|entry| match entry {
+        let pair = report.iter().find_map(|entry| match entry {
             RTCStatsReportEntry::IceCandidatePair(pair) if Some(&pair.stats.id) == chosen.as_ref() => {
-                Some(pair.current_round_trip_time)
+                Some(pair)
             }
             _ => None,
         });
-        Duration::try_from_secs_f64(seconds.filter(|seconds| *seconds > 0.0)?).ok()
+        let Some(pair) = pair else { return Standing::default() };
+        let seconds = Some(pair.current_round_trip_time).filter(|seconds| *seconds > 0.0);
+        let round_trip = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        Standing { round_trip, over_server: self.leads_over_server().await }
     }
+}
+
+/// How a connection stands.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Standing {
+    /// There and back, once that was measured.
+    pub(super) round_trip: Option<Duration>,
+    /// Where it was given servers that carry: by one of them.
+    pub(super) over_server: bool,
 }
 
 impl Drop for Connection {
@@ -113,20 +136,26 @@ impl Drop for Connection {
 }
 
 /// What the connection calls. It does so from its own task, which must not wait in here.
-struct Handler(UnboundedSender<Told>);
+struct Handler {
+    tell: UnboundedSender<Told>,
+    ways: Ways,
+}
 
 #[async_trait]
 impl PeerConnectionEventHandler for Handler {
     async fn on_ice_candidate(&self, event: RTCPeerConnectionIceEvent) {
+        if !self.ways.may_tell(&event.candidate.address) {
+            return;
+        }
         let Ok(init) = event.candidate.to_json() else { return };
-        let _ = self.0.send(Told::Found(Candidate { line: init.candidate, mid: None, section: Some(0) }));
+        let _ = self.tell.send(Told::Found(Candidate { line: init.candidate, mid: None, section: Some(0) }));
     }
 
     async fn on_connection_state_change(&self, state: RTCPeerConnectionState) {
-        let _ = self.0.send(Told::State(state));
+        let _ = self.tell.send(Told::State(state));
     }
 
     async fn on_data_channel(&self, channel: Arc<dyn DataChannel>) {
-        let _ = self.0.send(Told::Channel(channel));
+        let _ = self.tell.send(Told::Channel(channel));
     }
 }

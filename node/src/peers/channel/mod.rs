@@ -8,6 +8,8 @@
 //!       Channel (answer, candidates) -->  `-- open --> give                                      `-- open --> take
 //! ```
 //!
+//! A link that may be routed has the relay's TURN servers beside its own ways, and where no UDP goes out those on the relay's streams.
+//!
 //! The certificate at the other end is held against its description by DTLS, and the description came inside MLS.
 
 mod connection;
@@ -22,10 +24,11 @@ pub(crate) use take::Taking;
 
 use super::give::Giver;
 use super::{Hub, News, Taker};
-use crate::calls::Ways;
 use crate::calls::found::{Found, at};
+use crate::calls::{Load, Tunnel, Ways, lent};
 use crate::node::WeakNode;
-use connection::{Connection, Told};
+use crate::transport::Carrier;
+use connection::{Connection, Standing, Told};
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Fuse, FusedFuture as _};
 use sotto_e2ee::store::Store;
@@ -59,7 +62,7 @@ pub(super) enum Role {
     /// It has what was asked for.
     Gives(Asked, Giver),
     /// It wants a file, and this one has it.
-    Takes { account: AccountId, device: DeviceId, tell: mpsc::Sender<News> },
+    Takes { account: AccountId, device: DeviceId, tell: mpsc::Sender<News>, routed: bool },
 }
 
 /// One link, as long as its task runs.
@@ -75,6 +78,8 @@ pub(super) struct Link<S: Store> {
     /// It ends then, unless it stands.
     until: Option<Instant>,
     is_open: bool,
+    /// Where no UDP goes out, and the relay may carry it.
+    tunnel: Option<Tunnel>,
 }
 
 /// Why a link comes to nothing.
@@ -91,7 +96,19 @@ impl<S: Store + Send + 'static> Link<S> {
         let (tell, news) = mpsc::channel(NEWS_MAX);
         let (found, now) = (Found::default(), Instant::now());
         let until = Some(now + CONNECT);
-        let link = Self { node, hub, id, role, news, round: 0, offered: now, found, until, is_open: false };
+        let link = Self {
+            node,
+            hub,
+            id,
+            role,
+            news,
+            round: 0,
+            offered: now,
+            found,
+            until,
+            is_open: false,
+            tunnel: None,
+        };
         (link, tell)
     }
 
@@ -170,13 +187,26 @@ impl<S: Store + Send + 'static> Link<S> {
         }
     }
 
-    /// Finds out from where this device is reached now.
-    async fn lead(&self, ways: &Ways) -> Result<Vec<RTCIceServer>, Broken> {
+    /// Finds out from where this device is reached now, and by which servers.
+    async fn lead(&mut self, ways: &Ways) -> Result<Vec<RTCIceServer>, Broken> {
         let node = self.node.upgrade().ok_or("the node has ended")?;
-        let servers = self.hub.stun_servers(&node).await;
+        let is_routed = match &self.role {
+            Role::Gives(asked, _) => asked.routed,
+            Role::Takes { routed, .. } => *routed,
+        };
+        let servers = if is_routed {
+            lent::servers(&node).await.unwrap_or_default()
+        } else {
+            self.hub.stun_servers(&node).await
+        };
+        let is_blocked = node.status().carrier() == Some(Carrier::WebSocket);
+        if is_routed && is_blocked && self.tunnel.is_none() {
+            self.tunnel = lent::tunnel(&node, Load::Files).await;
+        }
         let relay = node.api().0.relay();
-        ways.lead(&servers, (relay.host.as_str(), relay.port), None).await;
-        Ok(servers)
+        let tunnel = self.tunnel.as_ref();
+        ways.lead(&servers, (relay.host.as_str(), relay.port), tunnel.map(Tunnel::address)).await;
+        Ok(lent::named(&servers, tunnel))
     }
 
     async fn say(&self, command: ChannelCommand) -> Result<(), Failure> {
@@ -260,8 +290,9 @@ impl<S: Store + Send + 'static> Link<S> {
     ) -> BoxFuture<'static, bool> {
         match &self.role {
             Role::Gives(_, giver) => give::serve(giver.clone(), channel).map(|()| false).boxed(),
-            Role::Takes { account, device, tell } => {
-                let (taking, wishes) = take::taking(connection.round_trip().await);
+            Role::Takes { account, device, tell, routed } => {
+                let Standing { round_trip, over_server } = connection.standing().await;
+                let (taking, wishes) = take::taking(round_trip, *routed && over_server);
                 let taker = Taker::over_channel(*account, *device, taking);
                 // Who asked may have everything by now; then the link ends at once.
                 let _ = tell.send(News::Link(taker)).await;

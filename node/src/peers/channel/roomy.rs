@@ -1,5 +1,6 @@
 //! The usual runtime of WebRTC, whose sockets keep more.
 
+use crate::calls::SOCKET_BYTES;
 use socket2::SockRef;
 use std::future::Future;
 use std::io;
@@ -10,10 +11,6 @@ use std::time::{Duration, Instant};
 use webrtc::runtime::{
     AsyncInterval, AsyncTcpListener, AsyncTcpStream, AsyncUdpSocket, JoinHandle, Runtime, default_runtime,
 };
-
-/// What the system keeps of packets each way. With what it keeps by itself a channel is eight times slower: a burst of a window
-/// overflows it, and what is lost is waited for.
-const SOCKET_BYTES: usize = 4 * 1024 * 1024;
 
 /// The runtime on which data channels are as fast as the line; `None` outside of one.
 #[must_use]

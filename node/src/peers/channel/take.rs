@@ -31,6 +31,7 @@ pub(crate) struct Taking {
     wishes: mpsc::Sender<Wish>,
     shared: Arc<Shared>,
     round_trip: Option<Duration>,
+    is_routed: bool,
 }
 
 #[derive(Default)]
@@ -48,13 +49,17 @@ pub(super) struct Wishes {
 }
 
 /// A link's end, and what its task serves.
-pub(super) fn taking(round_trip: Option<Duration>) -> (Taking, Wishes) {
+pub(super) fn taking(round_trip: Option<Duration>, is_routed: bool) -> (Taking, Wishes) {
     let (tell, wishes) = mpsc::channel(WAITING_MAX);
     let shared = Arc::<Shared>::default();
-    (Taking { wishes: tell, shared: Arc::clone(&shared), round_trip }, Wishes { wishes, shared })
+    (Taking { wishes: tell, shared: Arc::clone(&shared), round_trip, is_routed }, Wishes { wishes, shared })
 }
 
 impl Taking {
+    pub(crate) const fn is_routed(&self) -> bool {
+        self.is_routed
+    }
+
     pub(crate) const fn round_trip(&self) -> Option<Duration> {
         self.round_trip
     }

@@ -84,9 +84,9 @@ fn giver() -> Giver {
 #[tokio::test]
 async fn pieces_come_over_a_channel_whole_and_what_is_not_there_is_said_so() {
     let (gives, takes) = linked().await;
-    assert!(takes.connection.round_trip().await.is_none_or(|away| away < PATIENCE));
+    assert!(takes.connection.standing().await.round_trip.is_none_or(|away| away < PATIENCE));
     let giving = tokio::spawn(give::serve(giver(), gives.channel));
-    let (taking, wishes) = take::taking(None);
+    let (taking, wishes) = take::taking(None, false);
     let taken = tokio::spawn(take::serve(wishes, takes.channel));
     assert_eq!(taking.ask(question(1), 1_000_000).await, Ok(chunk().to_vec()));
     assert_eq!(taking.ask(question(2), 10).await, Err(TakeError::Gone));
@@ -105,7 +105,7 @@ async fn pieces_come_over_a_channel_whole_and_what_is_not_there_is_said_so() {
 async fn who_answers_what_was_not_asked_or_nothing_gives_nothing_more() {
     for answer in [answering(1, Some(&[1])), answering(0, Some(&[])), vec![9; 3]] {
         let (gives, takes) = linked().await;
-        let (taking, wishes) = take::taking(None);
+        let (taking, wishes) = take::taking(None, false);
         let taken = tokio::spawn(take::serve(wishes, takes.channel));
         let asked = tokio::spawn({
             let taking = taking.clone();

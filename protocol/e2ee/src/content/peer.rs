@@ -15,7 +15,8 @@
 //! | 7 | candidates: here I may be reached | the other end | link, round, list |
 //!
 //! Links are made over QUIC by the words 1 to 3, and over a data channel of WebRTC by 4 to 7; a description holds the fingerprint of its
-//! device's certificate. Carriers are bits: 1 QUIC, 2 data channel. Who speaks QUIC answers 4 as 1 if that is among them,
+//! device's certificate. Carriers are bits: 1 QUIC, 2 data channel, 4 a data channel by way of what the relay lends (TURN, its streams), which
+//! is asked for where the relay has the file no more and nobody was reached directly. Who speaks QUIC answers 4 as 1 if that is among them,
 //! and by an offer if it is not and it can make data channels too.
 //!
 //! A way is the SHA-256 of the certificate that the device shows, and the addresses under which it may be reached. The number of
@@ -47,6 +48,10 @@ impl Carriers {
     pub const CHANNEL: Self = Self(2);
     /// Either.
     pub const BOTH: Self = Self(3);
+    /// What the relay lends may carry a data channel.
+    pub const ROUTED: Self = Self(4);
+    /// A data channel, by way of the relay if it has to be.
+    pub const ROUTED_CHANNEL: Self = Self(6);
 
     /// Whether one is among them.
     #[must_use]

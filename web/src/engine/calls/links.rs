@@ -28,8 +28,14 @@ fn read(method: &str, given: Linking) -> Option<PeerCommand> {
         _ => PeerCommand::Channel(match method {
             "link_holds" => ChannelCommand::Holds { conversation: conversation?, root: root? },
             "link_offer" => {
-                let asked =
-                    Asked { ask: ask?, conversation: conversation?, root: root?, by: device?, channel: true };
+                let asked = Asked {
+                    ask: ask?,
+                    conversation: conversation?,
+                    root: root?,
+                    by: device?,
+                    channel: true,
+                    routed: false,
+                };
                 ChannelCommand::Offer { link: link?, asked, round: round?, sdp: sdp? }
             }
             "link_answer" => ChannelCommand::Answer { link: link?, round: round?, sdp: sdp? },
