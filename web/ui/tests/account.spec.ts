@@ -44,18 +44,24 @@ test("a wrong password is refused in the person's language", async ({ browser, r
   await anna.context.close();
 });
 
-test("signing out wipes this browser", async ({ somebody }) => {
-  const anna = await somebody("anna");
-  await somebody("bert");
-  await anna.writeTo("bert");
-  await anna.say("secret");
-  await anna.page.goto(`${anna.relay.url}#/settings`);
-  await anna.page.getByRole("button", { name: "Sign out" }).click();
-  await anna.page.getByRole("dialog").getByRole("button", { name: "Sign out" }).click();
-  await expect(anna.page.getByRole("button", { name: "Create account" })).toBeVisible();
-  await anna.page.reload();
-  await expect(anna.page.getByRole("button", { name: "Create account" })).toBeVisible();
-});
+for (const [when, isHeld] of [
+  ["", false],
+  [", also when its page is loaded anew before that is done", true],
+] as const)
+  test(`signing out wipes this browser${when}`, async ({ somebody }) => {
+    const anna = await somebody("anna");
+    await somebody("bert");
+    await anna.writeTo("bert");
+    await anna.say("secret");
+    // The relay does not answer: it is told before anything is deleted.
+    if (isHeld) await anna.context.route(/\/auth\/logout$/, () => undefined);
+    await anna.page.goto(`${anna.relay.url}#/settings`);
+    await anna.page.getByRole("button", { name: "Sign out" }).click();
+    await anna.page.getByRole("dialog").getByRole("button", { name: "Sign out" }).click();
+    await expect(anna.page.getByRole("button", { name: "Create account" })).toBeVisible();
+    await anna.page.reload();
+    await expect(anna.page.getByRole("button", { name: "Create account" })).toBeVisible();
+  });
 
 test("settings change language, theme and presence, and stay over a reload", async ({ somebody }) => {
   const anna = await somebody("anna");

@@ -31,6 +31,8 @@ const SECRETS = "secrets";
 const DATABASE = "sotto";
 const KEYS = "keys";
 const KEY = "store";
+/** Stands beside the keys while everything is to be deleted. */
+const WIPE = "wipe";
 /** Files that are on their way (`web/ui/src/files/shelf.ts`), and the key of what is kept about them. */
 export const SHELVES = "sotto-files";
 export const SHELVES_KEY = "files";
@@ -68,6 +70,7 @@ export async function open(): Promise<Place> {
   let folder: FileSystemDirectoryHandle;
   let key: Uint8Array;
   try {
+    if (await withKeys<true | undefined>("readonly", (keys) => keys.get(WIPE))) await wipe();
     const root = await navigator.storage.getDirectory();
     folder = await root.getDirectoryHandle(FOLDER, { create: true });
     key = await storeKey(folder);
@@ -89,6 +92,12 @@ export async function open(): Promise<Place> {
       secrets.close();
     },
   };
+}
+
+/** Everything is to be deleted: if this worker is ended before it is, the next one begins with that. */
+export async function intendToWipe(on: boolean): Promise<void> {
+  // Where nothing is kept, nothing has to be deleted.
+  await withKeys("readwrite", (keys) => (on ? keys.put(true, WIPE) : keys.delete(WIPE))).catch(() => undefined);
 }
 
 /** Deletes everything. The files must be closed; a tab may be about to close one that is on its way. */

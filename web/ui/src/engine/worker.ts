@@ -1,7 +1,7 @@
 /** The worker of a tab: waits for the lock, then runs the engine for all tabs. */
 
 import type { EngineEvent, Failure } from "./api";
-import { open, wipe } from "./files";
+import { intendToWipe, open, wipe } from "./files";
 import { Host } from "./host";
 import { type FromEngine, type FromWorker, nameOf, type Said, type ToWorker } from "./messages";
 import init, { WebEngine } from "./wasm/sotto_web.js";
@@ -74,6 +74,8 @@ async function run(
     under_way.add(data.id);
     try {
       const id = CHANGES.has(data.method) ? Uint8Array.fromHex(data.id) : undefined;
+      // The first screen may be there a moment before everything is deleted, and the page closed.
+      if (data.method === "sign_out") await intendToWipe(true);
       const result: unknown = JSON.parse((await running.engine.call(data.method, JSON.stringify(data.args), id)) as string);
       if (data.method === "sign_out") {
         running.stop();
@@ -86,6 +88,7 @@ async function run(
     } catch (error) {
       // A module that has trapped is in no state to go on from. The next one starts from what is stored.
       if (error instanceof WebAssembly.RuntimeError) return crashed(error);
+      if (data.method === "sign_out") await intendToWipe(false);
       say({ to: "tabs", type: "failed", id: data.id, failure: failureOf(error) });
     }
     under_way.delete(data.id);
