@@ -36,7 +36,7 @@ const SOURCES_MAX: usize = 4;
 pub(crate) enum Load {
     /// Sound and pictures: they are for now.
     Media,
-    /// Pieces of files: none is better late than again.
+    /// Pieces of files: better late than sent again.
     Files,
 }
 
