@@ -2,7 +2,7 @@
 
 use super::FileError;
 use crate::node::Node;
-use crate::peers::{News, Taker};
+use crate::peers::{News, Taker, connects_within};
 use sotto_e2ee::store::Store;
 use sotto_node_core::command::Command;
 use sotto_node_core::peers::{AskId, PeerCommand};
@@ -16,11 +16,11 @@ use tokio::time::{Instant, timeout_at};
 /// Whoever is there and has the file has said so by then.
 const FIRST_ANSWER: Duration = Duration::from_millis(1_500);
 
-/// The same for who makes a way over the relay first.
-const FIRST_ROUTED: Duration = Duration::from_secs(4);
+/// The same for who makes a way over the relay first. Who is asked again hears it within five seconds.
+const FIRST_ROUTED: Duration = Duration::from_secs(6);
 
-/// A link that is on its way stands by then, or it is known that it does not.
-const LINK: Duration = Duration::from_secs(9);
+/// After a link has had its time, it is known whether it stands.
+const MARGIN: Duration = Duration::from_secs(1);
 
 /// The question to the members, if it was asked. Dropping it ends it.
 pub(super) struct Members<S: Store + Send + 'static> {
@@ -34,18 +34,29 @@ pub(super) struct Members<S: Store + Send + 'static> {
 struct Question {
     ask: AskId,
     news: mpsc::Receiver<News>,
+    /// From when somebody is waited for.
     since: Instant,
     /// Links that are on their way.
     coming: usize,
-    /// Somebody else is there, as the relay says.
+    /// Somebody else is there, as the relay says, or it has not said yet.
     others: bool,
     /// It may come by way of what the relay lends.
     routed: bool,
+    /// A link by that way came to nothing, so that there was time for another.
+    is_second: bool,
 }
 
 impl Question {
     const fn patience(&self) -> Duration {
         if self.routed { FIRST_ROUTED } else { FIRST_ANSWER }
+    }
+
+    /// A link that was on its way came to nothing. Where there is no other source, one lost packet too many is not the end.
+    fn failed(&mut self) {
+        self.coming = self.coming.saturating_sub(1);
+        if self.routed && !std::mem::replace(&mut self.is_second, true) {
+            self.since = Instant::now();
+        }
     }
 }
 
@@ -61,15 +72,14 @@ impl<S: Store + Send + 'static> Members<S> {
 
     async fn ask_anyway(&mut self) -> Result<(), FileError> {
         let BlobPlace { conversation, root } = self.place;
-        let (hidden, here) =
-            self.node.ask(move |client| (client.is_relay_only(), client.present_count(conversation))).await?;
-        if hidden || self.asked.is_some() {
+        if self.node.ask(|client| client.is_relay_only()).await? || self.asked.is_some() {
             return Ok(());
         }
         let ask = AskId(rand::random());
         let news = self.node.hub().asking(ask);
-        let others = here.is_some_and(|here| here > 1);
-        self.asked = Some(Question { ask, news, since: Instant::now(), coming: 0, others, routed: false });
+        let (since, others) = (Instant::now(), self.others().await?);
+        let question = Question { ask, news, since, coming: 0, others, routed: false, is_second: false };
+        self.asked = Some(question);
         let want = PeerCommand::Want { ask, conversation, root };
         if let Err(failure) = self.node.command(Command::Peer(want)).await {
             // The relay has it too.
@@ -79,11 +89,19 @@ impl<S: Store + Send + 'static> Members<S> {
         Ok(())
     }
 
+    /// Whether anybody may be there to answer.
+    async fn others(&self) -> Result<bool, FileError> {
+        let conversation = self.place.conversation;
+        let here = self.node.ask(move |client| client.present_count(conversation)).await?;
+        Ok(here.is_none_or(|here| here > 1))
+    }
+
     /// Nobody gives it directly: what the relay lends may carry it. False if that has been tried, or there is nobody to ask.
     pub(super) async fn route(&mut self) -> Result<bool, FileError> {
         self.ask_anyway().await?;
+        let others = self.others().await?;
         let Some(asked) = self.asked.as_mut().filter(|asked| !asked.routed) else { return Ok(false) };
-        (asked.routed, asked.since) = (true, Instant::now());
+        (asked.routed, asked.since, asked.others) = (true, Instant::now(), others);
         let ask = asked.ask;
         self.node.hub().route(ask);
         drop(self.node.submit(Command::Peer(PeerCommand::Route { ask })).await);
@@ -128,7 +146,7 @@ impl<S: Store + Send + 'static> Members<S> {
                 return Some(link);
             }
             Some(News::Failed(device)) => {
-                asked.coming = asked.coming.saturating_sub(1);
+                asked.failed();
                 self.lost(device).await;
             }
             None => self.asked = None,
@@ -157,8 +175,9 @@ impl<S: Store + Send + 'static> Members<S> {
 
     async fn list_of_who_comes(&mut self, size: BlobSize) -> Option<ChunkList> {
         while self.may_come() {
-            let first = self.asked.as_ref().map_or(FIRST_ANSWER, Question::patience);
-            let patience = if self.is_coming() { LINK } else { first };
+            let Some(asked) = &self.asked else { break };
+            let patience =
+                if asked.coming > 0 { connects_within(asked.routed) + MARGIN } else { asked.patience() };
             let Ok(link) = timeout_at(Instant::now() + patience, self.next()).await else { break };
             let Some(link) = link else { continue };
             let root = self.place.root;

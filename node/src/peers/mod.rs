@@ -17,6 +17,7 @@ mod take;
 mod tests;
 mod tls;
 
+pub(crate) use channel::connects_within;
 pub use channel::runtime;
 pub use give::Gives;
 pub(crate) use give::{Disk, is_there};

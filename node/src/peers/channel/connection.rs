@@ -38,9 +38,11 @@ pub(super) struct Connection {
 }
 
 impl Connection {
+    /// Where no UDP goes out, there is nothing better than a way over the relay to wait for.
     pub(super) async fn open(
         servers: Vec<RTCIceServer>,
         ways: Ways,
+        is_blocked: bool,
         tell: UnboundedSender<Told>,
     ) -> Result<Self> {
         let settings = SettingEngineBuilder::new()
@@ -49,6 +51,7 @@ impl Connection {
             // The way to a browser is mostly one that only its packets showed: it calls itself by a name. A better one is not waited for.
             .with_srflx_acceptance_min_wait(Some(Duration::ZERO))
             .with_prflx_acceptance_min_wait(Some(Duration::ZERO))
+            .with_relay_acceptance_min_wait(is_blocked.then_some(Duration::ZERO))
             // Another attempt begins from nothing: the network may be another one.
             .with_discard_local_candidates_during_ice_restart(true)
             .build();

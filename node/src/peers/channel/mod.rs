@@ -54,6 +54,14 @@ const NEWS_MAX: usize = 64;
 /// What does not stand by then comes to nothing.
 const CONNECT: Duration = Duration::from_secs(8);
 
+/// The same by way of the relay: three handshakes follow each other over its streams, each of which waits for what was lost.
+const CONNECT_ROUTED: Duration = Duration::from_secs(16);
+
+/// How long a link may take until it stands.
+pub(crate) const fn connects_within(routed: bool) -> Duration {
+    if routed { CONNECT_ROUTED } else { CONNECT }
+}
+
 /// A giver offers anew no faster than this.
 const ROUND_EVERY: Duration = Duration::from_secs(1);
 
@@ -63,6 +71,15 @@ pub(super) enum Role {
     Gives(Asked, Giver),
     /// It wants a file, and this one has it.
     Takes { account: AccountId, device: DeviceId, tell: mpsc::Sender<News>, routed: bool },
+}
+
+impl Role {
+    const fn is_routed(&self) -> bool {
+        match self {
+            Self::Gives(asked, _) => asked.routed,
+            Self::Takes { routed, .. } => *routed,
+        }
+    }
 }
 
 /// One link, as long as its task runs.
@@ -95,7 +112,7 @@ impl<S: Store + Send + 'static> Link<S> {
     ) -> (Self, mpsc::Sender<Negotiation>) {
         let (tell, news) = mpsc::channel(NEWS_MAX);
         let (found, now) = (Found::default(), Instant::now());
-        let until = Some(now + CONNECT);
+        let until = Some(now + connects_within(role.is_routed()));
         let link = Self {
             node,
             hub,
@@ -139,7 +156,7 @@ impl<S: Store + Send + 'static> Link<S> {
         let (tell, mut told) = unbounded_channel();
         let ways = Ways::new(false);
         let servers = self.lead(&ways).await?;
-        let connection = Connection::open(servers, ways.clone(), tell).await?;
+        let connection = Connection::open(servers, ways.clone(), self.tunnel.is_some(), tell).await?;
         let mut channel = None;
         if let Role::Gives(..) = &self.role {
             channel = Some(connection.channel().await?);
@@ -190,10 +207,7 @@ impl<S: Store + Send + 'static> Link<S> {
     /// Finds out from where this device is reached now, and by which servers.
     async fn lead(&mut self, ways: &Ways) -> Result<Vec<RTCIceServer>, Broken> {
         let node = self.node.upgrade().ok_or("the node has ended")?;
-        let is_routed = match &self.role {
-            Role::Gives(asked, _) => asked.routed,
-            Role::Takes { routed, .. } => *routed,
-        };
+        let is_routed = self.role.is_routed();
         let servers = if is_routed {
             lent::servers(&node).await.unwrap_or_default()
         } else {
@@ -258,7 +272,7 @@ impl<S: Store + Send + 'static> Link<S> {
         match state {
             RTCPeerConnectionState::Connected if self.is_open => self.until = None,
             RTCPeerConnectionState::Disconnected | RTCPeerConnectionState::Failed => {
-                self.until = Some(Instant::now() + CONNECT);
+                self.until = Some(Instant::now() + connects_within(self.role.is_routed()));
                 if matches!(self.role, Role::Gives(..)) && self.offered.elapsed() >= ROUND_EVERY {
                     self.send_found().await;
                     self.round = self.round.saturating_add(1);

@@ -48,7 +48,7 @@ async fn end() -> (Connection, UnboundedReceiver<Told>) {
     let ways = Ways::new(true);
     ways.lead(&[], ("127.0.0.1", 9), None).await;
     let (tell, told) = unbounded_channel();
-    (Connection::open(Vec::new(), ways, tell).await.expect("a connection"), told)
+    (Connection::open(Vec::new(), ways, false, tell).await.expect("a connection"), told)
 }
 
 async fn next(told: &mut UnboundedReceiver<Told>) -> Told {
