@@ -62,13 +62,14 @@ pub(crate) fn build(library: &Library) -> Step {
     with(
         library,
         cargo(["build", "--locked", "--lib", "--target", TARGET]).args(packages).args(NOT_OPTIMISED),
+        "",
     )
 }
 
-/// `cargo build` of one of the browser client's modules; its profile says what it is optimised for.
-pub(crate) fn module(library: &Library, package: &str, profile: &str) -> Step {
+/// `cargo build` of one of the browser client's modules; its profile, and flags of the compiler, say what it is optimised for.
+pub(crate) fn module(library: &Library, package: &str, profile: &str, flags: &str) -> Step {
     let what = ["--package", package, "--lib", "--profile", profile, "--target", TARGET];
-    with(library, cargo(["build", "--locked"]).args(what))
+    with(library, cargo(["build", "--locked"]).args(what), flags)
 }
 
 /// Where cargo builds to for wasm.
@@ -81,13 +82,15 @@ pub(crate) fn target(library: &Library) -> PathBuf {
     .join(TARGET)
 }
 
-fn with(library: &Library, build: Step) -> Step {
+fn with(library: &Library, build: Step, flags: &str) -> Step {
+    const FLAGS: &str = "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS";
     match library {
-        Library::Toolchain => build,
+        Library::Toolchain if flags.is_empty() => build,
+        Library::Toolchain => build.env(FLAGS, flags),
         Library::Sysroot(sysroot) => build
             .env("RUSTC", DEBIAN_RUSTC)
             .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", "wasm-ld-19")
-            .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", format!("--sysroot={}", sysroot.display()))
+            .env(FLAGS, format!("--sysroot={} {flags}", sysroot.display()))
             .env("CARGO_TARGET_DIR", step::target().join("wasm-debian")),
     }
 }

@@ -175,8 +175,17 @@ impl WebOutgoing {
     ///
     /// # Errors
     /// If the file changed.
-    pub fn seal(&self, chunk: u32, part: &[u8]) -> Result<Vec<u8>, JsError> {
+    pub fn seal(&self, chunk: u32, part: Vec<u8>) -> Result<Vec<u8>, JsError> {
         self.0.seal(chunk, part).map_err(thrown)
+    }
+
+    /// The messages that answer a question about the chunk of this part, one behind the other.
+    ///
+    /// # Errors
+    /// If the file changed.
+    pub fn answer(&self, question: &WebQuestion, part: Vec<u8>) -> Result<Vec<u8>, JsError> {
+        let sealed = question.chunk().map(|chunk| self.0.seal(chunk, part)).transpose().map_err(thrown)?;
+        Ok(question.answer(sealed))
     }
 }
 

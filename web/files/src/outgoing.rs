@@ -106,12 +106,12 @@ impl Outgoing {
         self.list.is_chunk(chunk, sealed)
     }
 
-    /// Seals a part once more.
+    /// Seals a part once more, where it lies.
     ///
     /// # Errors
     /// If it is not what it was when the list was made.
-    pub fn seal(&self, chunk: u32, part: &[u8]) -> Result<Vec<u8>, Changed> {
-        let sealed = self.sealer.seal(chunk, part).map_err(|_| Changed)?;
-        if self.list.is_chunk(chunk, &sealed) { Ok(sealed) } else { Err(Changed) }
+    pub fn seal(&self, chunk: u32, mut part: Vec<u8>) -> Result<Vec<u8>, Changed> {
+        self.sealer.seal_in_place(chunk, &mut part).map_err(|_| Changed)?;
+        if self.list.is_chunk(chunk, &part) { Ok(part) } else { Err(Changed) }
     }
 }

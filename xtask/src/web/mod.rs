@@ -27,6 +27,8 @@ struct Module {
     /// What is compiled, and how.
     package: &'static str,
     profile: &'static str,
+    /// What the compiler may use of wasm beyond that.
+    flags: &'static str,
     /// Where the interface finds both.
     glue: &'static str,
     /// What wasm-opt works for.
@@ -41,6 +43,7 @@ const MODULES: [Module; 2] = [
         profile: "web",
         glue: "web/ui/src/engine/wasm",
         for_size: "-Oz",
+        flags: "",
     },
     Module {
         name: "sotto_web_files",
@@ -48,6 +51,8 @@ const MODULES: [Module; 2] = [
         profile: "web-files",
         glue: "web/ui/src/files/wasm",
         for_size: "-O3",
+        // A tenth faster at sealing.
+        flags: "-Ctarget-feature=+simd128",
     },
 ];
 
@@ -88,8 +93,8 @@ pub(crate) fn build() -> anyhow::Result<()> {
 
 /// A module for browsers; its folder. Cargo knows itself what is to be done.
 fn compiled(module: &Module, library: &wasm::Library) -> anyhow::Result<PathBuf> {
-    let Module { name, package, profile, .. } = module;
-    wasm::module(library, package, profile).announced(&format!("compiling {name}"))?;
+    let Module { name, package, profile, flags, .. } = module;
+    wasm::module(library, package, profile, flags).announced(&format!("compiling {name}"))?;
     Ok(wasm::target(library).join(profile))
 }
 

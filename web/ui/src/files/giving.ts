@@ -55,17 +55,18 @@ async function answerNow(conversation: string, message: Uint8Array): Promise<Uin
   const question = WebQuestion.read(message);
   if (!question) return undefined;
   try {
-    return question.answer(await found(key(conversation, question.root), question));
+    return (await found(key(conversation, question.root), question)) ?? question.answer();
   } finally {
     question.free();
   }
 }
 
-async function found(name: string, { isList, chunk }: WebQuestion): Promise<Uint8Array | undefined> {
+async function found(name: string, question: WebQuestion): Promise<Uint8Array | undefined> {
   const one = all.get(name);
   if (!one) return undefined;
-  if (isList) return one.outgoing.list;
-  if (chunk === undefined) return one.outgoing.present;
+  const { isList, chunk } = question;
+  if (isList) return question.answer(one.outgoing.list);
+  if (chunk === undefined) return question.answer(one.outgoing.present);
   const place = one.outgoing.part(chunk);
   if (!place) return undefined;
   const { start, bytes } = place;
@@ -74,7 +75,7 @@ async function found(name: string, { isList, chunk }: WebQuestion): Promise<Uint
     const file = await one.open();
     const part = new Uint8Array(await file.slice(start, start + bytes).arrayBuffer());
     // It may have been let go meanwhile.
-    return all.get(name) === one ? one.outgoing.seal(chunk, part) : undefined;
+    return all.get(name) === one ? one.outgoing.answer(question, part) : undefined;
   } catch (error) {
     if (error instanceof WebAssembly.RuntimeError) throw error;
     // Another file than it was, or none: nobody's business.
