@@ -35,6 +35,21 @@ export async function saved(who: Person, name: string, bytes: Buffer): Promise<v
   expect(await savedHash(who.page, name)).toBe(hashOf(bytes));
 }
 
+/** Chunks that lie in the page's private files. */
+export function kept(who: Person): Promise<number> {
+  return who.page.evaluate(async () => {
+    let count = 0;
+    try {
+      const shelves = await (await navigator.storage.getDirectory()).getDirectoryHandle("sotto-files");
+      for await (const shelf of shelves.values())
+        for await (const name of (shelf as FileSystemDirectoryHandle).keys()) count += Number(/^\d+$/.test(name));
+    } catch {
+      // There are none.
+    }
+    return count;
+  });
+}
+
 /** Two people who write to each other; what either saves goes to a place that was chosen. */
 export async function two(somebody: (name: string) => Promise<Person>): Promise<[Person, Person]> {
   const anna = await somebody("anna");

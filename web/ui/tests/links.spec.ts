@@ -1,7 +1,9 @@
 /** Files straight from browser to browser, with the relay beside them: whoever gives, vanishes, hides or lies. */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import type { BrowserContext } from "@playwright/test";
-import { bin, card, held, hides, saved, saves, sends, two } from "./attach.ts";
-import { MIB, noise } from "./disk.ts";
+import { bin, card, held, hides, kept, saved, saves, sends, two } from "./attach.ts";
+import { inFolder, MIB, noise } from "./disk.ts";
 import { expect, type Person, test } from "./support.ts";
 
 const FILM = "film.bin";
@@ -102,6 +104,27 @@ test("a file comes straight from the browser of the one who sent it, which is sh
   await saved(bert, FILM, film);
   await expect(card(bert, FILM).locator(".file-from")).toContainText("directly from anna");
   expect(asked, "chunks of 21 that the relay was asked for").toBeLessThan(10);
+});
+
+test("what was sent is given as it was, also when the file is another one since; its copy is gone with the page", async ({ somebody }) => {
+  const [anna, bert] = await two(somebody);
+  const film = noise(20 * MIB, 25);
+  await inFolder(async (folder) => {
+    const path = join(folder, FILM);
+    writeFileSync(path, film);
+    await sends(anna, path);
+    await expect(card(bert, FILM)).toBeVisible({ timeout: 60_000 });
+    writeFileSync(path, noise(20 * MIB, 26));
+    const relay = await held(bert, "GET", 0);
+    await saves(bert, FILM);
+    await saved(bert, FILM, film);
+    await expect(card(bert, FILM).locator(".file-from")).toHaveText("directly from anna (21 MB)");
+    await relay.release();
+  });
+  expect(await kept(anna)).toBe(21);
+  await anna.page.reload();
+  await anna.connected();
+  await expect.poll(() => kept(anna)).toBe(0);
 });
 
 test("who got a file gives it to the next one, also when the one who sent it is gone", async ({ somebody }) => {

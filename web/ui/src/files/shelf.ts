@@ -14,7 +14,8 @@
  * use and not read, as that of the store is; with it gone (`wipe`), all of this is noise.
  *
  * Chunks that were kept are not believed: whoever takes one holds it against the file's hashes. A tab that works on a shelf has a lock of its name,
- * which goes with its worker.
+ * which goes with its worker. What went out may stay as long as its tab, for members who ask for it (`giving.ts`): then nothing but its chunks, and
+ * whoever looks next deletes them.
  */
 import { openSync, removeFolder, SHELVES, SHELVES_KEY, withKeys } from "../engine/files.ts";
 import type { Id, SmallPicture } from "../engine/api.ts";
@@ -90,7 +91,7 @@ export async function leftOver(): Promise<Left[]> {
       left.push({ shelf: id, note, paused, copied: outgoing?.copied ?? false, ...(preview && { preview }) });
       shelf.letGo();
     } else {
-      await shelf.remove();
+      await shelf.done();
     }
   }
   return left.sort((one, other) => one.note.at - other.note.at);
@@ -99,6 +100,10 @@ export async function leftOver(): Promise<Left[]> {
 export class Shelf {
   /** Done when what is being written is. */
   private last: Promise<void> = Promise.resolve();
+  /** Members are given from it. */
+  private gives = false;
+  /** It is of no use but for that. */
+  private isDone = false;
 
   private constructor(
     readonly id: Id,
@@ -221,7 +226,25 @@ export class Shelf {
     }
   }
 
-  async remove(): Promise<void> {
+  /** Members are given from it from now on. */
+  isGiven(): void {
+    this.gives = true;
+  }
+
+  async isGivenNoMore(): Promise<void> {
+    this.gives = false;
+    if (this.isDone) await this.remove();
+  }
+
+  /** What it was for is done. */
+  async done(): Promise<void> {
+    this.isDone = true;
+    if (!this.gives) return this.remove();
+    // The note first: without it nobody goes on.
+    for (const name of ["note", "outgoing", "preview", "paused"]) await this.folder.removeEntry(name).catch(() => undefined);
+  }
+
+  private async remove(): Promise<void> {
     const all = await shelves(false).catch(() => undefined);
     if (all) await removeFolder(this.id, all);
     this.letGo();

@@ -3,10 +3,10 @@
  * loads (`web/files`); here is what a browser has: slices of files, requests, places on a disk.
  */
 
-import { answer, hold } from "./giving.ts";
+import { answer, hold, makeRoom } from "./giving.ts";
 import type { FileFailure, FromWorker, Got, Note, Target, ToWorker } from "./messages.ts";
 import { openPlace, type Place } from "./place.ts";
-import { hasRoom, leftOver, Shelf } from "./shelf.ts";
+import { leftOver, Shelf } from "./shelf.ts";
 import { AT_ONCE, type Piece, Swarm } from "./swarm.ts";
 import init, { Head, WebReading, type WebIncoming, type WebOutgoing, WebWanted } from "./wasm/sotto_web_files.js";
 import wasm from "./wasm/sotto_web_files_bg.wasm?url";
@@ -168,7 +168,7 @@ async function shelve(id: number, name: string, note: Note, left: boolean): Prom
     return what === "save" && conversation === note.conversation && sequence === note.sequence;
   });
   if (begun) return Shelf.open(begun.shelf, undefined);
-  return (await hasRoom(note.bytes).catch(() => false)) ? Shelf.open(name, note) : undefined;
+  return (await makeRoom(note.bytes)) ? Shelf.open(name, note) : undefined;
 }
 
 /** What was kept of it goes, or stays for another time. */
@@ -177,7 +177,7 @@ async function leave(id: number, keeps: boolean): Promise<void> {
   shelves.delete(id);
   const shelf = await of;
   if (keeps) shelf?.letGo();
-  else await shelf?.remove();
+  else await shelf?.done();
 }
 
 async function answered(link: string, conversation: string, question: Uint8Array): Promise<void> {
@@ -237,7 +237,8 @@ async function upload(job: Job, work: Upload): Promise<{ about: string; root: st
   }
   const about = outgoing.about.toHex();
   delete work.read;
-  if (file) keep(conversation, outgoing, 0, () => file);
+  const copy = work.copied ? shelf : undefined;
+  if (file || copy) keep(conversation, outgoing, { open: file && (() => file), copy });
   else outgoing.free();
   return { about, root };
 }
@@ -265,10 +266,10 @@ async function sealedChunk(work: Upload, outgoing: WebOutgoing, shelf: Shelf | u
 }
 
 /** What is large enough to be asked for is kept for those who ask. */
-function keep(conversation: string, outgoing: WebOutgoing, memory: number, open: () => Blob | Promise<Blob>): void {
+function keep(conversation: string, outgoing: WebOutgoing, from: Parameters<typeof hold>[2]): void {
   if (!isLarge(outgoing)) return outgoing.free();
   const { root } = outgoing;
-  hold(conversation, outgoing, memory, open);
+  hold(conversation, outgoing, from);
   say({ type: "held", conversation, root });
 }
 
@@ -292,7 +293,7 @@ async function read(job: Job, work: Upload, shelf: Shelf | undefined): Promise<W
   const left = limits.limit_bytes === null ? Number.POSITIVE_INFINITY : Math.max(0, limits.limit_bytes - limits.used_bytes);
   if (size > left) throw new Refused("file_quota", "", 0, left);
   const reading = new WebReading(file.size);
-  let copy = file.size <= COPY_BYTES_MAX && (await hasRoom(size).catch(() => false)) ? shelf : undefined;
+  let copy = file.size <= COPY_BYTES_MAX && (await makeRoom(size)) ? shelf : undefined;
   try {
     for (let chunk = 0; ; chunk += 1) {
       const place = reading.part(chunk);
@@ -380,7 +381,8 @@ async function download(job: Job, work: Download): Promise<Got> {
     const blob = await place.done(head.picture);
     const { target } = work;
     // This takes `incoming`.
-    keep(conversation, file.incoming.done(), blob ? work.bytes : 0, () => blob ?? (target as FileSystemFileHandle).getFile());
+    const open = (): Blob | Promise<Blob> => blob ?? (target as FileSystemFileHandle).getFile();
+    keep(conversation, file.incoming.done(), { memory: blob ? work.bytes : 0, open });
     return blob ? { ...head, blob } : head;
   } catch (error) {
     await place?.drop();
