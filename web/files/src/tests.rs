@@ -61,7 +61,11 @@ fn what_was_kept_of_a_file_that_goes_out_is_what_goes_out_later_and_nothing_else
     assert!(again.is_chunk(0, &kept[0]) && again.is_chunk(1, &kept[1]));
     assert!(!again.is_chunk(0, &kept[1]) && !again.is_chunk(2, &kept[1]));
     assert!(!again.is_chunk(1, &kept[1][1..]), "half of it was written");
-    assert_eq!(again.seal(1, parts(&file)[1].to_vec()).as_ref(), Ok(&kept[1]), "the same file, chosen again, goes on");
+    assert_eq!(
+        again.seal(1, parts(&file)[1].to_vec()).as_ref(),
+        Ok(&kept[1]),
+        "the same file, chosen again, goes on"
+    );
     assert_eq!(again.seal(0, vec![8; PART_BYTES as usize]), Err(Changed), "another one does not");
 }
 
