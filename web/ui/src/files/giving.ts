@@ -105,9 +105,9 @@ async function found(name: string, question: WebQuestion): Promise<Uint8Array | 
   const copied = await one.copy?.read(chunk);
   if (copied) return question.answer(copied);
   // It may have been let go meanwhile.
-  if (all.get(name) !== one) return undefined;
+  if (all.get(name) !== one || !one.open) return undefined;
   const place = one.outgoing.part(chunk);
-  if (!place || !one.open) return undefined;
+  if (!place) return undefined;
   const { start, bytes } = place;
   place.free();
   try {
