@@ -6,7 +6,7 @@ use rand_core::SeedableRng as _;
 use sotto_e2ee::file;
 use sotto_node_core::peers::asking::{AT_ONCE, Answer, Asking};
 use sotto_node_core::peers::chunks::{Chunks, SourceId};
-use sotto_protocol::blob::{BlobRoot, Present};
+use sotto_protocol::blob::{BlobRoot, BlobSize, ChunkList, Present};
 use sotto_protocol::peer;
 use wasm_bindgen::prelude::*;
 use zeroize::Zeroizing;
@@ -216,6 +216,12 @@ impl WebWanted {
         self.0.size().list_bytes()
     }
 
+    /// The end of a link that asks for that list.
+    pub fn listing(&self) -> WebListing {
+        let (root, size) = (self.0.about().root, self.0.size());
+        WebListing { root, size, asking: Asking::default(), is_gone: false }
+    }
+
     /// Takes that list.
     ///
     /// # Errors
@@ -313,6 +319,42 @@ impl WebAnswer {
     /// The chunk; nothing if it is not there any more.
     pub fn sealed(self) -> Option<Vec<u8>> {
         self.0.came
+    }
+}
+
+/// The end of a link that asks for the list of a file's chunks, which the relay has no more.
+#[wasm_bindgen]
+pub struct WebListing {
+    root: BlobRoot,
+    size: BlobSize,
+    asking: Asking<()>,
+    is_gone: bool,
+}
+
+#[wasm_bindgen]
+impl WebListing {
+    /// The message that asks for it.
+    pub fn ask(&mut self) -> Option<Vec<u8>> {
+        let question = peer::Question { root: self.root, wanted: peer::Wanted::List };
+        self.asking.ask((), question, self.size.list_bytes())
+    }
+
+    /// Takes a message; gives the list when all of it is there.
+    ///
+    /// # Errors
+    /// If it is no answer to that, or another file's list.
+    pub fn take(&mut self, message: &[u8]) -> Result<Option<Vec<u8>>, JsError> {
+        let Some(answer) = self.asking.take(message).map_err(thrown)? else { return Ok(None) };
+        self.is_gone = answer.came.is_none();
+        let Some(list) = answer.came else { return Ok(None) };
+        ChunkList::read(self.root, self.size, &list).map_err(thrown)?;
+        Ok(Some(list))
+    }
+
+    /// Whether the other end has the file no more either.
+    #[wasm_bindgen(getter, js_name = isGone)]
+    pub fn is_gone(&self) -> bool {
+        self.is_gone
     }
 }
 

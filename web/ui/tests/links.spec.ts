@@ -2,7 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { BrowserContext } from "@playwright/test";
-import { bin, card, held, hides, kept, saved, saves, sends, two } from "./attach.ts";
+import { bin, card, held, hides, kept, saved, saves, sends, trouble, two } from "./attach.ts";
 import { inFolder, MIB, noise } from "./disk.ts";
 import { expect, type Person, test } from "./support.ts";
 
@@ -207,3 +207,35 @@ for (const who of ["takes", "gives"] as const)
     await expect(card(bert, FILM)).not.toContainText("directly");
     for (const one of [anna, bert]) expect(await meddled(one, "connections")).toBe(0);
   });
+
+test.describe("by a relay that keeps files for a second", () => {
+  test.use({ settings: { SOTTO_RELAY_FILES_KEEP: "1s" } });
+
+  test("a file that the relay does not have any more comes from the browser that sent it; without anybody who has it, that is said", async ({ relay, somebody }) => {
+    const [anna, bert] = await two(somebody);
+    const film = noise(20 * MIB + 5, 27);
+    await sends(anna, bin(FILM, film));
+    await expect(card(bert, FILM)).toBeVisible({ timeout: 60_000 });
+    // What is too old it deletes when it starts.
+    await expect(async () => {
+      await relay.kill();
+      await relay.run();
+      expect(relay.chunks()).toEqual([]);
+    }).toPass();
+    await anna.say("where is it?");
+    await bert.sees("where is it?");
+    await expect(bert.page.locator(".chat-detail")).toHaveText("online", { timeout: 60_000 });
+    await saves(bert, FILM);
+    await expect(card(bert, FILM)).toContainText("Saved", { timeout: 30_000 });
+    await saved(bert, FILM, film);
+    await expect(card(bert, FILM).locator(".file-from")).toHaveText("directly from anna (21 MB)");
+
+    // Bert has it in a place of his; the pages that gave it are closed.
+    await bert.page.reload();
+    await anna.page.close();
+    await bert.connected();
+    await bert.open("anna");
+    await saves(bert, FILM);
+    await expect(trouble(card(bert, FILM))).toBeVisible({ timeout: 30_000 });
+  });
+});

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { bin, card, held, hides, saved, saves, sends } from "./attach.ts";
 import { chosenPlaces, hashOf, MIB, noise } from "./disk.ts";
 import { type Going, Native } from "./native.ts";
+import type { Relay } from "./relay.ts";
 import { test as base, expect, type Person } from "./support.ts";
 
 const FILM = "film.bin";
@@ -43,6 +44,15 @@ async function seeds(terry: Native, anna: Person): Promise<[Buffer, Going]> {
   // Nobody is asked where nobody is there.
   await expect(anna.page.locator(".chat-detail")).toHaveText("online");
   return [film, going];
+}
+
+/** What is too old a relay deletes when it starts. */
+async function deletes(relay: Relay): Promise<void> {
+  await expect(async () => {
+    await relay.kill();
+    await relay.run();
+    expect(relay.chunks()).toEqual([]);
+  }).toPass();
 }
 
 interface Got {
@@ -117,12 +127,7 @@ test.describe("by a relay that keeps files for a second", () => {
     const film = noise(20 * MIB + 5, 32);
     await sends(anna, bin(FILM, film));
     await expect.poll(async () => (await terry.reads("anna")).map(({ kind }) => kind), { timeout: 60_000 }).toContain("file");
-    // What is too old it deletes when it starts.
-    await expect(async () => {
-      await relay.kill();
-      await relay.run();
-      expect(relay.chunks()).toEqual([]);
-    }).toPass();
+    await deletes(relay);
     await terry.does("send", "anna", "where is it?");
     await anna.sees("where is it?");
     // Until the relay has told the one that the other is there, nobody is asked.
@@ -130,5 +135,17 @@ test.describe("by a relay that keeps files for a second", () => {
     await expect(async () => void (got = await gets(terry))).toPass({ timeout: 60_000 });
     expect(hashOf(readFileSync(got.path))).toBe(hashOf(film));
     expect(got.sources).toMatchObject([{ carrier: "direct", username: "anna", bytes: film.length }]);
+  });
+
+  test("a browser gets a file straight from the terminal that sent it when the relay does not have it any more", async ({ anna, terry, relay }) => {
+    const [film] = await seeds(terry, anna);
+    await deletes(relay);
+    await anna.say("where is it?");
+    // Until the relay has told the one that the other is there, nobody is asked.
+    await expect(anna.page.locator(".chat-detail")).toHaveText("online", { timeout: 60_000 });
+    await saves(anna, FILM);
+    await expect(card(anna, FILM)).toContainText("Saved", { timeout: 30_000 });
+    await saved(anna, FILM, film);
+    await expect(card(anna, FILM).locator(".file-from")).toHaveText("directly from terry (21 MB)");
   });
 });

@@ -13,6 +13,10 @@ export const AT_ONCE = 4;
 const FIRST_ANSWER_MS = 300;
 /** And so long for a link to whoever said so. */
 const FIRST_LINK_MS = 1_500;
+/** Where there is nobody else to ask, whoever is there and has it says so by then. */
+const ANSWER_MS = 6_000;
+/** And whoever said so stands at the end of a link. */
+const LINK_MS = 9_000;
 /** A link that is silent while something is asked for. */
 const SILENT_MS = 6_000;
 /** One chunk: below 420 kbit/s the relay is faster. */
@@ -60,6 +64,8 @@ export class Swarm {
   private isOver = false;
   /** Why the relay does not give, if it does not. */
   private refusal: unknown;
+  /** So long somebody is waited for while nobody gives. */
+  private patience = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
@@ -93,7 +99,9 @@ export class Swarm {
 
   /** Somebody has it, and a link is being made. */
   coming(): void {
-    if (!this.isOver) this.chunks.holdUntil(FIRST_LINK_MS);
+    if (this.isOver) return;
+    this.chunks.holdUntil(FIRST_LINK_MS);
+    this.waitsFor(LINK_MS);
   }
 
   up(id: Id, account: Id): void {
@@ -144,11 +152,16 @@ export class Swarm {
     this.chunks.add(at, window, this.now());
   }
 
+  private waitsFor(ms: number): void {
+    this.patience = Math.max(this.patience, this.now() + ms);
+  }
+
   /** Asks everybody for what is next, and looks again after a while. */
   private look(): void {
     if (this.isOver) return;
     clearTimeout(this.timer);
     this.watch();
+    if (this.sources.size === 0 && this.now() >= this.patience) return this.end.reject(this.refusal);
     for (const [at, source] of this.sources)
       for (let chunk = this.chunks.next(at, this.now()); chunk !== undefined; chunk = this.chunks.next(at, this.now()))
         void (source.link ? this.askLink(at, chunk) : this.askRelay(chunk));
@@ -186,7 +199,7 @@ export class Swarm {
     } catch (error) {
       if (this.isOver) return;
       // What the relay does not give members may have.
-      if (!(error instanceof Refused) || this.sources.size <= 1) return this.end.reject(error);
+      if (!(error instanceof Refused) || !this.seeks) return this.end.reject(error);
       this.refusal = error;
       this.leave(RELAY, false);
       return;
@@ -229,7 +242,7 @@ export class Swarm {
     this.sources.delete(at);
     this.chunks.remove(at);
     if (source.link) this.part(source.link, again);
-    if (this.sources.size === 0) return this.end.reject(this.refusal);
+    if (this.sources.size === 0 && this.seeks) this.waitsFor(ANSWER_MS);
     this.look();
   }
 

@@ -4,6 +4,7 @@
  */
 
 import { answer, hold, makeRoom } from "./giving.ts";
+import { Listing } from "./listing.ts";
 import type { FileFailure, FromWorker, Got, Note, Target, ToWorker } from "./messages.ts";
 import { openPlace, type Place } from "./place.ts";
 import { leftOver, Shelf } from "./shelf.ts";
@@ -49,7 +50,7 @@ interface Entry {
 const say = (said: FromWorker, transfer: Transferable[] = []): void => postMessage(said, { transfer });
 const jobs = new Map<number, Entry>();
 const shelves = new Map<number, Promise<Shelf | undefined>>();
-const swarms = new Map<number, Swarm>();
+const swarms = new Map<number, Swarm | Listing>();
 let ready: Promise<unknown>;
 let wire: Wire;
 
@@ -185,6 +186,13 @@ async function answered(link: string, conversation: string, question: Uint8Array
   const messages = await answer(conversation, question);
   if (messages) talk(link, messages);
   else say({ type: "drop", link, again: false });
+}
+
+const drop = (link: string, again: boolean): void => say({ type: "drop", link, again });
+
+/** Nobody is asked for it any more. */
+function noMore(id: number): void {
+  if (swarms.delete(id)) say({ type: "found", id });
 }
 
 /** The glue gives fresh memory of its own, which goes to the page as it is. */
@@ -362,8 +370,25 @@ async function download(job: Job, work: Download): Promise<Got> {
   const wanted = new WebWanted(Uint8Array.fromHex(work.about));
   const path = pathOf(conversation, wanted.root);
   const known = await shelf?.list();
-  const list = known ? Uint8Array.fromBase64(known) : await wire.request(job, "GET", `${path}/list`, wanted.listBytes);
-  const file: Coming = { path, root: wanted.root, incoming: damagedIfItThrows(() => wanted.list(list)), shelf };
+  const { root } = wanted;
+  let listing: Listing | undefined;
+  const request = async (): Promise<Uint8Array<ArrayBuffer>> => {
+    try {
+      return await wire.request(job, "GET", `${path}/list`, wanted.listBytes);
+    } catch (error) {
+      if (!work.seeks || !(error instanceof Refused) || error.code !== "not_found") throw error;
+      // A member may have it.
+      listing = new Listing(job, wanted, { say: talk, drop });
+      swarms.set(id, listing);
+      say({ type: "seek", id, conversation, root });
+      return listing.run(error);
+    }
+  };
+  const list = known ? Uint8Array.fromBase64(known) : await request().catch((error: unknown) => {
+    noMore(id);
+    throw error;
+  });
+  const file: Coming = { path, root, incoming: damagedIfItThrows(() => wanted.list(list)), shelf };
   let place: Place | undefined;
   try {
     if (shelf && !known) file.shelf = await shelf.seal("list", list.toBase64()).then(() => shelf, () => undefined);
@@ -372,7 +397,7 @@ async function download(job: Job, work: Download): Promise<Got> {
     // What is there from before is put to its place in the end, and no memory is filled before that.
     const isDirect = work.target !== "memory" && work.target !== "later" && there.size === 0;
     if (isDirect || !file.shelf) place = await placeOfAll(job, work);
-    let head = await fill(job, work, file, there, place);
+    let head = await fill(job, work, file, there, place, listing);
     if (!place) {
       place = await placeOfAll(job, work);
       head = await putDown(job, file, place);
@@ -385,6 +410,7 @@ async function download(job: Job, work: Download): Promise<Got> {
     keep(conversation, file.incoming.done(), { memory: blob ? work.bytes : 0, open });
     return blob ? { ...head, blob } : head;
   } catch (error) {
+    noMore(id);
     await place?.drop();
     file.incoming.free();
     throw error;
@@ -411,7 +437,14 @@ async function placeOfAll(job: Job, work: Download): Promise<Place> {
 }
 
 /** Brings all chunks that are not there, from the relay and from members who have them. */
-async function fill(job: Job, work: Download, file: Coming, there: Set<number>, place: Place | undefined): Promise<Got> {
+async function fill(
+  job: Job,
+  work: Download,
+  file: Coming,
+  there: Set<number>,
+  place: Place | undefined,
+  listing: Listing | undefined,
+): Promise<Got> {
   const { id } = job;
   const { conversation } = work;
   const { incoming, path, root } = file;
@@ -422,7 +455,7 @@ async function fill(job: Job, work: Download, file: Coming, there: Set<number>, 
     if (there.has(chunk)) done += placeOf(incoming, chunk).bytes;
     else missing.push(chunk);
   if (done > 0) say({ type: "step", id, stage: "moving", done });
-  const seeks = work.seeks && isLarge(incoming) && missing.length > 0;
+  const seeks = work.seeks && (isLarge(incoming) || listing !== undefined) && missing.length > 0;
   const swarm = new Swarm(job, incoming, Uint32Array.from(missing), seeks, {
     relay: (relayJob, chunk) => opened(relayJob, incoming, path, chunk),
     take: async (chunk, { sealed, part }) => {
@@ -440,16 +473,16 @@ async function fill(job: Job, work: Download, file: Coming, there: Set<number>, 
       say({ type: "step", id, stage: "moving", done });
     },
     say: talk,
-    drop: (link, again) => say({ type: "drop", link, again }),
+    drop,
     tell: (origins, dropped) => say({ type: "origins", id, origins, dropped }),
   });
   swarms.set(id, swarm);
-  if (seeks) say({ type: "seek", id, conversation, root });
+  if (listing?.lister) swarm.up(listing.lister.link, listing.lister.account);
+  if (seeks && !listing) say({ type: "seek", id, conversation, root });
   try {
     await swarm.run();
   } finally {
-    swarms.delete(id);
-    if (seeks) say({ type: "found", id });
+    noMore(id);
   }
   return head;
 }

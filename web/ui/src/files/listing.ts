@@ -1,0 +1,92 @@
+/** The list of a file's chunks from a member, where the relay has the file no more: with it, the rest comes as it always does. */
+import type { Id } from "../engine/api.ts";
+import type { Doing } from "./swarm.ts";
+import type { WebListing, WebWanted } from "./wasm/sotto_web_files.js";
+import type { Job } from "./wire.ts";
+
+/** Whoever is there and has it says so by then. */
+const FIRST_ANSWER_MS = 4_000;
+/** A link to whoever said so stands by then, or it is known that it does not. */
+const LINK_MS = 9_000;
+/** And so long for a list over a link. */
+const LIST_MS = 6_000;
+
+/** Who has it, and gives the rest. */
+export interface Lister {
+  link: Id;
+  account: Id;
+}
+
+export class Listing {
+  /** Who gave it, while the link stands. */
+  lister: Lister | undefined;
+  private readonly end = Promise.withResolvers<Uint8Array<ArrayBuffer>>();
+  private readonly asked = new Map<Id, { account: Id; listing: WebListing }>();
+  private timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(
+    private readonly job: Job,
+    private readonly wanted: WebWanted,
+    private readonly doing: Pick<Doing, "say" | "drop">,
+  ) {}
+
+  /** Fails with `refusal` if nobody gives it. */
+  async run(refusal: unknown): Promise<Uint8Array<ArrayBuffer>> {
+    const { signal } = this.job;
+    const aborted = (): void => this.end.reject(signal.reason);
+    signal.addEventListener("abort", aborted, { once: true });
+    this.within(FIRST_ANSWER_MS, refusal);
+    try {
+      return await this.end.promise;
+    } finally {
+      signal.removeEventListener("abort", aborted);
+      clearTimeout(this.timer);
+      for (const link of [...this.asked.keys()]) this.part(link, link !== this.lister?.link, true);
+    }
+  }
+
+  coming(): void {
+    this.within(LINK_MS);
+  }
+
+  up(link: Id, account: Id): void {
+    const listing = this.wanted.listing();
+    this.asked.set(link, { account, listing });
+    const question = listing.ask();
+    if (question) this.doing.say(link, question);
+    this.within(LIST_MS);
+  }
+
+  down(link: Id): void {
+    if (this.lister?.link === link) this.lister = undefined;
+    this.part(link, false, false);
+  }
+
+  async came(link: Id, message: Uint8Array): Promise<void> {
+    const one = this.asked.get(link);
+    if (!one || this.lister) return;
+    try {
+      const list = one.listing.take(message) as Uint8Array<ArrayBuffer> | undefined;
+      if (!list) return one.listing.isGone ? this.part(link, true, true) : undefined;
+      this.lister = { link, account: one.account };
+      this.end.resolve(list);
+    } catch (error) {
+      // A module that has trapped is in no state to go on from.
+      if (error instanceof WebAssembly.RuntimeError) return this.end.reject(error);
+      this.part(link, true, false);
+    }
+  }
+
+  private refusal: unknown;
+
+  private within(ms: number, refusal = this.refusal): void {
+    this.refusal = refusal;
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.end.reject(refusal), ms);
+  }
+
+  private part(link: Id, drops: boolean, again: boolean): void {
+    this.asked.get(link)?.listing.free();
+    if (this.asked.delete(link) && drops) this.doing.drop(link, again);
+  }
+}
