@@ -1,9 +1,11 @@
 /** Files straight from browser to browser, with the relay beside them: whoever gives, vanishes, hides or lies. */
 import { writeFileSync } from "node:fs";
+import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import type { BrowserContext } from "@playwright/test";
 import { bin, card, held, hides, kept, saved, saves, sends, trouble, two } from "./attach.ts";
 import { inFolder, MIB, noise } from "./disk.ts";
+import type { Relay } from "./relay.ts";
 import { expect, type Person, test } from "./support.ts";
 
 const FILM = "film.bin";
@@ -208,23 +210,56 @@ for (const who of ["takes", "gives"] as const)
     for (const one of [anna, bert]) expect(await meddled(one, "connections")).toBe(0);
   });
 
+/** As from behind a router of which no way leads to the other one: nothing but what TURN carries. */
+async function isCutOff(who: Person): Promise<void> {
+  await who.context.addInitScript(() => {
+    const { setConfiguration } = RTCPeerConnection.prototype;
+    Object.assign(RTCPeerConnection.prototype, {
+      setConfiguration(this: RTCPeerConnection, given: RTCConfiguration) {
+        setConfiguration.call(this, { ...given, iceTransportPolicy: "relay" });
+      },
+    });
+  });
+}
+
+/** What is too old a relay deletes when it starts. */
+async function deletes(relay: Relay, anna: Person, bert: Person): Promise<void> {
+  await expect(async () => {
+    await relay.kill();
+    await relay.run();
+    expect(relay.chunks()).toEqual([]);
+  }).toPass();
+  await anna.say("where is it?");
+  await bert.sees("where is it?");
+  await expect(bert.page.locator(".chat-detail")).toHaveText("online", { timeout: 60_000 });
+}
+
 test.describe("by a relay that keeps files for a second", () => {
-  test.use({ settings: { SOTTO_RELAY_FILES_KEEP: "1s" } });
+  // Browsers are not sent to loopback, and TURN by itself to no address of a network like this machine's.
+  const own = Object.values(networkInterfaces()).flat().find((one) => one?.family === "IPv4" && !one.internal)?.address ?? "";
+  test.use({ settings: { SOTTO_RELAY_FILES_KEEP: "1s", SOTTO_RELAY_TURN_RELAY_ADDRESS: own, SOTTO_RELAY_TURN_PEERS: `${own}/32` } });
+
+  test("a file that the relay does not have any more comes over its TURN where nothing direct stands", async ({ relay, somebody }) => {
+    const [anna, bert] = await two(somebody);
+    for (const one of [anna, bert]) await isCutOff(one);
+    await anew(anna, "bert");
+    await anew(bert, "anna");
+    const film = noise(20 * MIB + 5, 28);
+    await sends(anna, bin(FILM, film));
+    await expect(card(bert, FILM)).toBeVisible({ timeout: 60_000 });
+    await deletes(relay, anna, bert);
+    await saves(bert, FILM);
+    await expect(card(bert, FILM)).toContainText("Saved", { timeout: 60_000 });
+    await saved(bert, FILM, film);
+    await expect(card(bert, FILM).locator(".file-from")).toHaveText("by way of the server from anna (21 MB)");
+  });
 
   test("a file that the relay does not have any more comes from the browser that sent it; without anybody who has it, that is said", async ({ relay, somebody }) => {
     const [anna, bert] = await two(somebody);
     const film = noise(20 * MIB + 5, 27);
     await sends(anna, bin(FILM, film));
     await expect(card(bert, FILM)).toBeVisible({ timeout: 60_000 });
-    // What is too old it deletes when it starts.
-    await expect(async () => {
-      await relay.kill();
-      await relay.run();
-      expect(relay.chunks()).toEqual([]);
-    }).toPass();
-    await anna.say("where is it?");
-    await bert.sees("where is it?");
-    await expect(bert.page.locator(".chat-detail")).toHaveText("online", { timeout: 60_000 });
+    await deletes(relay, anna, bert);
     await saves(bert, FILM);
     await expect(card(bert, FILM)).toContainText("Saved", { timeout: 30_000 });
     await saved(bert, FILM, film);

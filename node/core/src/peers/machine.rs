@@ -132,8 +132,7 @@ fn answers(reach: &Reach, word: &PeerWord) -> Option<(Question, BlobRoot)> {
             Some((over_quic(ask), root))
         }
         PeerWord::Sought { ask, root, carriers } if carriers.has(Carriers::CHANNEL) => {
-            // A browser finds its ways itself.
-            let routed = QUIC && carriers.has(Carriers::ROUTED);
+            let routed = carriers.has(Carriers::ROUTED);
             (routed || *reach != Reach::Routed).then_some((Question { ask, channel: true, routed }, root))
         }
         _ => None,
@@ -241,7 +240,7 @@ impl Peers {
 
     /// What is wanted may come by way of what the relay lends: that is asked at once.
     pub(super) fn route(&mut self, ask: AskId, now: UnixMillis) {
-        let Some(ask) = self.ask(ask).filter(|_| QUIC) else { return };
+        let Some(ask) = self.ask(ask) else { return };
         (ask.routed, ask.again) = (true, now);
         self.say_what_is_due(now);
     }

@@ -14,7 +14,7 @@
 //! Where a browser is an end they make a data channel instead (`channels`), which has words of its own: a device asks by what it can make,
 //! browsers channels and nodes both, and is answered by QUIC where both ends speak it.
 //!
-//! Between nodes of which neither reaches the other, there is a channel by way of what the relay lends, where it has the file no more.
+//! Between devices of which neither reaches the other, there is a channel by way of what the relay lends, where it has the file no more.
 //!
 //! Where a device is, is told to nobody by a device that is [relay-only](PeerCommand::SetRelayOnly), and by others only to a
 //! conversation in which they asked for a file or offer one, and to no room, since anybody may be in there. Everything that a member can set off is bounded: words that are answered,

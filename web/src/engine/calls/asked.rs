@@ -84,6 +84,7 @@ pub(super) struct Linking {
     pub(super) conversation: Option<ConversationId>,
     pub(super) root: Option<String>,
     pub(super) device: Option<DeviceId>,
+    pub(super) routed: Option<bool>,
     pub(super) round: Option<u32>,
     pub(super) sdp: Option<String>,
     pub(super) list: Option<Vec<Way>>,

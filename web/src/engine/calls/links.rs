@@ -19,11 +19,12 @@ pub(super) fn command(method: &str, given: &str) -> Result<Option<Command>, Call
 }
 
 fn read(method: &str, given: Linking) -> Option<PeerCommand> {
-    let Linking { on, again, link, ask, conversation, root, device, round, sdp, list } = given;
+    let Linking { on, again, link, ask, conversation, root, device, routed, round, sdp, list } = given;
     let root = root.and_then(|root| root.parse().ok());
     Some(match method {
         "links" => PeerCommand::Network(on?.then_some(Reach::Channels)),
         "link_want" => PeerCommand::Want { ask: ask?, conversation: conversation?, root: root? },
+        "link_route" => PeerCommand::Route { ask: ask? },
         "link_end_want" => PeerCommand::EndWant { ask: ask? },
         _ => PeerCommand::Channel(match method {
             "link_holds" => ChannelCommand::Holds { conversation: conversation?, root: root? },
@@ -34,7 +35,7 @@ fn read(method: &str, given: Linking) -> Option<PeerCommand> {
                     root: root?,
                     by: device?,
                     channel: true,
-                    routed: false,
+                    routed: routed?,
                 };
                 ChannelCommand::Offer { link: link?, asked, round: round?, sdp: sdp? }
             }
@@ -51,12 +52,13 @@ fn read(method: &str, given: Linking) -> Option<PeerCommand> {
 /// What a page is told of links.
 pub(in super::super) fn event(event: &PeerEvent) -> Option<Value> {
     match event {
-        PeerEvent::Asked(Asked { ask, conversation, root, by, .. }) => Some(json!({
+        PeerEvent::Asked(Asked { ask, conversation, root, by, routed, .. }) => Some(json!({
             "type": "link_asked",
             "ask": ask,
             "conversation": conversation,
             "root": root,
             "device": by,
+            "routed": routed,
         })),
         PeerEvent::Channel(news) => {
             let whose = json!({

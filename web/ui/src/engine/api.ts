@@ -281,6 +281,8 @@ export interface LinkAsked {
   conversation: Id;
   root: string;
   device: Id;
+  /** It may go by way of what the relay lends. */
+  routed: boolean;
 }
 
 /** What the page that makes a link is to do. `ask` names the question of this browser that it came of; null where it gives. */
@@ -420,8 +422,9 @@ export interface Calls {
   links: [{ on: boolean }, None];
   link_holds: [{ conversation: Id; root: string }, None];
   link_want: [{ ask: Id; conversation: Id; root: string }, None];
+  link_route: [{ ask: Id }, None];
   link_end_want: [{ ask: Id }, None];
-  link_offer: [{ link: Id; ask: Id; conversation: Id; root: string; device: Id; round: number; sdp: string }, None];
+  link_offer: [{ link: Id; ask: Id; conversation: Id; root: string; device: Id; routed: boolean; round: number; sdp: string }, None];
   link_answer: [{ link: Id; round: number; sdp: string }, None];
   link_candidates: [{ link: Id; round: number; list: Way[] }, None];
   /** `again`: the device may be asked again. */

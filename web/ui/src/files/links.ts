@@ -23,6 +23,8 @@ const BUFFERED_MAX = 1024 * 1024;
 const BUFFERED_LOW = 256 * 1024;
 /** What does not stand by then comes to nothing. */
 const CONNECT_MS = 8_000;
+/** The same by way of what the relay lends. */
+const CONNECT_ROUTED_MS = 16_000;
 /** A link without a question is closed. */
 const IDLE_MS = 60_000;
 /** A giver offers anew no faster than this. */
@@ -34,7 +36,7 @@ let tell: Tell = () => undefined;
 /** What this page can give, by conversation and root. */
 const held = new Map<string, { conversation: Id; root: string }>();
 /** Questions of this page, with the download each is for. */
-const asks = new Map<Id, { id: number; conversation: Id; root: string }>();
+const asks = new Map<Id, { id: number; conversation: Id; root: string; routed: boolean }>();
 const links = new Map<Id, Link>();
 
 const draw = (): Id => crypto.getRandomValues(new Uint8Array(16)).toHex();
@@ -58,7 +60,7 @@ export function begin(to: Tell): void {
 }
 
 /** What the worker says about links. */
-export function said(by: Extract<FromWorker, { type: "held" | "seek" | "found" | "say" | "drop" }>): void {
+export function said(by: Extract<FromWorker, { type: "held" | "seek" | "route" | "found" | "say" | "drop" }>): void {
   switch (by.type) {
     case "held":
       held.set(key(by.conversation, by.root), { conversation: by.conversation, root: by.root });
@@ -67,10 +69,17 @@ export function said(by: Extract<FromWorker, { type: "held" | "seek" | "found" |
     case "seek": {
       const ask = draw();
       const { id, conversation, root } = by;
-      asks.set(ask, { id, conversation, root });
+      asks.set(ask, { id, conversation, root, routed: false });
       if (isOn()) quietly(call("link_want", { ask, conversation, root }));
       break;
     }
+    case "route":
+      for (const [ask, one] of asks) {
+        if (one.id !== by.id) continue;
+        one.routed = true;
+        quietly(call("link_route", { ask }));
+      }
+      break;
     case "found":
       for (const [ask, { id }] of asks) {
         if (id !== by.id) continue;
@@ -105,7 +114,7 @@ export function forget(): void {
   held.clear();
 }
 
-/** What the relay lends to find out where one is. The way is found by that, or there is none: what TURN carries the relay can give as well. */
+/** What the relay lends to find out where one is. While it has the file, the way is found by that, or there is none: what TURN carries the relay can give as well. */
 let stun: Promise<RTCIceServer[]> | undefined;
 const servers = (): Promise<RTCIceServer[]> =>
   (stun ??= iceServers().then((all) =>
@@ -119,7 +128,10 @@ function announce(): void {
   void servers();
   quietly(call("links", { on: true }));
   for (const one of held.values()) quietly(call("link_holds", one));
-  for (const [ask, { conversation, root }] of asks) quietly(call("link_want", { ask, conversation, root }));
+  for (const [ask, { conversation, root, routed }] of asks) {
+    quietly(call("link_want", { ask, conversation, root }));
+    if (routed) quietly(call("link_route", { ask }));
+  }
 }
 
 function heard(event: EngineEvent): void {
@@ -129,7 +141,7 @@ function heard(event: EngineEvent): void {
 
 function give(asked: LinkAsked): void {
   if (!isOn() || links.size >= LINKS_MAX || !held.has(key(asked.conversation, asked.root))) return;
-  Link.open(draw(), { asked });
+  Link.open(draw(), { asked }, asked.routed);
 }
 
 function negotiate(event: LinkNegotiate): void {
@@ -139,7 +151,7 @@ function negotiate(event: LinkNegotiate): void {
   const ask = event.ask === null ? undefined : asks.get(event.ask);
   if (!isOn() || event.ask === null || !ask || event.what !== "take_offer" || links.size >= LINKS_MAX) return;
   tell({ type: "link_coming", id: ask.id });
-  Link.open(event.link, { ask: event.ask, id: ask.id, first: event });
+  Link.open(event.link, { ask: event.ask, id: ask.id, first: event }, ask.routed);
 }
 
 type Role = { asked: LinkAsked } | { ask: Id; id: number; first: LinkNegotiate };
@@ -162,10 +174,11 @@ class Link {
   private constructor(
     private readonly id: Id,
     private readonly role: Role,
+    private readonly routed: boolean,
   ) {
     const { pc } = this;
     this.ask = "ask" in role ? role.ask : undefined;
-    this.timer = setTimeout(() => this.close(true), CONNECT_MS);
+    this.timer = setTimeout(() => this.close(true), this.connects());
     pc.onicecandidate = ({ candidate }) => candidate && this.gathering.add(candidate, this.round);
     pc.onconnectionstatechange = () => {
       if (pc.connectionState === "failed" || pc.connectionState === "disconnected") this.restart();
@@ -173,10 +186,10 @@ class Link {
     pc.ondatachannel = ({ channel }) => this.use(channel);
   }
 
-  static open(id: Id, role: Role): void {
-    const link = new Link(id, role);
+  static open(id: Id, role: Role, routed: boolean): void {
+    const link = new Link(id, role, routed);
     links.set(id, link);
-    link.then(async () => link.pc.setConfiguration({ iceServers: await servers() }));
+    link.then(async () => link.pc.setConfiguration({ iceServers: await (routed ? iceServers() : servers()) }));
     if ("first" in role) return link.negotiate(role.first);
     link.use(link.pc.createDataChannel(LABEL));
     link.then(() => link.offer());
@@ -212,18 +225,22 @@ class Link {
     this.offeredAt = performance.now();
     if (this.pc.signalingState === "have-local-offer") await this.pc.setLocalDescription({ type: "rollback" });
     await this.pc.setLocalDescription(await this.pc.createOffer({ iceRestart: this.round > 0 }));
-    await call("link_offer", { link: this.id, ask, conversation, root, device, round: this.round, sdp: described(this.pc) });
+    await call("link_offer", { link: this.id, ask, conversation, root, device, routed: this.routed, round: this.round, sdp: described(this.pc) });
   }
 
   /** The way is gone, or may be another one now. Who gives offers anew; who takes waits for that, or for somebody else. */
   restart(): void {
     if (!("asked" in this.role) || performance.now() - this.offeredAt < ROUND_EVERY_MS) return;
-    this.rest(CONNECT_MS);
+    this.rest(this.connects());
     this.then(() => {
       this.round += 1;
       // If nobody can be told, the way that there was may come back.
       return this.offer().catch(() => undefined);
     });
+  }
+
+  private connects(): number {
+    return this.routed ? CONNECT_ROUTED_MS : CONNECT_MS;
   }
 
   /** Ends in so long, unless something happens. */
@@ -242,8 +259,13 @@ class Link {
     channel.onmessage = ({ data }) => this.came(data as unknown);
     channel.onopen = () => {
       this.rest(IDLE_MS);
-      if ("first" in this.role) tell({ type: "link_up", id: this.role.id, link: this.id, account: this.role.first.account });
+      if ("first" in this.role) void this.up(this.role.id, this.role.first.account);
     };
+  }
+
+  private async up(id: number, account: Id): Promise<void> {
+    const routed = this.routed && (await leadsOverServer(this.pc));
+    if (!this.isOver) tell({ type: "link_up", id, link: this.id, account, routed });
   }
 
   private came(bytes: unknown): void {
@@ -287,6 +309,16 @@ class Link {
     quietly(call("link_close", { link: this.id, again }));
     if ("first" in this.role) tell({ type: "link_down", link: this.id });
   }
+}
+
+/** The other end's address at a server may have shown itself by a packet before its candidate came. */
+async function leadsOverServer(pc: RTCPeerConnection): Promise<boolean> {
+  const stats = (await pc.getStats()) as unknown as ReadonlyMap<string, Record<string, unknown>>;
+  const transport = [...stats.values()].find((one) => one["type"] === "transport");
+  const pair = stats.get(String(transport?.["selectedCandidatePairId"]));
+  return ["localCandidateId", "remoteCandidateId"].some((end) =>
+    ["relay", "prflx"].includes(String(stats.get(String(pair?.[end]))?.["candidateType"])),
+  );
 }
 
 /** Candidates travel by themselves, each looked at. */

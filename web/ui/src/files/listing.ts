@@ -8,6 +8,9 @@ import type { Job } from "./wire.ts";
 const FIRST_ANSWER_MS = 4_000;
 /** A link to whoever said so stands by then, or it is known that it does not. */
 const LINK_MS = 9_000;
+/** The same by way of what the relay lends, which is asked for where nothing else comes. Who is asked again hears it within five seconds. */
+const ANSWER_ROUTED_MS = 6_000;
+const LINK_ROUTED_MS = 17_000;
 /** And so long for a list over a link. */
 const LIST_MS = 6_000;
 
@@ -15,19 +18,22 @@ const LIST_MS = 6_000;
 export interface Lister {
   link: Id;
   account: Id;
+  routed: boolean;
 }
 
 export class Listing {
   /** Who gave it, while the link stands. */
   lister: Lister | undefined;
   private readonly end = Promise.withResolvers<Uint8Array<ArrayBuffer>>();
-  private readonly asked = new Map<Id, { account: Id; listing: WebListing }>();
+  private readonly asked = new Map<Id, { account: Id; routed: boolean; listing: WebListing }>();
   private timer: ReturnType<typeof setTimeout> | undefined;
+  private isRouted = false;
+  private refusal: unknown;
 
   constructor(
     private readonly job: Job,
     private readonly wanted: WebWanted,
-    private readonly doing: Pick<Doing, "say" | "drop">,
+    private readonly doing: Pick<Doing, "say" | "drop" | "route">,
   ) {}
 
   /** Fails with `refusal` if nobody gives it. */
@@ -35,7 +41,8 @@ export class Listing {
     const { signal } = this.job;
     const aborted = (): void => this.end.reject(signal.reason);
     signal.addEventListener("abort", aborted, { once: true });
-    this.within(FIRST_ANSWER_MS, refusal);
+    this.refusal = refusal;
+    this.within(FIRST_ANSWER_MS);
     try {
       return await this.end.promise;
     } finally {
@@ -46,12 +53,12 @@ export class Listing {
   }
 
   coming(): void {
-    this.within(LINK_MS);
+    this.within(this.isRouted ? LINK_ROUTED_MS : LINK_MS);
   }
 
-  up(link: Id, account: Id): void {
+  up(link: Id, account: Id, routed: boolean): void {
     const listing = this.wanted.listing();
-    this.asked.set(link, { account, listing });
+    this.asked.set(link, { account, routed, listing });
     const question = listing.ask();
     if (question) this.doing.say(link, question);
     this.within(LIST_MS);
@@ -68,7 +75,7 @@ export class Listing {
     try {
       const list = one.listing.take(message) as Uint8Array<ArrayBuffer> | undefined;
       if (!list) return one.listing.isGone ? this.part(link, true, true) : undefined;
-      this.lister = { link, account: one.account };
+      this.lister = { link, account: one.account, routed: one.routed };
       this.end.resolve(list);
     } catch (error) {
       // A module that has trapped is in no state to go on from.
@@ -77,12 +84,17 @@ export class Listing {
     }
   }
 
-  private refusal: unknown;
-
-  private within(ms: number, refusal = this.refusal): void {
-    this.refusal = refusal;
+  private within(ms: number): void {
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.end.reject(refusal), ms);
+    this.timer = setTimeout(() => this.next(), ms);
+  }
+
+  /** Nobody gave it so far. */
+  private next(): void {
+    if (this.isRouted) return this.end.reject(this.refusal);
+    this.isRouted = true;
+    this.doing.route();
+    this.within(ANSWER_ROUTED_MS);
   }
 
   private part(link: Id, drops: boolean, again: boolean): void {

@@ -56,6 +56,8 @@ export interface Got {
 export interface Origin {
   account: Id | null;
   bytes: number;
+  /** By way of what the relay lends: it has the file no more. */
+  routed?: boolean;
 }
 
 export type ToWorker =
@@ -78,7 +80,7 @@ export type ToWorker =
   | { type: "pause" | "resume" | "cancel" | "again"; id: number }
   /** A link is on its way for a download; one stands; one is gone. */
   | { type: "link_coming"; id: number }
-  | { type: "link_up"; id: number; link: Id; account: Id }
+  | { type: "link_up"; id: number; link: Id; account: Id; routed: boolean }
   | { type: "link_down"; link: Id }
   /** A message of who gives; a question of who takes. */
   | { type: "came"; link: Id; bytes: ArrayBuffer }
@@ -101,9 +103,10 @@ export type FromWorker =
   | { type: "got"; id: number; got: Got }
   /** From whom it came so far, and who sent what is not the file's. */
   | { type: "origins"; id: number; origins: Origin[]; dropped: Id[] }
-  /** A file is here that others may have; one is wanted from others; not any more. */
+  /** A file is here that others may have; one is wanted from others; by way of what the relay lends, too; not any more. */
   | { type: "held"; conversation: Id; root: string }
   | { type: "seek"; id: number; conversation: Id; root: string }
+  | { type: "route"; id: number }
   | { type: "found"; id: number }
   /** Messages for a link, one behind the other, each but the last as long as one may be; a link is of no more use. */
   | { type: "say"; link: Id; bytes: ArrayBuffer }

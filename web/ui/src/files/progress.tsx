@@ -9,10 +9,16 @@ import { words } from "./words.ts";
 export function fromWhom({ origins, conversation: id }: Transfer): string | undefined {
   const gave = (origins ?? []).filter((one) => one.bytes > 0);
   if (!gave.some((one) => one.account)) return undefined;
-  const by = new Map<string | null, number>();
-  for (const { account, bytes } of gave) by.set(account, (by.get(account) ?? 0) + bytes);
-  const names = [...by].filter(([account]) => account !== null).map(([account, sum]) => `${nameOf(account ?? "", conversation(id))} (${bytes(sum)})`);
-  return words().from(names, by.has(null) ? bytes(by.get(null) ?? 0) : undefined);
+  const names = (routed: boolean): string => {
+    const by = new Map<string, number>();
+    for (const one of gave)
+      if (one.account && (one.routed ?? false) === routed) by.set(one.account, (by.get(one.account) ?? 0) + one.bytes);
+    return [...by].map(([account, sum]) => `${nameOf(account, conversation(id))} (${bytes(sum)})`).join(", ");
+  };
+  const [directly, routed] = [names(false), names(true)];
+  const relay = gave.reduce((sum, one) => sum + (one.account ? 0 : one.bytes), 0);
+  const { directly: near, routed: far, fromServer } = words();
+  return [directly && near(directly), routed && far(routed), relay > 0 && fromServer(bytes(relay))].filter(Boolean).join(", ");
 }
 
 export function Progress(props: { of: Transfer }) {

@@ -15,8 +15,9 @@ const FIRST_ANSWER_MS = 300;
 const FIRST_LINK_MS = 1_500;
 /** Where there is nobody else to ask, whoever is there and has it says so by then. */
 const ANSWER_MS = 6_000;
-/** And whoever said so stands at the end of a link. */
+/** And whoever said so stands at the end of a link; of one by way of the relay. */
 const LINK_MS = 9_000;
+const LINK_ROUTED_MS = 17_000;
 /** A link that is silent while something is asked for. */
 const SILENT_MS = 6_000;
 /** One chunk: below 420 kbit/s the relay is faster. */
@@ -42,6 +43,8 @@ export interface Doing {
   take: (chunk: number, piece: Piece) => Promise<void>;
   say: (link: Id, question: Uint8Array) => void;
   drop: (link: Id, again: boolean) => void;
+  /** It may come by way of what the relay lends. */
+  route: () => void;
   tell: (origins: Origin[], dropped: Id[]) => void;
 }
 
@@ -66,6 +69,7 @@ export class Swarm {
   private refusal: unknown;
   /** So long somebody is waited for while nobody gives. */
   private patience = 0;
+  private isRouted = false;
   private timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
@@ -101,13 +105,13 @@ export class Swarm {
   coming(): void {
     if (this.isOver) return;
     this.chunks.holdUntil(FIRST_LINK_MS);
-    this.waitsFor(LINK_MS);
+    this.waitsFor(this.isRouted ? LINK_ROUTED_MS : LINK_MS);
   }
 
-  up(id: Id, account: Id): void {
+  up(id: Id, account: Id, routed: boolean): void {
     if (this.isOver) return this.doing.drop(id, false);
     const link = { id, asking: new WebAsking(this.file), heard: this.now(), since: new Map<number, number>() };
-    this.join(this.next, { origin: { account, bytes: 0 }, link }, WebChunks.atOnce());
+    this.join(this.next, { origin: { account, bytes: 0, routed }, link }, WebChunks.atOnce());
     this.next += 1;
     this.look();
   }
@@ -161,7 +165,12 @@ export class Swarm {
     if (this.isOver) return;
     clearTimeout(this.timer);
     this.watch();
-    if (this.sources.size === 0 && this.now() >= this.patience) return this.end.reject(this.refusal);
+    if (this.sources.size === 0 && this.now() >= this.patience) {
+      if (!this.seeks || this.isRouted) return this.end.reject(this.refusal);
+      this.isRouted = true;
+      this.doing.route();
+      this.waitsFor(ANSWER_MS);
+    }
     for (const [at, source] of this.sources)
       for (let chunk = this.chunks.next(at, this.now()); chunk !== undefined; chunk = this.chunks.next(at, this.now()))
         void (source.link ? this.askLink(at, chunk) : this.askRelay(chunk));

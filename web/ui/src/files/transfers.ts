@@ -136,7 +136,7 @@ function hear(said: FromWorker): void {
     return;
   }
   if (said.type === "left") return said.left.forEach(goOnWith);
-  if (said.type === "held" || said.type === "seek" || said.type === "found" || said.type === "say" || said.type === "drop")
+  if (said.type === "held" || said.type === "seek" || said.type === "route" || said.type === "found" || said.type === "say" || said.type === "drop")
     return links.said(said);
   const way = ways.get(said.id);
   if (!way) return;

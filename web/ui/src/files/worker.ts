@@ -98,7 +98,7 @@ addEventListener("message", ({ data }: MessageEvent<ToWorker>) => {
       break;
     case "link_up": {
       const swarm = swarms.get(data.id);
-      if (swarm) swarm.up(data.link, data.account);
+      if (swarm) swarm.up(data.link, data.account, data.routed);
       else say({ type: "drop", link: data.link, again: false });
       break;
     }
@@ -378,7 +378,7 @@ async function download(job: Job, work: Download): Promise<Got> {
     } catch (error) {
       if (!work.seeks || !(error instanceof Refused) || error.code !== "not_found") throw error;
       // A member may have it.
-      listing = new Listing(job, wanted, { say: talk, drop });
+      listing = new Listing(job, wanted, { say: talk, drop, route: () => say({ type: "route", id }) });
       swarms.set(id, listing);
       say({ type: "seek", id, conversation, root });
       return listing.run(error);
@@ -474,10 +474,11 @@ async function fill(
     },
     say: talk,
     drop,
+    route: () => say({ type: "route", id }),
     tell: (origins, dropped) => say({ type: "origins", id, origins, dropped }),
   });
   swarms.set(id, swarm);
-  if (listing?.lister) swarm.up(listing.lister.link, listing.lister.account);
+  if (listing?.lister) swarm.up(listing.lister.link, listing.lister.account, listing.lister.routed);
   if (seeks && !listing) say({ type: "seek", id, conversation, root });
   try {
     await swarm.run();
