@@ -1,17 +1,12 @@
 /** The list of a file's chunks from a member, where the relay has the file no more: with it, the rest comes as it always does. */
 import type { Id } from "../engine/api.ts";
-import type { Doing } from "./swarm.ts";
+import { ANSWER_MS, type Doing, LINK_MS, LINK_ROUTED_MS } from "./swarm.ts";
 import type { WebListing, WebWanted } from "./wasm/sotto_web_files.js";
 import type { Job } from "./wire.ts";
 
 /** Whoever is there and has it says so by then. */
 const FIRST_ANSWER_MS = 4_000;
-/** A link to whoever said so stands by then, or it is known that it does not. */
-const LINK_MS = 9_000;
-/** The same by way of what the relay lends, which is asked for where nothing else comes. Who is asked again hears it within five seconds. */
-const ANSWER_ROUTED_MS = 6_000;
-const LINK_ROUTED_MS = 17_000;
-/** And so long for a list over a link. */
+/** A list is here by then, once it was asked for. */
 const LIST_MS = 6_000;
 
 /** Who has it, and gives the rest. */
@@ -94,7 +89,7 @@ export class Listing {
     if (this.isRouted) return this.end.reject(this.refusal);
     this.isRouted = true;
     this.doing.route();
-    this.within(ANSWER_ROUTED_MS);
+    this.within(ANSWER_MS);
   }
 
   private part(link: Id, drops: boolean, again: boolean): void {

@@ -14,10 +14,10 @@ const FIRST_ANSWER_MS = 300;
 /** And so long for a link to whoever said so. */
 const FIRST_LINK_MS = 1_500;
 /** Where there is nobody else to ask, whoever is there and has it says so by then. */
-const ANSWER_MS = 6_000;
+export const ANSWER_MS = 6_000;
 /** And whoever said so stands at the end of a link; of one by way of the relay. */
-const LINK_MS = 9_000;
-const LINK_ROUTED_MS = 17_000;
+export const LINK_MS = 9_000;
+export const LINK_ROUTED_MS = 17_000;
 /** A link that is silent while something is asked for. */
 const SILENT_MS = 6_000;
 /** One chunk: below 420 kbit/s the relay is faster. */
