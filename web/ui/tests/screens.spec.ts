@@ -115,6 +115,28 @@ for (const theme of ["light", "dark"] as const) {
   });
 }
 
+test("a button's words are never shown on the ground of another state of it", async ({ browser, relay }) => {
+  for (const reducedMotion of ["reduce", "no-preference"] as const) {
+    const anna = await visit(browser, relay, "anna", { reducedMotion });
+    await anna.page.getByRole("tab", { name: "Recover" }).click();
+    const button = anna.page.locator("button[type=submit]");
+    await expect(button).toBeDisabled();
+    await expect.poll(() => button.evaluate((shown) => shown.getAnimations().length)).toBe(0);
+    const [before, first] = await button.evaluate((shown) => {
+      const colours = (): string => `${getComputedStyle(shown).color} on ${getComputedStyle(shown).backgroundColor}`;
+      const before = colours();
+      document.querySelector<HTMLElement>("#tab-signIn")?.click();
+      return [before, colours()];
+    });
+    await expect(button).toBeEnabled();
+    await expect.poll(() => button.evaluate((shown) => shown.getAnimations().length)).toBe(0);
+    const after = await button.evaluate((shown) => `${getComputedStyle(shown).color} on ${getComputedStyle(shown).backgroundColor}`);
+    expect(after).not.toBe(before);
+    expect(first).toBe(reducedMotion === "reduce" ? after : before);
+    await anna.context.close();
+  }
+});
+
 test("axe finds nothing on a phone, and nothing is wider than its screen", async ({ browser, relay, somebody }) => {
   const phone = { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true, reducedMotion: "reduce" } as const;
   const bert = await somebody("bert");
