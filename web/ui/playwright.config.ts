@@ -4,6 +4,7 @@ import { CHROMIUM, PAGE } from "./tests/drive.mjs";
 
 export default defineConfig({
   testDir: "tests",
+  preserveOutput: "failures-only",
   fullyParallel: true,
   workers: Number(process.env.SOTTO_WEB_WORKERS ?? 2),
   timeout: 120_000,

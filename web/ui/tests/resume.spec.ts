@@ -144,7 +144,8 @@ test("an upload goes on when its page was closed and is said once; what cannot g
   const film = Buffer.concat([png(1600, 1000), noise(9 * MIB, 31)]);
   const notes = noise(MIB, 32);
   const line = await held(anna, "PUT", 5);
-  await choose(anna, { name: FILM, mimeType: "image/png", buffer: film }, bin("notes.bin", notes));
+  const second = { name: "notes.bin", mimeType: "application/octet-stream", buffer: notes };
+  await choose(anna, { name: FILM, mimeType: "image/png", buffer: film }, second);
   await anna.composer.fill("from Sunday");
   await anna.composer.press("Enter");
   await expect(attached(anna)).toHaveCount(0);
@@ -161,7 +162,7 @@ test("an upload goes on when its page was closed and is said once; what cannot g
   await expect(going(anna)).toContainText("Choose the file again");
   const chooser = anna.page.waitForEvent("filechooser");
   await going(anna).getByRole("button", { name: "Choose the file" }).click();
-  await (await chooser).setFiles({ name: "notes.bin", mimeType: "application/octet-stream", buffer: notes });
+  await (await chooser).setFiles(second);
   await expect(card(bert, "notes.bin")).toBeVisible();
   await expect(going(anna)).toHaveCount(0);
   // Its copy is for who asks while the page is open, and the next page has no use for it.
