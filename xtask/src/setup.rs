@@ -239,6 +239,7 @@ pub(crate) fn cargo_deny() -> anyhow::Result<PathBuf> {
         // Without optimising: it runs for seconds and is built for minutes.
         cargo(["install", "cargo-deny", "--version", CARGO_DENY, "--locked", "--force", "--debug", "--root"])
             .arg(&tools)
+            .env("CARGO_PROFILE_DEV_DEBUG", "0")
             .announced("building cargo-deny, once")?;
     }
     Ok(deny)

@@ -19,8 +19,13 @@ const EXCHANGE: &str = "sotto-exchange";
 
 /// What Debian calls its newer Rust, with the sources of the standard library and a linker.
 const DEBIAN: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "lld-19"];
-/// Undoes what the workspace sets for dependencies: it takes three quarters of the time.
-const NOT_OPTIMISED: [&str; 2] = ["--config", "profile.dev.package.'*'.opt-level=0"];
+
+/// How everything for browsers is compiled: in one way, so that what they have in common is compiled once.
+pub(crate) const PROFILE: &str = "web";
+
+/// What the compiler may use beyond the first version of wasm; every browser that the client runs in has it. A tenth faster at
+/// sealing, and the engine is smaller by 15 KB of its download.
+const FLAGS: &str = "-Ctarget-feature=+simd128";
 
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_CARGO: &str = "/usr/bin/cargo";
@@ -55,21 +60,16 @@ pub(crate) fn library() -> anyhow::Result<Library> {
     })
 }
 
-/// `cargo build` for wasm, without optimising, of all that browsers link and of the encryption as a test drives it. Always all of them:
-/// each selection has features of its own, and would build its dependencies anew.
+/// `cargo build` for wasm of all that browsers link and of the encryption as a test drives it.
 pub(crate) fn build(library: &Library) -> Step {
     let packages = FOR_BROWSERS.iter().chain(&[EXCHANGE]).flat_map(|name| ["--package", name]);
-    with(
-        library,
-        cargo(["build", "--locked", "--lib", "--target", TARGET]).args(packages).args(NOT_OPTIMISED),
-        "",
-    )
+    with(library, cargo(["build"]).args(packages))
 }
 
-/// `cargo build` of one of the browser client's modules; its profile, and flags of the compiler, say what it is optimised for.
-pub(crate) fn module(library: &Library, package: &str, profile: &str, flags: &str) -> Step {
-    let what = ["--package", package, "--lib", "--profile", profile, "--target", TARGET];
-    with(library, cargo(["build", "--locked"]).args(what), flags)
+/// `cargo build` of one of the browser client's modules. The crates that are `fast` are compiled for speed, not for size.
+pub(crate) fn module(library: &Library, package: &str, fast: &[&str]) -> Step {
+    let fast = fast.iter().map(|name| format!("--config=profile.{PROFILE}.package.{name}.opt-level=3"));
+    with(library, cargo(["build", "--package", package]).args(fast))
 }
 
 /// Where cargo builds to for wasm.
@@ -82,15 +82,15 @@ pub(crate) fn target(library: &Library) -> PathBuf {
     .join(TARGET)
 }
 
-fn with(library: &Library, build: Step, flags: &str) -> Step {
-    const FLAGS: &str = "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS";
+fn with(library: &Library, build: Step) -> Step {
+    const FLAGS_OF_TARGET: &str = "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS";
+    let build = build.args(["--locked", "--lib", "--profile", PROFILE, "--target", TARGET]);
     match library {
-        Library::Toolchain if flags.is_empty() => build,
-        Library::Toolchain => build.env(FLAGS, flags),
+        Library::Toolchain => build.env(FLAGS_OF_TARGET, FLAGS),
         Library::Sysroot(sysroot) => build
             .env("RUSTC", DEBIAN_RUSTC)
             .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", "wasm-ld-19")
-            .env(FLAGS, format!("--sysroot={} {flags}", sysroot.display()))
+            .env(FLAGS_OF_TARGET, format!("--sysroot={} {FLAGS}", sysroot.display()))
             .env("CARGO_TARGET_DIR", step::target().join("wasm-debian")),
     }
 }
