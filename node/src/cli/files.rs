@@ -227,6 +227,13 @@ fn stopped(what: &str) -> Failed {
     Failed::new(Exit::Unreachable, "interrupted", sentence)
 }
 
+/// What a bar shows in a stage; its pace, once there is one.
+fn style(stage: Stage, pace: &str) -> ProgressStyle {
+    let words = if stage == Stage::Checking { "checking" } else { "moving" };
+    let template = format!("{words} {{bar:30}} {{bytes}} of {{total_bytes}}{pace} {{msg}}");
+    ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
 /// A bar on standard error, where that is a terminal and people look at it.
 struct Bar(ProgressBar);
 
@@ -237,13 +244,8 @@ impl Bar {
 
     fn watch(&self) -> Watch {
         let bar = self.0.clone();
-        let style = |words: &str| {
-            let figures = "{bar:30} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left";
-            let template = format!("{words} {figures} {{msg}}");
-            ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar())
-        };
-        let (checking, moving) = (style("checking"), style("moving"));
-        let stage = std::sync::Mutex::new(None);
+        // What stage it is in, and where that began while nothing has come in it.
+        let now = std::sync::Mutex::new((None, None));
         Arc::new(move |report: Report| {
             let step = match report {
                 Report::Step(step) => step,
@@ -253,14 +255,18 @@ impl Bar {
                 // Said at the end, where it stays.
                 Report::Dropped(_) => return,
             };
-            let mut stage = stage.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut now = now.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let (stage, began) = &mut *now;
             if *stage != Some(step.stage) {
-                *stage = Some(step.stage);
-                bar.set_style(if step.stage == Stage::Checking { checking.clone() } else { moving.clone() });
+                (*stage, *began) = (Some(step.stage), Some(step.done));
+                bar.set_style(style(step.stage, ""));
                 bar.set_length(step.total);
                 // The speed is that of this stage, without what was there before.
                 bar.set_position(step.done);
                 bar.reset_eta();
+            } else if began.is_some_and(|began| began < step.done) {
+                *began = None;
+                bar.set_style(style(step.stage, ", {bytes_per_sec}, {eta} left"));
             }
             bar.set_position(step.done);
         })
