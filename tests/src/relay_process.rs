@@ -4,9 +4,11 @@ use crate::network::Namespace;
 use crate::programs::program;
 use anyhow::{Context, Result, bail, ensure};
 use rand::RngExt as _;
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A running relay. Dropping it kills it.
@@ -178,6 +180,9 @@ fn read_ready(data: &Path) -> Option<Ready> {
 /// Ports that no system hands out by itself (Linux begins at 32,768): one that is free stays so while nobody listens on it yet.
 const PORTS: std::ops::Range<u16> = 20_000..32_000;
 
+/// Those that were given to tests of this process: a relay that was killed comes back to the port of its own.
+static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+
 /// An address of loopback that nobody listens on now, for a relay that is to come back on the same one, whose tokens
 /// and links name it, or for what takes no port 0.
 ///
@@ -185,10 +190,12 @@ const PORTS: std::ops::Range<u16> = 20_000..32_000;
 /// If the system has no free port.
 pub fn free_address() -> Result<String> {
     let mut rng = rand::rng();
+    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
     for _ in 0..100 {
-        let address = format!("127.0.0.1:{}", rng.random_range(PORTS));
+        let port = rng.random_range(PORTS);
+        let address = format!("127.0.0.1:{port}");
         let tcp = std::net::TcpListener::bind(&address);
-        if tcp.is_ok() && std::net::UdpSocket::bind(&address).is_ok() {
+        if tcp.is_ok() && std::net::UdpSocket::bind(&address).is_ok() && given.insert(port) {
             return Ok(address);
         }
     }

@@ -112,13 +112,17 @@ export class Relay {
   }
 }
 
+/** Each of the processes that run tests beside each other has ports of its own. */
+const PORTS = 3_000;
+const FIRST_PORT = 20_000 + (Number(process.env.TEST_PARALLEL_INDEX ?? 0) % 4) * PORTS;
+
 /**
  * A port that no system hands out by itself (Linux begins at 32,768), so that it stays free while the relay does not listen yet, or was
  * killed and is to come back: browsers take ports for every connection meanwhile.
  */
 async function freePort(taken = 0): Promise<number> {
   for (let tries = 0; tries < 100; tries += 1) {
-    const port = 20_000 + randomInt(12_000);
+    const port = FIRST_PORT + randomInt(PORTS);
     if (port !== taken && (await isFree(port, "tcp")) && (await isFree(port, "udp"))) return port;
   }
   throw new Error("none of 100 ports of loopback was free");
